@@ -1,1 +1,18 @@
 //! Starts what the demo, the tests and the benchmarks of skew-guard run on: real Envoy, pods, control planes.
+//!
+//! Everything is real and on loopback: [`envoy`] runs a downloaded Envoy binary with the module that [`module`]
+//! builds, [`pods`] runs the demo application, [`xds`] holds the files through which a test changes endpoints, routes
+//! and the filter's configuration while requests are under way, and [`load`] is a crowd of browser tabs that judges
+//! each answer as the page behind it would. Nothing outlives the process that started it ([`process`]), and nothing
+//! waits for a fixed time where a condition can be asked ([`wait`]).
+
+pub mod bootstrap;
+mod cargo;
+pub mod envoy;
+pub mod http;
+pub mod module;
+pub mod pods;
+pub mod ports;
+pub mod process;
+pub mod wait;
+pub mod xds;

@@ -1,0 +1,38 @@
+//! What Cargo builds for the lab: the module and the demo application.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// The repository.
+pub(crate) fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// The folder of everything that is built.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => workspace().join(directory),
+        None => workspace().join("target"),
+    }
+}
+
+/// Runs `cargo build` in the workspace; quick when nothing has changed.
+pub(crate) fn build(arguments: &[&str]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .current_dir(workspace())
+        .args(["build", "--quiet"])
+        .args(arguments)
+        .output()
+        .context("running cargo")?;
+    ensure!(
+        built.status.success(),
+        "`cargo build {}` failed:\n{}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&built.stderr)
+    );
+    Ok(())
+}

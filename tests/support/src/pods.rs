@@ -1,0 +1,157 @@
+//! Pods of the demo application: each a process of its own on a port of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use serde_json::Value;
+
+use crate::process::Process;
+use crate::{cargo, http, wait, xds};
+
+/// Which half of the application a pod serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The back end.
+    Api,
+    /// The static files.
+    Web,
+    /// Both in one process.
+    All,
+}
+
+impl Role {
+    fn entry_point(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Web => "web",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Builds the demo application if anything changed, once in a process, and tells where it is.
+pub fn application() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            cargo::build(&["--package=skew-guard", "--example=shop"])
+                .map_err(|error| format!("{error:#}"))?;
+            Ok(cargo::target().join("debug/examples/shop"))
+        })
+        .clone()
+        .map_err(|problem| anyhow!(problem))
+}
+
+/// A running pod of one release; dropping it ends it at once.
+#[derive(Debug)]
+pub struct Pod {
+    name: String,
+    version: String,
+    address: SocketAddr,
+    process: Process,
+}
+
+impl Pod {
+    /// Starts a pod on a port that the kernel chooses, and waits until it is ready.
+    pub async fn start(role: Role, version: &str, name: &str) -> Result<Self> {
+        Self::start_on(role, version, name, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Starts a pod on that address, and waits until it is ready.
+    pub async fn start_on(
+        role: Role,
+        version: &str,
+        name: &str,
+        listen: SocketAddr,
+    ) -> Result<Self> {
+        let mut command = Command::new(application()?);
+        command
+            .arg(role.entry_point())
+            .args(["--version", version, "--pod", name])
+            .args(["--listen", &listen.to_string()]);
+        let mut process = Process::start(name, command)?;
+        let address = wait::until_some(&format!("pod {name}'s address"), async || {
+            process.check_running()?;
+            Ok(announced_address(&process.log()))
+        })
+        .await?;
+        let pod = Self {
+            name: name.into(),
+            version: version.into(),
+            address,
+            process,
+        };
+        pod.wait_until_ready().await?;
+        Ok(pod)
+    }
+
+    async fn wait_until_ready(&self) -> Result<()> {
+        let client = http::client()?;
+        let probe = format!("http://{}/healthz", self.address);
+        wait::until(&format!("pod {} to be ready", self.name), async || {
+            Ok(client.get(&probe).send().await?.status().is_success())
+        })
+        .await
+        .with_context(|| format!("it printed:\n{}", self.process.log_tail()))
+    }
+
+    /// Its name, which it says in `x-pod`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its release's version, which it says in `x-app-version`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The endpoint of this pod, labelled with the release's route for subset load balancing.
+    pub fn endpoint(&self, route: &str) -> Value {
+        xds::endpoint_of_release(self.address, route)
+    }
+
+    /// All that it printed.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Ends it as Kubernetes does: SIGTERM, time to finish what it answers, and an error if that was not enough.
+    pub async fn stop(mut self) -> Result<()> {
+        self.process.stop(Duration::from_secs(30)).await?;
+        Ok(())
+    }
+
+    /// Ends it without notice, as a node that fails does.
+    pub fn kill(mut self) -> Result<()> {
+        self.process.kill()
+    }
+}
+
+/// Pods of one release, named `<version>-<number>`.
+pub async fn start_release(role: Role, version: &str, count: usize) -> Result<Vec<Pod>> {
+    let mut pods = Vec::with_capacity(count);
+    for number in 1..=count {
+        pods.push(Pod::start(role, version, &format!("{version}-{number}")).await?);
+    }
+    Ok(pods)
+}
+
+/// Where the pods listen, in their order.
+pub fn addresses(pods: &[Pod]) -> Vec<SocketAddr> {
+    pods.iter().map(Pod::address).collect()
+}
+
+/// The demo application says where it listens, because with port 0 only the kernel knows.
+fn announced_address(log: &str) -> Option<SocketAddr> {
+    log.lines()
+        .find_map(|line| line.split_once("listening on ")?.1.trim().parse().ok())
+}

@@ -1,0 +1,170 @@
+//! A child process whose output is kept in a file, and which never outlives the one that started it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{LazyLock, mpsc};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use tempfile::NamedTempFile;
+
+/// How many lines of its output a failed process shows.
+const LINES_SHOWN: usize = 60;
+
+/// A running child. Dropping it ends it at once; when the thread is panicking (a test failed), the end of what the
+/// child printed is shown first.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: NamedTempFile,
+}
+
+impl Process {
+    /// Starts the command with no standard input, and with its output and errors in one file.
+    pub fn start(name: impl Into<String>, mut command: Command) -> Result<Self> {
+        let name = name.into();
+        let log = NamedTempFile::new().context("a file for the output")?;
+        // Both descriptors append, or the errors would overwrite the output.
+        command
+            .stdin(Stdio::null())
+            .stdout(append(&log)?)
+            .stderr(append(&log)?);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = spawn(command).with_context(|| format!("starting {name} ({program})"))?;
+        Ok(Self { name, child, log })
+    }
+
+    /// What the process is called in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it printed so far.
+    pub fn log(&self) -> String {
+        let mut bytes = Vec::new();
+        match File::open(self.log.path()).and_then(|mut file| file.read_to_end(&mut bytes)) {
+            Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => format!("(the output of {} cannot be read: {error})", self.name),
+        }
+    }
+
+    /// The end of what it printed, as it is shown on failure.
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        let shown = lines.len().saturating_sub(LINES_SHOWN);
+        lines.into_iter().skip(shown).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Fails, with the end of its output, when it has ended.
+    pub fn check_running(&mut self) -> Result<()> {
+        match self.ended()? {
+            None => Ok(()),
+            Some(status) => bail!(
+                "{} ended with {status}; it printed:\n{}",
+                self.name,
+                self.log_tail()
+            ),
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal)
+            .with_context(|| format!("sending a signal to {}", self.name))
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has; after `grace` it is killed, which is an error.
+    pub async fn stop(&mut self, grace: Duration) -> Result<ExitStatus> {
+        if let Some(status) = self.ended()? {
+            return Ok(status);
+        }
+        self.signal(Signal::TERM)?;
+        let deadline = Instant::now() + grace;
+        while Instant::now() < deadline {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        bail!(
+            "{} did not end within {grace:?}; it printed:\n{}",
+            self.name,
+            self.log_tail()
+        )
+    }
+
+    /// Ends it at once, as a crash or the kernel would (SIGKILL).
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Errors mean that it has ended already, which is all that is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- {} printed ----\n{}", self.name, self.log_tail());
+        }
+    }
+}
+
+fn append(log: &NamedTempFile) -> io::Result<File> {
+    File::options().append(true).open(log.path())
+}
+
+/// Starts the command from a thread that lasts as long as this process does.
+///
+/// The kernel's parent-death signal is sent when the *thread* that forked ends (prctl(2)), and the threads of a test
+/// runner and of a runtime come and go.
+fn spawn(mut command: Command) -> io::Result<Child> {
+    type Job = (Command, mpsc::Sender<io::Result<Child>>);
+    static SPAWNER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        std::thread::spawn(move || {
+            for (mut command, reply) in queue {
+                // Nobody listens any more only where the thread that asked has died.
+                let _ = reply.send(command.spawn());
+            }
+        });
+        jobs
+    });
+    end_with_parent(&mut command);
+    let (reply, answer) = mpsc::channel();
+    SPAWNER.send((command, reply)).map_err(io::Error::other)?;
+    answer.recv().map_err(io::Error::other)?
+}
+
+/// Has the kernel kill the child when this process dies without a chance to do so itself.
+#[expect(
+    unsafe_code,
+    reason = "the standard library has no safe way to run a system call between fork and exec"
+)]
+fn end_with_parent(command: &mut Command) {
+    // SAFETY: the closure makes one system call and touches no memory, lock or allocator of the parent.
+    unsafe {
+        command.pre_exec(|| {
+            set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)
+        });
+    }
+}

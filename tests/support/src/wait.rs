@@ -1,0 +1,37 @@
+//! Waiting for a condition, with a deadline, instead of sleeping and hoping.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// How often a condition is asked.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Long enough for anything that starts on one machine, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks `condition` until it holds; an error counts as "not yet", and the last one is told when time is up.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    until_some(what, async || Ok(condition().await?.then_some(()))).await
+}
+
+/// Asks `probe` until it has a value; an error counts as "not yet", and the last one is told when time is up.
+pub async fn until_some<T>(
+    what: &str,
+    mut probe: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let outcome = probe().await;
+        match outcome {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) if Instant::now() < deadline => {}
+            Err(_) if Instant::now() < deadline => {}
+            Ok(None) => bail!("waited {PATIENCE:?} in vain for {what}"),
+            Err(error) => {
+                return Err(error.context(format!("waited {PATIENCE:?} in vain for {what}")));
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
