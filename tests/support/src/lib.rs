@@ -3,11 +3,13 @@
 //! Everything is real and on loopback: [`envoy`] runs a downloaded Envoy binary with the module that [`module`]
 //! builds, [`pods`] runs the demo application, [`xds`] holds the files through which a test changes endpoints, routes
 //! and the filter's configuration while requests are under way, and [`load`] is a crowd of browser tabs that judges
-//! each answer as the page behind it would. Nothing outlives the process that started it ([`process`]), and nothing
-//! waits for a fixed time where a condition can be asked ([`wait`]).
+//! each answer as the page behind it would; [`cluster`] runs the control planes of Kubernetes and Istio. Nothing
+//! outlives the process that started it ([`process`]), and nothing waits for a fixed time where a condition can be
+//! asked ([`wait`]).
 
 pub mod bootstrap;
 mod cargo;
+pub mod cluster;
 pub mod envoy;
 pub mod http;
 pub mod module;

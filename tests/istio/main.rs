@@ -1,0 +1,96 @@
+//! The chart and the module in real clusters: Kubernetes' and Istio's own control planes, real Envoy, real rolling
+//! updates, under load.
+//!
+//! `make test-istio` builds what it needs and runs it; `cargo test --test istio -- NAME` runs a part. Each test has a
+//! Kubernetes namespace and gateways of its own in one cluster for each line of Istio.
+
+mod rolling_update;
+mod shop;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use libtest_mimic::{Arguments, Failed, Trial};
+use skew_guard_lab::cluster::{Cluster, IstioLine, isolation};
+use skew_guard_lab::{envoy, pods};
+use tokio::runtime::Runtime;
+
+/// What is to be seen in a cluster.
+type Scenario = fn(&Runtime, &Cluster) -> Result<()>;
+
+/// Every test by the name of the behaviour, quick ones first.
+const SCENARIOS: &[(&str, Scenario)] = &[
+    ("a_rolling_update_with_plain_routing_is_skewed", |runtime, cluster| {
+        runtime.block_on(rolling_update::with_plain_routing(cluster))
+    }),
+];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(problem) => {
+            eprintln!("{problem:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    build_what_needs_the_network()?;
+    isolation::enter()?;
+    let mut arguments = Arguments::from_args();
+    // One cluster, two processors.
+    arguments.test_threads = Some(1);
+    let runtime = Arc::new(Runtime::new().context("starting the runtime")?);
+    runtime.spawn(end_on_interrupt());
+    let tests = IstioLine::ALL.into_iter().flat_map(|line| tests_on(line, &runtime)).collect();
+    Ok(libtest_mimic::run(&arguments, tests).exit_code())
+}
+
+/// In the namespaces there is no way out.
+fn build_what_needs_the_network() -> Result<()> {
+    pods::application()?;
+    envoy::installed()?;
+    Ok(())
+}
+
+/// The first process of a process namespace gets no signal that it does not ask for.
+async fn end_on_interrupt() {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        std::process::exit(130);
+    }
+}
+
+/// The tests on one line of Istio; the first that runs starts the cluster, the last ends it.
+fn tests_on(line: IstioLine, runtime: &Arc<Runtime>) -> Vec<Trial> {
+    let shared = Arc::new(SharedCluster { line, running: Mutex::default() });
+    let trial = |(name, scenario): &(&str, Scenario)| {
+        let (shared, runtime, scenario) = (Arc::clone(&shared), Arc::clone(runtime), *scenario);
+        Trial::test(*name, move || shared.run(&runtime, scenario)).with_kind(format!("Istio {}", line.name()))
+    };
+    SCENARIOS.iter().map(trial).collect()
+}
+
+struct SharedCluster {
+    line: IstioLine,
+    running: Mutex<Option<Cluster>>,
+}
+
+impl SharedCluster {
+    fn run(&self, runtime: &Runtime, scenario: Scenario) -> Result<(), Failed> {
+        let outcome = self.started(runtime, |cluster| scenario(runtime, cluster));
+        outcome.map_err(|problem| Failed::from(format!("{problem:?}")))
+    }
+
+    fn started(&self, runtime: &Runtime, use_it: impl FnOnce(&Cluster) -> Result<()>) -> Result<()> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.is_none() {
+            let begin = Instant::now();
+            *running = Some(runtime.block_on(Cluster::start(self.line))?);
+            eprintln!("Kubernetes and Istio {} are up after {:.1?}", self.line.name(), begin.elapsed());
+        }
+        use_it(running.as_ref().context("the cluster is running")?)
+    }
+}

@@ -1,0 +1,150 @@
+//! The demo application as a team deploys it: Deployments of the API and of the static files, with version labels.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{APPLICATION_IMAGE, Cluster, GatewayName, NODE};
+
+/// Where every Pod listens.
+const POD_PORT: u16 = 8080;
+
+/// Half of the application; each is a Service, and has Deployments of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    Api,
+    Web,
+}
+
+impl Half {
+    /// Its entry point, its Service, and the value of its Pods' `app` label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Web => "web",
+        }
+    }
+}
+
+/// The route of a version: what the chart makes of it where the list of releases does not say.
+pub fn route(version: &str) -> String {
+    format!("v{}", version.replace('.', "-"))
+}
+
+/// The application in a Kubernetes namespace of its own.
+pub struct Shop<'a> {
+    cluster: &'a Cluster,
+    namespace: String,
+}
+
+impl<'a> Shop<'a> {
+    /// Creates the namespace, the Services, and a `Gateway` resource for the first gateway.
+    pub async fn open(cluster: &'a Cluster, namespace: &str) -> Result<Self> {
+        let kubernetes = cluster.kubernetes();
+        let namespace_object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        kubernetes.apply(&namespace_object).await?;
+        let shop = Self { cluster, namespace: namespace.to_owned() };
+        shop.apply(service(Half::Api)).await?;
+        shop.apply(service(Half::Web)).await?;
+        shop.apply(gateway(GatewayName::First)).await?;
+        Ok(shop)
+    }
+
+    /// The host that its users ask for.
+    pub fn host(&self) -> String {
+        format!("{}.example.com", self.namespace)
+    }
+
+    /// The name of a half in the mesh.
+    pub fn service_host(&self, half: Half) -> String {
+        format!("{}.{}.svc.cluster.local", half.name(), self.namespace)
+    }
+
+    /// Creates or changes an object in the shop's namespace.
+    pub async fn apply(&self, mut object: Value) -> Result<()> {
+        object["metadata"]["namespace"] = json!(self.namespace);
+        self.cluster.kubernetes().apply(&object).await
+    }
+
+    /// Runs `kubectl` in the shop's namespace.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        self.cluster.kubernetes().kubectl([&["--namespace", &self.namespace], arguments].concat()).await
+    }
+
+    /// Applies a Deployment without waiting for its Pods.
+    pub async fn deploy(&self, half: Half, name: &str, version: &str, replicas: u32) -> Result<()> {
+        self.apply(deployment(half, name, version, replicas)).await
+    }
+
+    /// Waits until a Deployment has rolled out.
+    pub async fn rolled_out(&self, name: &str) -> Result<()> {
+        self.kubectl(&["rollout", "status", &format!("deployment/{name}"), "--timeout=120s"]).await?;
+        Ok(())
+    }
+
+    /// Removes the namespace with all that is in it, and waits until it is gone.
+    pub async fn close(self) -> Result<()> {
+        self.cluster.kubernetes().kubectl(["delete", "namespace", &self.namespace, "--timeout=120s"]).await?;
+        Ok(())
+    }
+}
+
+fn service(half: Half) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": { "name": half.name() },
+        "spec": {
+            "selector": { "app": half.name() },
+            "ports": [{ "name": "http", "port": POD_PORT, "targetPort": POD_PORT }],
+        },
+    })
+}
+
+fn gateway(name: GatewayName) -> Value {
+    json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": { "name": name.label() },
+        "spec": {
+            "selector": { "gateway": name.label() },
+            "servers": [{ "port": { "number": name.port(), "name": "http", "protocol": "HTTP" }, "hosts": ["*"] }],
+        },
+    })
+}
+
+/// As a team would write it: the version label is the release's route, and old Pods get time until every gateway has
+/// heard that they leave.
+fn deployment(half: Half, name: &str, version: &str, replicas: u32) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": name },
+        "spec": {
+            "replicas": replicas,
+            "minReadySeconds": 1,
+            "strategy": { "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } },
+            "selector": { "matchLabels": { "app": half.name(), "deployment": name } },
+            "template": {
+                "metadata": { "labels": { "app": half.name(), "deployment": name, "version": route(version) } },
+                "spec": {
+                    "nodeName": NODE,
+                    "terminationGracePeriodSeconds": 15,
+                    "containers": [{
+                        "name": "shop",
+                        "image": APPLICATION_IMAGE,
+                        "args": [
+                            half.name(), "--version", version, "--listen", format!("$(POD_IP):{POD_PORT}"),
+                            "--pod", "$(POD_NAME)",
+                        ],
+                        "env": [field("POD_IP", "status.podIP"), field("POD_NAME", "metadata.name")],
+                        "readinessProbe": { "httpGet": { "path": "/healthz", "port": POD_PORT } },
+                        "lifecycle": { "preStop": { "sleep": { "seconds": 3 } } },
+                    }],
+                },
+            },
+        },
+    })
+}
+
+fn field(name: &str, path: &str) -> Value {
+    json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } })
+}

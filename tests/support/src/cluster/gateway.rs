@@ -1,0 +1,199 @@
+//! An ingress gateway: real Envoy under Istio's real agent, as in the gateway's Pod.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::gate::Gate;
+use super::tools::Tools;
+use super::{isolation, istio};
+use crate::process::Process;
+use crate::{envoy, http, wait};
+
+/// The namespace of every gateway here, as in Istio's own charts.
+pub const NAMESPACE: &str = "istio-system";
+
+/// A gateway of a cluster, by the value of its `gateway` label: a `Gateway` resource with that selector and that port
+/// is served by it alone, while all of them have the label `istio: ingressgateway`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatewayName {
+    /// The one that most tests need.
+    First,
+    /// One that can be made to learn changes late.
+    Second,
+}
+
+impl GatewayName {
+    /// The value of its `gateway` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Second => "second",
+        }
+    }
+
+    /// The port that its `Gateway` resources should name: both are on one network.
+    pub fn port(self) -> u16 {
+        self.shifted(9_080)
+    }
+
+    /// Ports that a Pod would have to itself are moved on for the second.
+    fn shifted(self, port: u16) -> u16 {
+        match self {
+            Self::First => port,
+            Self::Second => port + 1_000,
+        }
+    }
+
+    /// No endpoint of a service: istiod takes a proxy at such an address for that service's workload.
+    fn address(self) -> Ipv4Addr {
+        match self {
+            Self::First => Ipv4Addr::new(10, 244, 255, 1),
+            Self::Second => Ipv4Addr::new(10, 244, 255, 2),
+        }
+    }
+}
+
+/// A running gateway; dropping it ends it at once.
+#[derive(Debug)]
+pub struct Gateway {
+    name: GatewayName,
+    agent: Process,
+    gate: Gate,
+    http: reqwest::Client,
+    _directory: TempDir,
+}
+
+impl Gateway {
+    pub(super) async fn start(tools: &Tools, name: GatewayName) -> Result<Self> {
+        let directory = TempDir::with_prefix("skew-guard-gateway-")?;
+        let gate = Gate::before(istio::DISCOVERY).await?;
+        let binary = mortal_envoy(directory.path())?;
+        let mut command = isolation::with_own_state(tools.istio("pilot-agent").as_os_str());
+        let labels = json!({ "istio": "ingressgateway", "gateway": name.label() });
+        command
+            .current_dir(directory.path())
+            .args(["proxy", "router", "--domain", "istio-system.svc.cluster.local", "--concurrency", "2"])
+            .args(["--proxyLogLevel", "warning", "--proxyComponentLogLevel", "wasm:info"])
+            .env("PROXY_CONFIG", proxy_config(tools, name, &binary, &gate).to_string())
+            .env("ISTIO_METAJSON_LABELS", labels.to_string())
+            .env("INSTANCE_IP", name.address().to_string())
+            .env("ENVOY_STATUS_PORT", name.shifted(15_021).to_string())
+            .env("ENVOY_PROMETHEUS_PORT", name.shifted(15_090).to_string())
+            .envs([
+                ("POD_NAME", name.label()),
+                ("POD_NAMESPACE", NAMESPACE),
+                ("ISTIO_META_CLUSTER_ID", "Kubernetes"),
+                ("ISTIO_META_UNPRIVILEGED_POD", "true"),
+                ("CREDENTIAL_FETCHER_TYPE", ""),
+                ("WASM_INSECURE_REGISTRIES", "*"),
+                ("CLOUD_PLATFORM", "none"),
+            ]);
+        let agent = Process::start(format!("gateway {}", name.label()), command)?;
+        let mut gateway = Self { name, agent, gate, http: http::client()?, _directory: directory };
+        gateway.wait_until_ready().await?;
+        Ok(gateway)
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<()> {
+        wait::until("the gateway to be ready", async || {
+            self.agent.check_running()?;
+            Ok(self.admin_get("/ready").await?.trim() == "LIVE")
+        })
+        .await
+        .with_context(|| format!("the gateway printed:\n{}", self.agent.log_tail()))
+    }
+
+    /// Which one it is.
+    pub fn name(&self) -> GatewayName {
+        self.name
+    }
+
+    /// Where it accepts requests, once a `Gateway` resource with its label and port exists.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.name.port()))
+    }
+
+    /// The way by which it learns from istiod.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// All that the agent and Envoy printed, the filter's messages among it.
+    pub fn log(&self) -> String {
+        self.agent.log()
+    }
+
+    /// Fails when it has ended.
+    pub fn check_running(&mut self) -> Result<()> {
+        self.agent.check_running()
+    }
+
+    /// Where a Prometheus server would scrape it, which is what a pipeline waits by.
+    pub fn metrics_url(&self) -> String {
+        format!("http://127.0.0.1:{}/stats/prometheus", self.name.shifted(15_090))
+    }
+
+    /// Counters and gauges whose name matches the regular expression.
+    pub async fn stats(&self, filter: &str) -> Result<BTreeMap<String, u64>> {
+        let url = format!("http://{}/stats", self.admin());
+        let query = [("format", "json"), ("filter", filter)];
+        let stats: Value = self.http.get(url).query(&query).send().await?.error_for_status()?.json().await?;
+        let listed = stats.get("stats").and_then(Value::as_array).cloned().unwrap_or_default();
+        let counted =
+            listed.iter().filter_map(|stat| Some((stat.get("name")?.as_str()?.to_owned(), stat.get("value")?.as_u64()?)));
+        Ok(counted.collect())
+    }
+
+    /// The configuration as Envoy holds it.
+    pub async fn config_dump(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.admin_get("/config_dump?include_eds").await?)?)
+    }
+
+    /// Any page of Envoy's admin interface, as text.
+    pub async fn admin_get(&self, path: &str) -> Result<String> {
+        let answer = self.http.get(format!("http://{}{path}", self.admin())).send().await?;
+        Ok(answer.text().await?)
+    }
+
+    /// Ends it as the kubelet would, and waits until its connections are drained.
+    pub async fn stop(mut self) -> Result<()> {
+        self.agent.signal(Signal::TERM)?;
+        self.agent.stop(Duration::from_secs(30)).await?;
+        Ok(())
+    }
+
+    fn admin(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.name.shifted(15_000)))
+    }
+}
+
+fn proxy_config(tools: &Tools, name: GatewayName, envoy: &Path, gate: &Gate) -> Value {
+    json!({
+        "binaryPath": envoy,
+        "configPath": "./etc/istio/proxy",
+        "proxyBootstrapTemplatePath": tools.istio("envoy_bootstrap.json"),
+        "discoveryAddress": gate.address().to_string(),
+        "controlPlaneAuthPolicy": "NONE",
+        "proxyAdminPort": name.shifted(15_000),
+        "terminationDrainDuration": "1s",
+        "extraStatTags": ["release", "outcome", "class"],
+    })
+}
+
+/// Envoy in a script that has the kernel end it with its agent: nothing else would, when the agent is killed.
+fn mortal_envoy(directory: &Path) -> Result<PathBuf> {
+    let script = directory.join("envoy");
+    let envoy = envoy::installed()?;
+    fs::write(&script, format!("#!/bin/sh\nexec setpriv --pdeathsig KILL -- '{}' \"$@\"\n", envoy.display()))?;
+    fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+    Ok(script)
+}

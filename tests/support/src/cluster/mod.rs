@@ -1,0 +1,133 @@
+//! A Kubernetes cluster with Istio on one machine, without images: the real control planes as processes, each Pod a
+//! process of the demo application, each gateway real Envoy under the real agent.
+//!
+//! ```text
+//! kubectl, helm ─► kube-apiserver ─► controllers ─► Pods ─► node: one process a Pod
+//!                        │                                        ▲
+//!                        ▼                                        │
+//!                     istiod ─► gate ─► agent ─► Envoy ───────────┘
+//!                                         │
+//!                        registry ────────┘ the module
+//! ```
+//!
+//! [`isolation::enter`] has to come first, because the programs use their well-known ports.
+
+mod api;
+mod gate;
+mod gateway;
+pub mod isolation;
+mod istio;
+mod kubelet;
+mod kubernetes;
+mod registry;
+mod tools;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use self::kubelet::Kubelet;
+use self::registry::Registry;
+use self::tools::Tools;
+use crate::pods;
+use crate::process::Process;
+
+pub use self::gate::Gate;
+pub use self::gateway::{Gateway, GatewayName, NAMESPACE as GATEWAY_NAMESPACE};
+pub use self::kubelet::NODE;
+pub use self::kubernetes::Kubernetes;
+pub use self::tools::IstioLine;
+
+/// The image of the demo application's Pods.
+pub const APPLICATION_IMAGE: &str = "shop";
+
+/// A running cluster; dropping it ends all of it.
+#[derive(Debug)]
+pub struct Cluster {
+    line: IstioLine,
+    tools: Tools,
+    // Ended in this order.
+    kubelet: Kubelet,
+    _istiod: Process,
+    registry: Registry,
+    kubernetes: Kubernetes,
+    directory: TempDir,
+}
+
+impl Cluster {
+    /// Starts Kubernetes and that line of Istio, and waits until both serve.
+    pub async fn start(line: IstioLine) -> Result<Self> {
+        let tools = Tools::of(line)?;
+        let directory = TempDir::with_prefix("skew-guard-cluster-")?;
+        let registry = Registry::start(&tools, directory.path()).await?;
+        let kubernetes = Kubernetes::start(&tools, directory.path()).await?;
+        let istiod = istio::start(&tools, &kubernetes, directory.path()).await?;
+        let programs = HashMap::from([(APPLICATION_IMAGE.to_owned(), pods::application()?)]);
+        let kubelet = Kubelet::start(kubernetes.api(), programs).await?;
+        Ok(Self { line, tools, kubelet, _istiod: istiod, registry, kubernetes, directory })
+    }
+
+    /// Which Istio it runs.
+    pub fn line(&self) -> IstioLine {
+        self.line
+    }
+
+    /// Its Kubernetes.
+    pub fn kubernetes(&self) -> &Kubernetes {
+        &self.kubernetes
+    }
+
+    /// Starts a gateway with nothing kept from an earlier one, as a new Pod would.
+    pub async fn start_gateway(&self, name: GatewayName) -> Result<Gateway> {
+        Gateway::start(&self.tools, name).await
+    }
+
+    /// Publishes a module in the cluster's registry, and returns the URL for the plugin.
+    pub async fn push_module(&self, module: &Path, repository: &str, tag: &str) -> Result<String> {
+        self.registry.push(module, repository, tag).await
+    }
+
+    /// Runs `helm` as a user would, and returns what it printed.
+    pub async fn helm<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String> {
+        let mut command = self.user_command(&self.tools.helm());
+        for place in ["CACHE", "CONFIG", "DATA"] {
+            command.env(format!("HELM_{place}_HOME"), self.directory.path().join("helm").join(place));
+        }
+        command.args(arguments);
+        output(command).await
+    }
+
+    /// Runs the line's `istioctl` as a user would, and returns what it printed.
+    pub async fn istioctl<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String> {
+        let mut command = self.user_command(&self.tools.istio("istioctl"));
+        command.args(arguments);
+        output(command).await
+    }
+
+    fn user_command(&self, program: &Path) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(program);
+        command.env("KUBECONFIG", self.kubernetes.kubeconfig()).env("HOME", self.directory.path());
+        command
+    }
+
+    /// Kills the process of a Pod (`namespace/name`) without notice to anyone, as a crash does.
+    pub fn kill_pod(&self, pod: &str) -> Result<()> {
+        let id = self.kubelet.process_id(pod).with_context(|| format!("no process of Pod {pod}"))?;
+        let id = i32::try_from(id).ok().and_then(Pid::from_raw).context("an impossible process id")?;
+        Ok(kill_process(id, Signal::KILL)?)
+    }
+}
+
+/// What a command printed; an error with what it complained about when it failed.
+async fn output(mut command: tokio::process::Command) -> Result<String> {
+    let what = format!("{:?}", command.as_std());
+    let output = command.output().await.with_context(|| format!("running {what}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let problem = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{what} ended with {}:\n{problem}{printed}", output.status);
+    Ok(printed.into_owned())
+}
