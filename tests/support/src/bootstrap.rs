@@ -341,6 +341,7 @@ pub fn listener(name: &str, filters: &[Value], routes: &[Value]) -> Value {
                 "http_filters": filters.iter().chain([&router]).collect::<Vec<_>>(),
                 "route_config": {
                     "name": name,
+                    "validate_clusters": false,
                     "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": routes }],
                 },
             },
@@ -372,7 +373,7 @@ pub fn release_routes(
     routes.push(json!({
         "name": "skew-guard-absent",
         "match": { "prefix": "/", "headers": [{ "name": "x-release", "present_match": true }] },
-        "route": { "cluster": "skew-guard-absent", "cluster_not_found_response_code": "SERVICE_UNAVAILABLE" },
+        "route": { "cluster": "skew-guard-absent" },
     }));
     routes.push(
         json!({ "name": "default", "match": { "prefix": "/" }, "route": to(default_cluster) }),
