@@ -1,0 +1,177 @@
+{{- /*
+What no schema can say, because several values have to fit each other: a line for each problem, all of them at once, in
+the words of the plugin, which would refuse most of it too. What the schema says holds when this runs.
+*/ -}}
+{{- define "skew-guard.problems" -}}
+{{- include "skew-guard.problemsOfReleases" . -}}
+{{- include "skew-guard.problemsOfRoutes" . -}}
+{{- include "skew-guard.problemsOfCurrent" . -}}
+{{- include "skew-guard.problemsOfConfig" . -}}
+{{- include "skew-guard.problemsOfServices" . -}}
+{{- if and (has "*" .Values.hosts) (gt (len .Values.hosts) 1) }}
+- hosts: "*" is all hosts and stands alone
+{{- end -}}
+{{- end }}
+
+{{- define "skew-guard.problemsOfReleases" -}}
+{{- $seen := dict -}}
+{{- $accepted := dict -}}
+{{- $served := 0 -}}
+{{- $retired := 0 -}}
+{{- range $index, $release := .Values.releases -}}
+  {{- $at := printf "releases[%d]" $index -}}
+  {{- $state := .state | default "live" -}}
+  {{- if hasKey $seen .version }}
+- {{ $at }}.version: {{ quote .version }} is listed twice
+  {{- end -}}
+  {{- $_ := set $seen .version true -}}
+  {{- if and .until (has $state (list "staged" "live")) }}
+- {{ $at }}.until: a {{ $state }} release does not end by itself; only a draining one does
+  {{- end -}}
+  {{- if and (eq $state "staged") (not $.Values.current) }}
+- {{ $at }}.state: "staged" without current: requests without a version go to all pods, and nothing hides these
+  {{- end -}}
+  {{- if and $.Values.config.minVersion (not (include "skew-guard.isSemver" .version)) }}
+- {{ $at }}.version: {{ quote .version }} is not semver, and config.minVersion compares all versions
+  {{- end -}}
+  {{- if eq $state "retired" -}}
+    {{- $retired = add1 $retired -}}
+  {{- else -}}
+    {{- $served = add1 $served -}}
+    {{- range .accepts -}}
+      {{- if hasKey $accepted . }}
+- {{ $at }}.accepts: {{ quote . }} is accepted by {{ get $accepted . }} too; only one can answer it
+      {{- else if regexMatch "^[A-Za-z0-9._+-]+$" . -}}
+        {{- $_ := set $accepted . $release.version -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if eq (int $served) 0 }}
+- releases: all are retired; at least one has to answer
+{{- else if gt (int $served) 256 }}
+- releases: {{ $served }} are not retired; at most 256
+{{- end -}}
+{{- if gt (int $retired) 4096 }}
+- releases: {{ $retired }} are retired; at most 4096, so leave out the oldest
+{{- end -}}
+{{- end }}
+
+{{- define "skew-guard.problemsOfRoutes" -}}
+{{- $absent := include "skew-guard.absent" . -}}
+{{- $byRoute := dict -}}
+{{- $byLabels := dict -}}
+{{- range $index, $release := (include "skew-guard.releases" . | fromJson).list -}}
+{{- if .routed -}}
+  {{- $at := printf "releases[%d]" $index -}}
+  {{- $labels := toJson .labels -}}
+  {{- if eq .route $absent }}
+- {{ $at }}.route: {{ quote .route }} is the name of what must not be there; choose another one
+  {{- else if hasKey $byRoute .route }}
+- {{ $at }}.route: {{ quote .route }}{{ if not (index $.Values.releases $index).route }}, made from the version,{{ end }} is the route of {{ get $byRoute .route }} too; give one of them a route of its own
+  {{- else if hasKey $byLabels $labels }}
+- {{ $at }}.labels: {{ $labels }} are the labels of {{ get $byLabels $labels }} too; they must tell its pods from those of every other release
+  {{- end -}}
+  {{- $_ := set $byRoute .route .version -}}
+  {{- $_ := set $byLabels $labels .version -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "skew-guard.problemsOfCurrent" -}}
+{{- $current := (include "skew-guard.current" . | fromJson).list -}}
+{{- $states := dict -}}
+{{- $live := list -}}
+{{- range .Values.releases -}}
+  {{- $_ := set $states .version (.state | default "live") -}}
+  {{- if eq (get $states .version) "live" -}}{{- $live = append $live .version -}}{{- end -}}
+{{- end -}}
+{{- $allowed := printf "current can be a live release: %s" (join ", " $live | trunc 200 | default "there is none") -}}
+{{- $minimum := .Values.config.minVersion -}}
+{{- $isList := kindIs "slice" .Values.current -}}
+{{- $seen := dict -}}
+{{- $total := 0 -}}
+{{- range $index, $share := $current -}}
+  {{- $at := ternary (printf "current[%d].version" $index) "current" $isList -}}
+  {{- $state := get $states .version -}}
+  {{- $isBelow := false -}}
+  {{- if and $minimum (include "skew-guard.isSemver" .version) -}}
+    {{- $isBelow = lt ((semver .version).Compare (semver $minimum)) 0 -}}
+  {{- end -}}
+  {{- if hasKey $seen .version }}
+- {{ $at }}: {{ quote .version }} is there twice
+  {{- else if not $state }}
+- {{ $at }}: {{ quote .version }} is not listed; {{ $allowed }}
+  {{- else if ne $state "live" }}
+- {{ $at }}: {{ quote .version }} is {{ $state }}; {{ $allowed }}
+  {{- else if has .version ($.Values.config.denied | default list) }}
+- {{ $at }}: {{ quote .version }} is in config.denied
+  {{- else if $isBelow }}
+- {{ $at }}: {{ quote .version }} is below config.minVersion
+  {{- end -}}
+  {{- $_ := set $seen .version true -}}
+  {{- $total = add $total (int .weight) -}}
+{{- end -}}
+{{- if and $isList (eq (int $total) 0) }}
+- current: all weights are 0; at least one must be more
+{{- end -}}
+{{- if and $isList (not .Values.config.pinCookie) }}
+- current: weights need config.pinCookie, or a visitor changes release with every request
+{{- end -}}
+{{- end }}
+
+{{- define "skew-guard.problemsOfConfig" -}}
+{{- $config := .Values.config -}}
+{{- if and (eq ($config.unknownVersion | default "auto") "current") (not .Values.current) }}
+- config.unknownVersion: "current" needs a current
+{{- end -}}
+{{- range $index, $source := $config.sources -}}
+  {{- if eq (lower (get . "header")) (include "skew-guard.routeHeader" $) }}
+- config.sources[{{ $index }}].header: {{ quote .header }} is the route header, which is removed from what the client sent
+  {{- end -}}
+{{- end -}}
+{{- with $config.pinCookie -}}
+  {{- $isSecure := ne (toString .secure) "false" -}}
+  {{- $isBoundToHost := and $isSecure (not .domain) (eq (.path | default "/") "/") -}}
+  {{- if and (eq (.sameSite | default "Lax") "None") (not $isSecure) }}
+- config.pinCookie.sameSite: browsers refuse None without secure
+  {{- end -}}
+  {{- if and (hasPrefix "__Secure-" .name) (not $isSecure) }}
+- config.pinCookie.name: browsers refuse {{ quote .name }} without secure
+  {{- end -}}
+  {{- if and (hasPrefix "__Host-" .name) (not $isBoundToHost) }}
+- config.pinCookie.name: browsers refuse {{ quote .name }} without secure, with a domain, or with another path than /
+  {{- end -}}
+  {{- if and $config.preview (eq .name (dig "preview" "cookie" "__preview" $config)) }}
+- config.preview.cookie: {{ quote .name }} is the pinCookie too
+  {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "skew-guard.problemsOfServices" -}}
+{{- $byPath := dict -}}
+{{- $byHost := dict -}}
+{{- range $index, $service := .Values.services -}}
+  {{- $at := printf "services[%d]" $index -}}
+  {{- $host := include "skew-guard.shortHost" .host -}}
+  {{- if hasKey $byHost $host }}
+- {{ $at }}.host: {{ quote .host }} is the service of services[{{ get $byHost $host }}] too; put all its paths there
+  {{- else -}}
+    {{- $_ := set $byHost $host $index -}}
+  {{- end -}}
+  {{- range $number, $path := .paths -}}
+    {{- if hasKey $byPath . }}
+- {{ $at }}.paths[{{ $number }}]: {{ quote . }} leads to {{ get $byPath . }} already
+    {{- else -}}
+      {{- $_ := set $byPath . $service.host -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and .trafficPolicy (not (include "skew-guard.versioned" .)) }}
+- {{ $at }}.trafficPolicy: a service that is not versioned gets no DestinationRule from the chart; write it yourself
+  {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "skew-guard.isSemver" -}}
+{{- if regexMatch "^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\\+[0-9A-Za-z.-]+)?$" . -}}true{{- end -}}
+{{- end }}

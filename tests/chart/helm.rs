@@ -1,0 +1,99 @@
+//! Helm, and what it makes of the chart.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+/// The chart's namespace in every test.
+pub const NAMESPACE: &str = "shop";
+
+/// What `helm template` made of values.
+#[derive(Debug, Clone)]
+pub struct Manifests(Vec<Value>);
+
+impl Manifests {
+    /// All resources of a kind, in order.
+    pub fn all(&self, kind: &str) -> Vec<&Value> {
+        self.0.iter().filter(|resource| resource["kind"] == kind).collect()
+    }
+
+    /// The only resource of a kind.
+    pub fn one(&self, kind: &str) -> Result<&Value> {
+        match self.all(kind).as_slice() {
+            [resource] => Ok(resource),
+            resources => bail!("{} resources of kind {kind}, not one", resources.len()),
+        }
+    }
+
+    /// The configuration that the plugin would get.
+    pub fn plugin_config(&self) -> Result<&Value> {
+        Ok(&self.one("WasmPlugin")?["spec"]["pluginConfig"])
+    }
+}
+
+/// The resources that the chart makes of values, which are YAML and laid over the chart's own.
+pub fn render(values: &str) -> Result<Manifests> {
+    let printed = succeeded(&template(values)?)?;
+    let resources: Vec<Value> = serde_saphyr::from_multiple(&printed).context("what Helm printed is YAML")?;
+    Ok(Manifests(resources))
+}
+
+/// What Helm says when it refuses values.
+pub fn refusal(values: &str) -> Result<String> {
+    let output = template(values)?;
+    ensure!(!output.status.success(), "accepted:\n{values}");
+    Ok(String::from_utf8(output.stderr)?)
+}
+
+/// The default of the chart, as Helm prints it.
+pub fn template_default() -> Result<String> {
+    succeeded(&template("")?)
+}
+
+/// What a user reads after an upgrade.
+pub fn notes(values: &str) -> Result<String> {
+    let printed = succeeded(&run(&["install", "--dry-run=client"], values)?)?;
+    let (_, notes) = printed.split_once("NOTES:\n").context("notes in what Helm printed")?;
+    Ok(notes.to_owned())
+}
+
+/// What `helm lint` prints.
+pub fn lint() -> Result<String> {
+    let output = command(&["lint", "--strict"]).arg(chart()).output().context("running helm")?;
+    succeeded(&output)
+}
+
+/// Where the chart is.
+pub fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("istio")
+}
+
+fn template(values: &str) -> Result<Output> {
+    run(&["template"], values)
+}
+
+fn run(verb: &[&str], values: &str) -> Result<Output> {
+    let mut helm = command(verb)
+        .arg("skew-guard")
+        .arg(chart())
+        .args(["--namespace", NAMESPACE, "--values", "-"])
+        .spawn()
+        .context("running helm; `make test-chart` builds it")?;
+    helm.stdin.take().context("helm's input")?.write_all(values.as_bytes())?;
+    Ok(helm.wait_with_output()?)
+}
+
+fn command(verb: &[&str]) -> Command {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target"));
+    let mut helm = Command::new(target.join("istio-lab/helm/helm"));
+    helm.args(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    helm
+}
+
+fn succeeded(output: &Output) -> Result<String> {
+    ensure!(output.status.success(), "helm: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout.clone())?)
+}

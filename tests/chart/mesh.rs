@@ -1,0 +1,104 @@
+//! What Istio makes of the chart's routes and subsets, as far as a request can tell: a model of the rules that Istio
+//! documents for a VirtualService and a DestinationRule.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::helm::Manifests;
+
+/// Where the mesh sends a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// To the pods of one subset, by its name.
+    Subset { host: String, subset: String },
+    /// To all pods of a service.
+    AllPods { host: String },
+    /// Nowhere: the route of this name leads to a subset that is not there, and Envoy answers 503.
+    NoCluster { route: String },
+}
+
+impl Destination {
+    /// The pods of one subset.
+    pub fn subset(host: &str, subset: &str) -> Self {
+        Self::Subset { host: host.to_owned(), subset: subset.to_owned() }
+    }
+
+    /// All pods of a service.
+    pub fn all_pods(host: &str) -> Self {
+        Self::AllPods { host: host.to_owned() }
+    }
+
+    /// A dead end.
+    pub fn no_cluster(route: &str) -> Self {
+        Self::NoCluster { route: route.to_owned() }
+    }
+}
+
+/// The mesh of a gateway that has learned the routes of one rendering and the subsets of another, or of the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Mesh<'a> {
+    pub routes: &'a Manifests,
+    pub subsets: &'a Manifests,
+}
+
+impl<'a> Mesh<'a> {
+    /// The mesh that has learned all of a rendering.
+    pub fn of(manifests: &'a Manifests) -> Self {
+        Self { routes: manifests, subsets: manifests }
+    }
+
+    /// The way of a request with this path, and with these headers by their lower-case names.
+    pub fn send(self, path: &str, headers: &[(&str, &str)]) -> Result<Destination> {
+        let routes = list(&self.routes.one("VirtualService")?["spec"]["http"]);
+        let route = routes.iter().find(|route| matches(route, path, headers)).context("a route")?;
+        let [target] = list(&route["route"]) else { bail!("not one destination: {route}") };
+        let host = text(&target["destination"]["host"])?;
+        let Some(subset) = target["destination"]["subset"].as_str() else {
+            return Ok(Destination::all_pods(host));
+        };
+        if self.has(host, subset) {
+            return Ok(Destination::subset(host, subset));
+        }
+        Ok(Destination::no_cluster(text(&route["name"])?))
+    }
+
+    fn has(self, host: &str, subset: &str) -> bool {
+        self.subsets
+            .all("DestinationRule")
+            .iter()
+            .filter(|rule| rule["spec"]["host"] == host)
+            .flat_map(|rule| list(&rule["spec"]["subsets"]))
+            .any(|known| known["name"] == subset)
+    }
+}
+
+/// One of the conditions has to hold, each with all that it asks for.
+fn matches(route: &Value, path: &str, headers: &[(&str, &str)]) -> bool {
+    list(&route["match"]).iter().any(|condition| {
+        path_matches(&condition["uri"], path)
+            && condition["headers"].as_object().into_iter().flatten().all(|(name, value)| {
+                headers.iter().any(|(given, held)| given == name && value_matches(value, held))
+            })
+    })
+}
+
+/// `prefix` goes by characters, not by segments.
+fn path_matches(uri: &Value, path: &str) -> bool {
+    uri["exact"].as_str().is_some_and(|exact| path == exact)
+        || uri["prefix"].as_str().is_some_and(|prefix| path.starts_with(prefix))
+}
+
+/// An empty condition asks only that the header is there.
+fn value_matches(value: &Value, held: &str) -> bool {
+    value["exact"].as_str().is_none_or(|exact| exact == held)
+}
+
+/// The items of a list; none where there is no list.
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A text that has to be there.
+pub fn text(value: &Value) -> Result<&str> {
+    value.as_str().with_context(|| format!("not a text: {value}"))
+}

@@ -1,0 +1,1 @@
+//! Wrong values, and what is said of them.
