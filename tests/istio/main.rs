@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
         Err(problem) => {
-            eprintln!("{problem:?}");
+            eprintln!("{problem:#}");
             ExitCode::FAILURE
         }
     }
@@ -81,7 +81,7 @@ struct SharedCluster {
 impl SharedCluster {
     fn run(&self, runtime: &Runtime, scenario: Scenario) -> Result<(), Failed> {
         let outcome = self.started(runtime, |cluster| scenario(runtime, cluster));
-        outcome.map_err(|problem| Failed::from(format!("{problem:?}")))
+        outcome.map_err(|problem| Failed::from(format!("{problem:#}")))
     }
 
     fn started(&self, runtime: &Runtime, use_it: impl FnOnce(&Cluster) -> Result<()>) -> Result<()> {

@@ -7,8 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use rustix::process::Signal;
+use anyhow::Result;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -16,7 +15,7 @@ use super::gate::Gate;
 use super::tools::Tools;
 use super::{isolation, istio};
 use crate::process::Process;
-use crate::{envoy, http, wait};
+use crate::{envoy, http};
 
 /// The namespace of every gateway here, as in Istio's own charts.
 pub const NAMESPACE: &str = "istio-system";
@@ -86,6 +85,8 @@ impl Gateway {
             .env("PROXY_CONFIG", proxy_config(tools, name, &binary, &gate).to_string())
             .env("ISTIO_METAJSON_LABELS", labels.to_string())
             .env("INSTANCE_IP", name.address().to_string())
+            // Without TLS only where the port says so; nothing here needs a certificate.
+            .env("CA_ADDR", istio::DISCOVERY.to_string())
             .env("ENVOY_STATUS_PORT", name.shifted(15_021).to_string())
             .env("ENVOY_PROMETHEUS_PORT", name.shifted(15_090).to_string())
             .envs([
@@ -99,17 +100,12 @@ impl Gateway {
             ]);
         let agent = Process::start(format!("gateway {}", name.label()), command)?;
         let mut gateway = Self { name, agent, gate, http: http::client()?, _directory: directory };
-        gateway.wait_until_ready().await?;
-        Ok(gateway)
-    }
-
-    async fn wait_until_ready(&mut self) -> Result<()> {
-        wait::until("the gateway to be ready", async || {
-            self.agent.check_running()?;
-            Ok(self.admin_get("/ready").await?.trim() == "LIVE")
+        let ready = format!("http://{}/ready", gateway.admin());
+        super::serving(&mut gateway.agent, async || {
+            Ok(gateway.http.get(&ready).send().await?.status().is_success())
         })
-        .await
-        .with_context(|| format!("the gateway printed:\n{}", self.agent.log_tail()))
+        .await?;
+        Ok(gateway)
     }
 
     /// Which one it is.
@@ -166,7 +162,6 @@ impl Gateway {
 
     /// Ends it as the kubelet would, and waits until its connections are drained.
     pub async fn stop(mut self) -> Result<()> {
-        self.agent.signal(Signal::TERM)?;
         self.agent.stop(Duration::from_secs(30)).await?;
         Ok(())
     }
@@ -184,6 +179,7 @@ fn proxy_config(tools: &Tools, name: GatewayName, envoy: &Path, gate: &Gate) -> 
         "discoveryAddress": gate.address().to_string(),
         "controlPlaneAuthPolicy": "NONE",
         "proxyAdminPort": name.shifted(15_000),
+        "statusPort": name.shifted(15_020),
         "terminationDrainDuration": "1s",
         "extraStatTags": ["release", "outcome", "class"],
     })

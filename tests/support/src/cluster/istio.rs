@@ -11,7 +11,7 @@ use serde_json::json;
 use super::kubernetes::Kubernetes;
 use super::tools::Tools;
 use crate::process::Process;
-use crate::{http, wait};
+use crate::http;
 
 /// Where istiod answers its proxies.
 pub(super) const DISCOVERY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15_010);
@@ -25,8 +25,7 @@ pub(super) async fn start(tools: &Tools, kubernetes: &Kubernetes, directory: &Pa
     fs::write(&mesh, serde_json::to_vec(&json!({ "enableAutoMtls": false }))?)?;
     let mut istiod = start_istiod(tools, kubernetes, &mesh)?;
     let client = http::client()?;
-    wait::until("istiod", async || {
-        istiod.check_running()?;
+    super::serving(&mut istiod, async || {
         Ok(client.get("http://127.0.0.1:15080/ready").send().await?.status().is_success())
     })
     .await?;

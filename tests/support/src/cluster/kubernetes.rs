@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::tools::Tools;
 use crate::process::Process;
-use crate::wait;
 
 /// What a Deployment's rolling update needs; the rest of the controllers would only take the processor's time.
 const CONTROLLERS: &str =
@@ -36,15 +35,14 @@ impl Kubernetes {
     pub(super) async fn start(tools: &Tools, directory: &Path) -> Result<Self> {
         let kubeconfig = write_credentials(directory)?;
         let etcd = start_etcd(tools, directory)?;
-        let apiserver = start_apiserver(tools, directory)?;
+        let mut apiserver = start_apiserver(tools, directory)?;
         let mut doorkeeper = start_doorkeeper(tools, &kubeconfig)?;
         let api = Api::at("http://127.0.0.1:8001")?;
-        wait::until("the API server", async || {
+        super::serving(&mut apiserver, async || {
             doorkeeper.check_running()?;
             Ok(api.get("/api/v1/namespaces/default").await.is_ok())
         })
-        .await
-        .with_context(|| format!("the API server printed:\n{}", apiserver.log_tail()))?;
+        .await?;
         let controllers = start_controllers(tools, &kubeconfig)?;
         let kubectl = tools.kubernetes("kubectl");
         Ok(Self { kubectl, kubeconfig, api, _processes: [controllers, doorkeeper, apiserver, etcd] })
@@ -127,6 +125,7 @@ fn start_apiserver(tools: &Tools, directory: &Path) -> Result<Process> {
         .args([
             "--etcd-servers=http://127.0.0.1:2379",
             "--bind-address=127.0.0.1",
+            "--advertise-address=10.244.0.1",
             "--secure-port=6443",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.96.0.0/16",

@@ -33,8 +33,8 @@ use tempfile::TempDir;
 use self::kubelet::Kubelet;
 use self::registry::Registry;
 use self::tools::Tools;
-use crate::pods;
 use crate::process::Process;
+use crate::{pods, wait};
 
 pub use self::gate::Gate;
 pub use self::gateway::{Gateway, GatewayName, NAMESPACE as GATEWAY_NAMESPACE};
@@ -120,6 +120,19 @@ impl Cluster {
         let id = i32::try_from(id).ok().and_then(Pid::from_raw).context("an impossible process id")?;
         Ok(kill_process(id, Signal::KILL)?)
     }
+}
+
+/// Waits until a program answers its probe; fails at once when it has ended instead.
+async fn serving(process: &mut Process, mut probe: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    let what = process.name().to_owned();
+    wait::until_some(&what, async || {
+        if let Err(ended) = process.check_running() {
+            return Ok(Some(Err(ended)));
+        }
+        Ok(probe().await?.then_some(Ok(())))
+    })
+    .await
+    .with_context(|| format!("{what} printed:\n{}", process.log_tail()))?
 }
 
 /// What a command printed; an error with what it complained about when it failed.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::tools::Tools;
 use crate::process::Process;
-use crate::{http, wait};
+use crate::http;
 
 const ADDRESS: &str = "127.0.0.1:5000";
 
@@ -42,8 +42,7 @@ impl Registry {
         registry.arg("serve").arg(&config);
         let mut process = Process::start("docker-registry", registry)?;
         let http = http::client()?;
-        wait::until("the registry", async || {
-            process.check_running()?;
+        super::serving(&mut process, async || {
             Ok(http.get(format!("http://{ADDRESS}/v2/")).send().await?.status().is_success())
         })
         .await?;
