@@ -6,6 +6,7 @@
 
 mod rolling_update;
 mod shop;
+mod visitors;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,11 +22,10 @@ use tokio::runtime::Runtime;
 type Scenario = fn(&Runtime, &Cluster) -> Result<()>;
 
 /// Every test by the name of the behaviour, quick ones first.
-const SCENARIOS: &[(&str, Scenario)] = &[
-    ("a_rolling_update_with_plain_routing_is_skewed", |runtime, cluster| {
-        runtime.block_on(rolling_update::with_plain_routing(cluster))
-    }),
-];
+const SCENARIOS: &[(&str, Scenario)] = &[(
+    "a_rolling_update_with_plain_routing_is_skewed",
+    |runtime, cluster| runtime.block_on(rolling_update::with_plain_routing(cluster)),
+)];
 
 fn main() -> ExitCode {
     match run() {
@@ -45,7 +45,10 @@ fn run() -> Result<ExitCode> {
     arguments.test_threads = Some(1);
     let runtime = Arc::new(Runtime::new().context("starting the runtime")?);
     runtime.spawn(end_on_interrupt());
-    let tests = IstioLine::ALL.into_iter().flat_map(|line| tests_on(line, &runtime)).collect();
+    let tests = IstioLine::ALL
+        .into_iter()
+        .flat_map(|line| tests_on(line, &runtime))
+        .collect();
     Ok(libtest_mimic::run(&arguments, tests).exit_code())
 }
 
@@ -65,10 +68,14 @@ async fn end_on_interrupt() {
 
 /// The tests on one line of Istio; the first that runs starts the cluster, the last ends it.
 fn tests_on(line: IstioLine, runtime: &Arc<Runtime>) -> Vec<Trial> {
-    let shared = Arc::new(SharedCluster { line, running: Mutex::default() });
+    let shared = Arc::new(SharedCluster {
+        line,
+        running: Mutex::default(),
+    });
     let trial = |(name, scenario): &(&str, Scenario)| {
         let (shared, runtime, scenario) = (Arc::clone(&shared), Arc::clone(runtime), *scenario);
-        Trial::test(*name, move || shared.run(&runtime, scenario)).with_kind(format!("Istio {}", line.name()))
+        Trial::test(*name, move || shared.run(&runtime, scenario))
+            .with_kind(format!("Istio {}", line.name()))
     };
     SCENARIOS.iter().map(trial).collect()
 }
@@ -84,12 +91,20 @@ impl SharedCluster {
         outcome.map_err(|problem| Failed::from(format!("{problem:#}")))
     }
 
-    fn started(&self, runtime: &Runtime, use_it: impl FnOnce(&Cluster) -> Result<()>) -> Result<()> {
+    fn started(
+        &self,
+        runtime: &Runtime,
+        use_it: impl FnOnce(&Cluster) -> Result<()>,
+    ) -> Result<()> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.is_none() {
             let begin = Instant::now();
             *running = Some(runtime.block_on(Cluster::start(self.line))?);
-            eprintln!("Kubernetes and Istio {} are up after {:.1?}", self.line.name(), begin.elapsed());
+            eprintln!(
+                "Kubernetes and Istio {} are up after {:.1?}",
+                self.line.name(),
+                begin.elapsed()
+            );
         }
         use_it(running.as_ref().context("the cluster is running")?)
     }

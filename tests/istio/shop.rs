@@ -39,9 +39,13 @@ impl<'a> Shop<'a> {
     /// Creates the namespace, the Services, and a `Gateway` resource for the first gateway.
     pub async fn open(cluster: &'a Cluster, namespace: &str) -> Result<Self> {
         let kubernetes = cluster.kubernetes();
-        let namespace_object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        let namespace_object =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         kubernetes.apply(&namespace_object).await?;
-        let shop = Self { cluster, namespace: namespace.to_owned() };
+        let shop = Self {
+            cluster,
+            namespace: namespace.to_owned(),
+        };
         shop.apply(service(Half::Api)).await?;
         shop.apply(service(Half::Web)).await?;
         shop.apply(gateway(GatewayName::First)).await?;
@@ -66,7 +70,10 @@ impl<'a> Shop<'a> {
 
     /// Runs `kubectl` in the shop's namespace.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        self.cluster.kubernetes().kubectl([&["--namespace", &self.namespace], arguments].concat()).await
+        self.cluster
+            .kubernetes()
+            .kubectl([&["--namespace", &self.namespace], arguments].concat())
+            .await
     }
 
     /// Applies a Deployment without waiting for its Pods.
@@ -76,13 +83,22 @@ impl<'a> Shop<'a> {
 
     /// Waits until a Deployment has rolled out.
     pub async fn rolled_out(&self, name: &str) -> Result<()> {
-        self.kubectl(&["rollout", "status", &format!("deployment/{name}"), "--timeout=120s"]).await?;
+        self.kubectl(&[
+            "rollout",
+            "status",
+            &format!("deployment/{name}"),
+            "--timeout=120s",
+        ])
+        .await?;
         Ok(())
     }
 
     /// Removes the namespace with all that is in it, and waits until it is gone.
     pub async fn close(self) -> Result<()> {
-        self.cluster.kubernetes().kubectl(["delete", "namespace", &self.namespace, "--timeout=120s"]).await?;
+        self.cluster
+            .kubernetes()
+            .kubectl(["delete", "namespace", &self.namespace, "--timeout=120s"])
+            .await?;
         Ok(())
     }
 }
