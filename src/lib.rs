@@ -1,1 +1,15 @@
-//! skew-guard
+//! skew-guard: a Proxy-Wasm filter for Envoy and Istio against version skew.
+
+pub mod config;
+pub mod decision;
+pub mod filter;
+pub mod host;
+pub mod pin;
+pub mod policy;
+pub mod preview;
+pub mod reply;
+pub mod request;
+pub mod scope;
+pub mod source;
+pub mod telemetry;
+pub mod version;

@@ -1,0 +1,125 @@
+//! The pin cookie: the version that a visitor's page came from, and, where `current` has weights, a
+//! random bucket that decides which release the visitor gets.
+//!
+//! Its value is `2.0.0`, or `3fa2c1d0~2.0.0`: a bucket of eight hexadecimal digits before a `~`, which
+//! no version holds.
+
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::{PinCookieConfig, SameSite};
+use crate::policy::Release;
+use crate::request::Request;
+use crate::source::{self, Reading};
+use crate::version::Version;
+
+/// The random number that places a visitor among weighted releases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket(pub u32);
+
+/// What a visitor's pin cookie says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The bucket, if one was drawn.
+    pub bucket: Option<Bucket>,
+    /// The version.
+    pub version: Reading,
+}
+
+impl Pin {
+    /// The pin that the request carries; `None` without the cookie.
+    #[must_use]
+    pub fn read(request: &Request<'_>, name: &str) -> Option<Self> {
+        source::cookie(request, name).map(|value| Self::parse(&value))
+    }
+
+    /// The pin that a cookie's value spells. Any bytes are welcome: what is no bucket and version is
+    /// an invalid version.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Self {
+        let (bucket, version) = match value.iter().position(|&byte| byte == b'~') {
+            Some(at) => (
+                value.get(..at).and_then(Bucket::parse),
+                value.get(at + 1..).unwrap_or_default(),
+            ),
+            None => (None, value),
+        };
+        Self {
+            bucket,
+            version: Reading::of(version.to_vec()),
+        }
+    }
+}
+
+impl Bucket {
+    fn parse(digits: &[u8]) -> Option<Self> {
+        let is_bucket = digits.len() == 8 && digits.iter().all(u8::is_ascii_hexdigit);
+        let digits = std::str::from_utf8(digits).ok().filter(|_| is_bucket)?;
+        u32::from_str_radix(digits, 16).ok().map(Self)
+    }
+
+    /// The release that this bucket gets, by weighted rendezvous hashing: each release draws a score
+    /// from the bucket and its own name, and the highest wins. Raising a release's weight raises its
+    /// scores and no others, so it moves visitors towards that release only
+    /// ([Schindelhauer and Schomaker, 2005](https://doi.org/10.1145/1073970.1074008)).
+    ///
+    /// `None` where no release has a weight.
+    #[must_use]
+    pub fn choose(self, weights: &[(Rc<Release>, u64)]) -> Option<&Rc<Release>> {
+        weights
+            .iter()
+            .filter(|(_, weight)| *weight > 0)
+            .map(|(release, weight)| (self.score(&release.version, *weight), release))
+            .max_by(|(one, _), (other, _)| one.total_cmp(other))
+            .map(|(_, release)| release)
+    }
+
+    /// `-weight / ln(u)` with `u` uniform in (0, 1): larger for larger weights, at the right odds.
+    #[allow(clippy::cast_precision_loss)] // A weight is at most 10,000, and 53 bits of a hash are enough.
+    fn score(self, version: &Version, weight: u64) -> f64 {
+        let digest = Sha256::new()
+            .chain_update(self.0.to_be_bytes())
+            .chain_update(version.as_str())
+            .finalize();
+        let hash = digest
+            .iter()
+            .take(8)
+            .fold(0_u64, |hash, &byte| hash << 8 | u64::from(byte));
+        let uniform = ((hash >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+        -(weight as f64) / uniform.ln()
+    }
+}
+
+/// The `Set-Cookie` line that pins a visitor to a version.
+#[must_use]
+pub fn set_cookie(cookie: &PinCookieConfig, bucket: Option<Bucket>, version: &Version) -> String {
+    let bucket = bucket.map_or_else(String::new, |bucket| format!("{:08x}~", bucket.0));
+    let mut line = format!("{}={bucket}{version}", cookie.name);
+    if let Some(seconds) = cookie.max_age_seconds {
+        line += &format!("; Max-Age={seconds}");
+    }
+    line + &attributes(cookie)
+}
+
+/// The `Set-Cookie` line that takes a visitor's pin away, bucket included.
+#[must_use]
+pub fn expire_cookie(cookie: &PinCookieConfig) -> String {
+    format!("{}=; Max-Age=0{}", cookie.name, attributes(cookie))
+}
+
+fn attributes(cookie: &PinCookieConfig) -> String {
+    let domain = cookie
+        .domain
+        .as_ref()
+        .map_or_else(String::new, |domain| format!("; Domain={domain}"));
+    let same_site = match cookie.same_site {
+        SameSite::Lax => "Lax",
+        SameSite::None => "None",
+    };
+    let secure = if cookie.secure { "; Secure" } else { "" };
+    format!(
+        "{domain}; Path={}; SameSite={same_site}{secure}; HttpOnly",
+        cookie.path
+    )
+}

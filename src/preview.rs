@@ -1,0 +1,121 @@
+//! How a tester reaches a staged release: a key that only testers know, in a header, a link or the
+//! cookie that the link leaves behind.
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::config::PreviewConfig;
+use crate::request::Request;
+use crate::source;
+use crate::version::Version;
+
+/// A valid key, presented with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// The version that the preview cookie names, where the key came with the cookie.
+    pub version: Option<Version>,
+}
+
+impl Preview {
+    /// The preview that a request presents a valid key for.
+    #[must_use]
+    pub fn presented(config: &PreviewConfig, request: &Request<'_>) -> Option<Self> {
+        let by_cookie = source::cookie(request, &config.cookie)
+            .and_then(|value| open(config, &value))
+            .map(|version| Self {
+                version: Some(version),
+            });
+        by_cookie.or_else(|| {
+            let key = request.header(&config.header)?;
+            is_key(config, &key).then_some(Self { version: None })
+        })
+    }
+}
+
+/// What a preview link asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// To preview this version.
+    Open(Version, Redirect),
+    /// To end the preview.
+    Off(Redirect),
+}
+
+/// Where a preview link sends the browser, and with which cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The `Set-Cookie` line.
+    pub set_cookie: String,
+    /// The same URL without the key.
+    pub location: String,
+}
+
+impl Link {
+    /// The preview link that this request's URL is. A wrong key is no key: nothing tells that it was
+    /// one.
+    #[must_use]
+    pub fn read(config: &PreviewConfig, request: &Request<'_>) -> Option<Self> {
+        let value = source::query_values(request.query(), &config.query).next()?;
+        let location = location_without_key(config, request);
+        if value == b"off" {
+            return Some(Self::Off(Redirect {
+                set_cookie: format!("{}=; Max-Age=0{COOKIE_ATTRIBUTES}", config.cookie),
+                location,
+            }));
+        }
+        let version = open(config, &value)?;
+        let key = value.get(..value.len() - version.as_str().len() - 1)?;
+        let set_cookie = format!(
+            "{}={}:{version}{COOKIE_ATTRIBUTES}",
+            config.cookie,
+            percent_encode(key, NON_ALPHANUMERIC)
+        );
+        Some(Self::Open(
+            version,
+            Redirect {
+                set_cookie,
+                location,
+            },
+        ))
+    }
+}
+
+const COOKIE_ATTRIBUTES: &str = "; Path=/; SameSite=Lax; Secure; HttpOnly";
+
+/// The version of `<key>:<version>`, if the key is right. The key may be percent-encoded, as it is in
+/// the cookie, and may hold colons.
+fn open(config: &PreviewConfig, value: &[u8]) -> Option<Version> {
+    let colon = value.iter().rposition(|&byte| byte == b':')?;
+    let (key, version) = (value.get(..colon)?, value.get(colon + 1..)?);
+    let decoded: Vec<u8> = percent_decode(key).collect();
+    (is_key(config, key) || is_key(config, &decoded))
+        .then(|| Version::parse(version.to_vec()))
+        .flatten()
+}
+
+fn is_key(config: &PreviewConfig, key: &[u8]) -> bool {
+    let digest = Sha256::digest(key);
+    digest.as_slice().ct_eq(&config.sha256).into()
+}
+
+/// The request target without the key. Slashes at its start are made one, because a browser takes
+/// `//elsewhere` for another host.
+fn location_without_key(config: &PreviewConfig, request: &Request<'_>) -> String {
+    let path = request.path();
+    let first = path
+        .iter()
+        .position(|byte| !matches!(byte, b'/' | b'\\'))
+        .unwrap_or(path.len());
+    let mut location = vec![b'/'];
+    location.extend(path.get(first..).unwrap_or_default());
+    let query = source::query_without(request.query(), &config.query);
+    if !query.is_empty() {
+        location.push(b'?');
+        location.extend(query);
+    }
+    match String::from_utf8(location) {
+        Ok(location) if location.bytes().all(|byte| byte.is_ascii_graphic()) => location,
+        _ => "/".to_owned(),
+    }
+}

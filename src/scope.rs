@@ -1,0 +1,139 @@
+//! What the filter is concerned with: a gateway is shared, and other applications on it must not
+//! notice that we are there.
+
+use crate::request::Request;
+
+/// Which requests are ours.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// The guarded hosts; empty: all.
+    hosts: Vec<HostPattern>,
+    /// The guarded paths; empty: all.
+    paths: Vec<PathPrefix>,
+}
+
+impl Scope {
+    /// A scope of hosts and paths; an absent list holds all.
+    #[must_use]
+    pub fn new(hosts: Option<Vec<HostPattern>>, paths: Option<Vec<PathPrefix>>) -> Self {
+        let mut hosts = hosts.unwrap_or_default();
+        if hosts.contains(&HostPattern::Any) {
+            hosts.clear();
+        }
+        Self {
+            hosts,
+            paths: paths.unwrap_or_default(),
+        }
+    }
+
+    /// Whether the request is ours. Reads the host, or the path, only where the scope speaks of them.
+    #[must_use]
+    pub fn holds(&self, request: &Request<'_>) -> bool {
+        self.holds_host(request) && (self.paths.is_empty() || is_below(&self.paths, request.path()))
+    }
+
+    fn holds_host(&self, request: &Request<'_>) -> bool {
+        self.hosts.is_empty()
+            || request
+                .host()
+                .is_some_and(|host| self.hosts.iter().any(|pattern| pattern.matches(&host)))
+    }
+}
+
+/// A host name, or all below one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostPattern {
+    /// `*`: every host.
+    Any,
+    /// `shop.example.com`, lower-case.
+    Exact(String),
+    /// `*.example.com` is the suffix `.example.com`, lower-case.
+    Suffix(String),
+}
+
+impl HostPattern {
+    /// What [`HostPattern::parse`] takes, for error messages.
+    pub const ALLOWED: &'static str = "a host name \"shop.example.com\", all below one \"*.example.com\", or \"*\"; without scheme and port";
+
+    /// The pattern that a text spells, or `None`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::Any);
+        }
+        let (name, is_suffix) = match text.strip_prefix("*.") {
+            Some(name) => (name, true),
+            None => (text, false),
+        };
+        if !is_host(name) {
+            return None;
+        }
+        let name = name.to_ascii_lowercase();
+        Some(if is_suffix {
+            Self::Suffix(format!(".{name}"))
+        } else {
+            Self::Exact(name)
+        })
+    }
+
+    fn matches(&self, host: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(name) => host.eq_ignore_ascii_case(name.as_bytes()),
+            Self::Suffix(suffix) => host
+                .len()
+                .checked_sub(suffix.len())
+                .filter(|&label| label > 0)
+                .and_then(|start| host.get(start..))
+                .is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes())),
+        }
+    }
+}
+
+/// A name, or an address; an IPv6 address within brackets.
+fn is_host(text: &str) -> bool {
+    if let Some(address) = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+    {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    text.len() <= 253
+        && text.split('.').all(|label| {
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        })
+}
+
+/// A path and all below it, by whole segments: `/checkout` holds `/checkout/pay`, not `/checkouts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPrefix(String);
+
+impl PathPrefix {
+    /// What [`PathPrefix::parse`] takes, for error messages.
+    pub const ALLOWED: &'static str = "a path prefix that begins with \"/\", without query";
+
+    /// The prefix that a text spells, or `None`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'*'));
+        (text.starts_with('/') && is_plain).then(|| Self(text.trim_end_matches('/').to_owned()))
+    }
+
+    /// Whether a path, without query, is this one or below it.
+    #[must_use]
+    pub fn holds(&self, path: &[u8]) -> bool {
+        path.strip_prefix(self.0.as_bytes())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
+}
+
+/// Whether a path is below one of these.
+#[must_use]
+pub fn is_below(prefixes: &[PathPrefix], path: &[u8]) -> bool {
+    prefixes.iter().any(|prefix| prefix.holds(path))
+}
