@@ -41,7 +41,10 @@ impl Api {
     pub(super) fn at(address: &str) -> Result<Self> {
         // No time limit: a watch lasts as long as its watcher.
         let http = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { address: address.to_owned(), http })
+        Ok(Self {
+            address: address.to_owned(),
+            http,
+        })
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value> {
@@ -49,31 +52,50 @@ impl Api {
     }
 
     pub(super) async fn merge(&self, path: &str, patch: &Value) -> Result<()> {
-        self.send(Method::PATCH, path, Some(("application/merge-patch+json", patch))).await?;
+        self.send(
+            Method::PATCH,
+            path,
+            Some(("application/merge-patch+json", patch)),
+        )
+        .await?;
         Ok(())
     }
 
     pub(super) async fn create(&self, path: &str, object: &Value) -> Result<()> {
-        self.send(Method::POST, path, Some(("application/json", object))).await?;
+        self.send(Method::POST, path, Some(("application/json", object)))
+            .await?;
         Ok(())
     }
 
     pub(super) async fn delete(&self, path: &str, options: &Value) -> Result<()> {
-        self.send(Method::DELETE, path, Some(("application/json", options))).await?;
+        self.send(Method::DELETE, path, Some(("application/json", options)))
+            .await?;
         Ok(())
     }
 
     /// Every change from now on, what exists already first.
     pub(super) async fn watch(&self, path: &str) -> Result<Watch> {
-        let response = self.send(Method::GET, &format!("{path}&watch=true"), None).await?;
-        Ok(Watch { response, unread: Vec::new() })
+        let response = self
+            .send(Method::GET, &format!("{path}&watch=true"), None)
+            .await?;
+        Ok(Watch {
+            response,
+            unread: Vec::new(),
+        })
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<(&str, &Value)>) -> Result<Response> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<Response> {
         let what = format!("{method} {path}");
         let mut request = self.http.request(method, format!("{}{path}", self.address));
         if let Some((kind, value)) = body {
-            request = request.header("content-type", kind).body(serde_json::to_vec(value)?);
+            request = request
+                .header("content-type", kind)
+                .body(serde_json::to_vec(value)?);
         }
         let response = request.send().await.with_context(|| what.clone())?;
         match response.status() {

@@ -29,7 +29,11 @@ impl Gate {
                 tokio::spawn(forward(connection, destination, state.clone()));
             }
         });
-        Ok(Self { address, open, acceptor })
+        Ok(Self {
+            address,
+            open,
+            acceptor,
+        })
     }
 
     /// Where to connect to.
@@ -56,7 +60,9 @@ impl Drop for Gate {
 
 /// Ends when either side has: the agent connects again by itself.
 async fn forward(connection: TcpStream, destination: SocketAddr, open: watch::Receiver<bool>) {
-    let Ok(upstream) = TcpStream::connect(destination).await else { return };
+    let Ok(upstream) = TcpStream::connect(destination).await else {
+        return;
+    };
     let (mut requests, client) = connection.into_split();
     let (server, mut sink) = upstream.into_split();
     tokio::select! {
@@ -65,7 +71,11 @@ async fn forward(connection: TcpStream, destination: SocketAddr, open: watch::Re
     }
 }
 
-async fn forward_when_open(mut server: OwnedReadHalf, mut client: OwnedWriteHalf, mut open: watch::Receiver<bool>) -> Result<()> {
+async fn forward_when_open(
+    mut server: OwnedReadHalf,
+    mut client: OwnedWriteHalf,
+    mut open: watch::Receiver<bool>,
+) -> Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = server.read(&mut buffer).await?;

@@ -80,9 +80,24 @@ impl Gateway {
         let labels = json!({ "istio": "ingressgateway", "gateway": name.label() });
         command
             .current_dir(directory.path())
-            .args(["proxy", "router", "--domain", "istio-system.svc.cluster.local", "--concurrency", "2"])
-            .args(["--proxyLogLevel", "warning", "--proxyComponentLogLevel", "wasm:info"])
-            .env("PROXY_CONFIG", proxy_config(tools, name, &binary, &gate).to_string())
+            .args([
+                "proxy",
+                "router",
+                "--domain",
+                "istio-system.svc.cluster.local",
+                "--concurrency",
+                "2",
+            ])
+            .args([
+                "--proxyLogLevel",
+                "warning",
+                "--proxyComponentLogLevel",
+                "wasm:info",
+            ])
+            .env(
+                "PROXY_CONFIG",
+                proxy_config(tools, name, &binary, &gate).to_string(),
+            )
             .env("ISTIO_METAJSON_LABELS", labels.to_string())
             .env("INSTANCE_IP", name.address().to_string())
             // Without TLS only where the port says so; nothing here needs a certificate.
@@ -99,7 +114,13 @@ impl Gateway {
                 ("CLOUD_PLATFORM", "none"),
             ]);
         let agent = Process::start(format!("gateway {}", name.label()), command)?;
-        let mut gateway = Self { name, agent, gate, http: http::client()?, _directory: directory };
+        let mut gateway = Self {
+            name,
+            agent,
+            gate,
+            http: http::client()?,
+            _directory: directory,
+        };
         let ready = format!("http://{}/ready", gateway.admin());
         super::serving(&mut gateway.agent, async || {
             Ok(gateway.http.get(&ready).send().await?.status().is_success())
@@ -135,28 +156,53 @@ impl Gateway {
 
     /// Where a Prometheus server would scrape it, which is what a pipeline waits by.
     pub fn metrics_url(&self) -> String {
-        format!("http://127.0.0.1:{}/stats/prometheus", self.name.shifted(15_090))
+        format!(
+            "http://127.0.0.1:{}/stats/prometheus",
+            self.name.shifted(15_090)
+        )
     }
 
     /// Counters and gauges whose name matches the regular expression.
     pub async fn stats(&self, filter: &str) -> Result<BTreeMap<String, u64>> {
         let url = format!("http://{}/stats", self.admin());
         let query = [("format", "json"), ("filter", filter)];
-        let stats: Value = self.http.get(url).query(&query).send().await?.error_for_status()?.json().await?;
-        let listed = stats.get("stats").and_then(Value::as_array).cloned().unwrap_or_default();
-        let counted =
-            listed.iter().filter_map(|stat| Some((stat.get("name")?.as_str()?.to_owned(), stat.get("value")?.as_u64()?)));
+        let stats: Value = self
+            .http
+            .get(url)
+            .query(&query)
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
+        let listed = stats
+            .get("stats")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let counted = listed.iter().filter_map(|stat| {
+            Some((
+                stat.get("name")?.as_str()?.to_owned(),
+                stat.get("value")?.as_u64()?,
+            ))
+        });
         Ok(counted.collect())
     }
 
     /// The configuration as Envoy holds it.
     pub async fn config_dump(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.admin_get("/config_dump?include_eds").await?)?)
+        Ok(serde_json::from_str(
+            &self.admin_get("/config_dump?include_eds").await?,
+        )?)
     }
 
     /// Any page of Envoy's admin interface, as text.
     pub async fn admin_get(&self, path: &str) -> Result<String> {
-        let answer = self.http.get(format!("http://{}{path}", self.admin())).send().await?;
+        let answer = self
+            .http
+            .get(format!("http://{}{path}", self.admin()))
+            .send()
+            .await?;
         Ok(answer.text().await?)
     }
 
@@ -189,7 +235,13 @@ fn proxy_config(tools: &Tools, name: GatewayName, envoy: &Path, gate: &Gate) -> 
 fn mortal_envoy(directory: &Path) -> Result<PathBuf> {
     let script = directory.join("envoy");
     let envoy = envoy::installed()?;
-    fs::write(&script, format!("#!/bin/sh\nexec setpriv --pdeathsig KILL -- '{}' \"$@\"\n", envoy.display()))?;
+    fs::write(
+        &script,
+        format!(
+            "#!/bin/sh\nexec setpriv --pdeathsig KILL -- '{}' \"$@\"\n",
+            envoy.display()
+        ),
+    )?;
     fs::set_permissions(&script, Permissions::from_mode(0o755))?;
     Ok(script)
 }

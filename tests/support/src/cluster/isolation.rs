@@ -34,11 +34,23 @@ fn start_again_inside() -> anyhow::Error {
         Err(error) => return error.into(),
     };
     let mut unshare = Command::new("unshare");
-    unshare.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    unshare.args([
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]);
     if !rustix::process::geteuid().is_root() {
         unshare.arg("--map-root-user");
     }
-    let error = unshare.arg("--").arg(program).args(std::env::args_os().skip(1)).env(INSIDE, "yes").exec();
+    let error = unshare
+        .arg("--")
+        .arg(program)
+        .args(std::env::args_os().skip(1))
+        .env(INSIDE, "yes")
+        .exec();
     anyhow::Error::new(error).context("running unshare (Debian: util-linux)")
 }
 
@@ -47,14 +59,24 @@ fn start_again_inside() -> anyhow::Error {
 /// The agent keeps its Wasm modules in `/var/lib/istio/data`, a path that cannot be configured.
 pub(super) fn with_own_state(program: &OsStr) -> Command {
     let mut command = Command::new("unshare");
-    let prepare = "mount -t tmpfs tmpfs /var/lib && mkdir -p /var/lib/istio/data && exec \"$0\" \"$@\"";
-    command.args(["--mount", "--", "sh", "-c", prepare]).arg(program);
+    let prepare =
+        "mount -t tmpfs tmpfs /var/lib && mkdir -p /var/lib/istio/data && exec \"$0\" \"$@\"";
+    command
+        .args(["--mount", "--", "sh", "-c", prepare])
+        .arg(program);
     command
 }
 
 fn run<const N: usize>(program: &str, arguments: [&str; N]) -> Result<()> {
-    let output = Command::new(program).args(arguments).output().with_context(|| format!("running {program}"))?;
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("running {program}"))?;
     let problem = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`{program} {}`: {problem}", arguments.join(" "));
+    ensure!(
+        output.status.success(),
+        "`{program} {}`: {problem}",
+        arguments.join(" ")
+    );
     Ok(())
 }

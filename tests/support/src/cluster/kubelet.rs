@@ -20,8 +20,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::api::{Api, Change, ChangeKind};
-use crate::process::Process;
 use crate::http;
+use crate::process::Process;
 
 /// The only node; a Pod's template names it, which spares the scheduler.
 pub const NODE: &str = "node";
@@ -132,8 +132,15 @@ impl Kubelet {
         let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": NODE } });
         api.create("/api/v1/nodes", &node).await?;
         let pods = Pods::default();
-        let node = Node { api: api.clone(), programs: Arc::new(programs), pods: Arc::clone(&pods) };
-        Ok(Self { pods, watcher: tokio::spawn(node.run()) })
+        let node = Node {
+            api: api.clone(),
+            programs: Arc::new(programs),
+            pods: Arc::clone(&pods),
+        };
+        Ok(Self {
+            pods,
+            watcher: tokio::spawn(node.run()),
+        })
     }
 
     /// The process of a Pod, `namespace/name`.
@@ -167,10 +174,17 @@ impl Node {
 
     /// Follows the Pods of this node until the API server ends the watch.
     async fn follow(&self, addresses: &mut impl Iterator<Item = Ipv4Addr>) -> Result<()> {
-        let mut changes = self.api.watch(&format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{NODE}")).await?;
+        let mut changes = self
+            .api
+            .watch(&format!(
+                "/api/v1/pods?fieldSelector=spec.nodeName%3D{NODE}"
+            ))
+            .await?;
         while let Some(Change { kind, object }) = changes.next().await? {
             match kind {
-                ChangeKind::Added | ChangeKind::Modified => self.keep(serde_json::from_value(object)?, addresses)?,
+                ChangeKind::Added | ChangeKind::Modified => {
+                    self.keep(serde_json::from_value(object)?, addresses)?
+                }
                 ChangeKind::Deleted => self.forget(&serde_json::from_value(object)?),
                 ChangeKind::Bookmark => {}
                 ChangeKind::Error => anyhow::bail!("the watch of Pods: {object}"),
@@ -191,9 +205,23 @@ impl Node {
         let (deletion, deleted) = watch::channel(deleted);
         let (process_ids, process_id) = watch::channel(None);
         let address = addresses.next().context("no address is left for a Pod")?;
-        let keeper = Keeper { pod, address, api: self.api.clone(), programs: Arc::clone(&self.programs), process_ids };
+        let keeper = Keeper {
+            pod,
+            address,
+            api: self.api.clone(),
+            programs: Arc::clone(&self.programs),
+            process_ids,
+        };
         let keeper = tokio::spawn(keeper.run(deleted));
-        pods.insert(uid, Sandbox { key, deleted: deletion, process_id, keeper });
+        pods.insert(
+            uid,
+            Sandbox {
+                key,
+                deleted: deletion,
+                process_id,
+                keeper,
+            },
+        );
         Ok(())
     }
 
@@ -214,12 +242,20 @@ struct Keeper {
 impl Keeper {
     async fn run(self, deleted: watch::Receiver<bool>) {
         if let Err(error) = self.live_and_end(deleted).await {
-            eprintln!("node: Pod {}/{}: {error:#}", self.pod.metadata.namespace, self.pod.metadata.name);
+            eprintln!(
+                "node: Pod {}/{}: {error:#}",
+                self.pod.metadata.namespace, self.pod.metadata.name
+            );
         }
     }
 
     async fn live_and_end(&self, mut deleted: watch::Receiver<bool>) -> Result<()> {
-        let container = self.pod.spec.containers.first().context("it has no container")?;
+        let container = self
+            .pod
+            .spec
+            .containers
+            .first()
+            .context("it has no container")?;
         loop {
             let mut process = self.start_container(container)?;
             self.process_ids.send_replace(Some(process.id()));
@@ -238,14 +274,17 @@ impl Keeper {
 
     fn start_container(&self, container: &Container) -> Result<Process> {
         let program = self.programs.get(&container.image);
-        let mut command = Command::new(program.with_context(|| format!("no image {}", container.image))?);
+        let mut command =
+            Command::new(program.with_context(|| format!("no image {}", container.image))?);
         command.args(container.args.iter().map(|argument| self.expand(argument)));
         Process::start(&self.pod.metadata.name, command)
     }
 
     /// What the kubelet does with variables that the template takes from the Pod's own fields.
     fn expand(&self, argument: &str) -> String {
-        argument.replace("$(POD_IP)", &self.address.to_string()).replace("$(POD_NAME)", &self.pod.metadata.name)
+        argument
+            .replace("$(POD_IP)", &self.address.to_string())
+            .replace("$(POD_NAME)", &self.pod.metadata.name)
     }
 
     /// Tells when the process is ready; returns when it has ended.
@@ -255,7 +294,13 @@ impl Keeper {
         let client = http::client()?;
         let mut ready = false;
         while process.ended()?.is_none() {
-            if !ready && client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            if !ready
+                && client
+                    .get(&url)
+                    .send()
+                    .await
+                    .is_ok_and(|answer| answer.status().is_success())
+            {
                 ready = true;
                 self.say_ready(true).await?;
             }
@@ -267,7 +312,8 @@ impl Keeper {
     async fn say_ready(&self, ready: bool) -> Result<()> {
         let status = if ready { "True" } else { "False" };
         let now = OffsetDateTime::now_utc().format(&Rfc3339)?;
-        let condition = |kind: &str| json!({ "type": kind, "status": status, "lastTransitionTime": now });
+        let condition =
+            |kind: &str| json!({ "type": kind, "status": status, "lastTransitionTime": now });
         let address = self.address.to_string();
         let patch = json!({ "status": {
             "phase": "Running",
@@ -275,7 +321,9 @@ impl Keeper {
             "podIPs": [{ "ip": address }],
             "conditions": [condition("Ready"), condition("ContainersReady")],
         }});
-        self.api.merge(&format!("{}/status", self.path()), &patch).await
+        self.api
+            .merge(&format!("{}/status", self.path()), &patch)
+            .await
     }
 
     async fn end(&self, container: &Container, mut process: Process) -> Result<()> {
@@ -289,12 +337,16 @@ impl Keeper {
     }
 
     async fn remove(&self) -> Result<()> {
-        let options = json!({ "gracePeriodSeconds": 0, "preconditions": { "uid": self.pod.metadata.uid } });
+        let options =
+            json!({ "gracePeriodSeconds": 0, "preconditions": { "uid": self.pod.metadata.uid } });
         self.api.delete(&self.path(), &options).await
     }
 
     fn path(&self) -> String {
-        format!("/api/v1/namespaces/{}/pods/{}", self.pod.metadata.namespace, self.pod.metadata.name)
+        format!(
+            "/api/v1/namespaces/{}/pods/{}",
+            self.pod.metadata.namespace, self.pod.metadata.name
+        )
     }
 }
 

@@ -14,8 +14,7 @@ use super::tools::Tools;
 use crate::process::Process;
 
 /// What a Deployment's rolling update needs; the rest of the controllers would only take the processor's time.
-const CONTROLLERS: &str =
-    "deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,namespace-controller";
+const CONTROLLERS: &str = "deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,namespace-controller";
 
 /// The administrator's token: the API server listens in the cluster's own network namespace only.
 const TOKEN: &str = "administrator";
@@ -45,7 +44,12 @@ impl Kubernetes {
         .await?;
         let controllers = start_controllers(tools, &kubeconfig)?;
         let kubectl = tools.kubernetes("kubectl");
-        Ok(Self { kubectl, kubeconfig, api, _processes: [controllers, doorkeeper, apiserver, etcd] })
+        Ok(Self {
+            kubectl,
+            kubeconfig,
+            api,
+            _processes: [controllers, doorkeeper, apiserver, etcd],
+        })
     }
 
     /// The API, for what a node does.
@@ -59,9 +63,15 @@ impl Kubernetes {
     }
 
     /// Runs `kubectl` as a user would, and returns what it printed.
-    pub async fn kubectl<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String> {
+    pub async fn kubectl<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<String> {
         let mut command = tokio::process::Command::new(&self.kubectl);
-        command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
+        command
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .args(arguments);
         super::output(command).await
     }
 
@@ -74,21 +84,37 @@ impl Kubernetes {
 
     /// The same for a file of manifests.
     pub async fn apply_file(&self, file: &Path) -> Result<()> {
-        let arguments = ["apply", "--server-side", "--force-conflicts", "--filename"].map(OsStr::new);
-        self.kubectl(arguments.into_iter().chain([file.as_os_str()])).await?;
+        let arguments =
+            ["apply", "--server-side", "--force-conflicts", "--filename"].map(OsStr::new);
+        self.kubectl(arguments.into_iter().chain([file.as_os_str()]))
+            .await?;
         Ok(())
     }
 }
 
 /// Writes the administrator's token, the key that signs service accounts' tokens, and the kubeconfig.
 fn write_credentials(directory: &Path) -> Result<PathBuf> {
-    fs::write(directory.join("tokens.csv"), format!("{TOKEN},administrator,administrator,\"system:masters\"\n"))?;
+    fs::write(
+        directory.join("tokens.csv"),
+        format!("{TOKEN},administrator,administrator,\"system:masters\"\n"),
+    )?;
     let key = Command::new("openssl")
-        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
+        .args([
+            "genpkey",
+            "-algorithm",
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:2048",
+            "-out",
+        ])
         .arg(directory.join("service-accounts.key"))
         .output()
         .context("running openssl")?;
-    ensure!(key.status.success(), "openssl: {}", String::from_utf8_lossy(&key.stderr));
+    ensure!(
+        key.status.success(),
+        "openssl: {}",
+        String::from_utf8_lossy(&key.stderr)
+    );
     let kubeconfig = directory.join("kubeconfig.json");
     let config = json!({
         "apiVersion": "v1",
@@ -120,8 +146,14 @@ fn start_apiserver(tools: &Tools, directory: &Path) -> Result<Process> {
     apiserver
         .arg(flag("--cert-dir", &directory.join("certificates")))
         .arg(flag("--token-auth-file", &directory.join("tokens.csv")))
-        .arg(flag("--service-account-key-file", &directory.join("service-accounts.key")))
-        .arg(flag("--service-account-signing-key-file", &directory.join("service-accounts.key")))
+        .arg(flag(
+            "--service-account-key-file",
+            &directory.join("service-accounts.key"),
+        ))
+        .arg(flag(
+            "--service-account-signing-key-file",
+            &directory.join("service-accounts.key"),
+        ))
         .args([
             "--etcd-servers=http://127.0.0.1:2379",
             "--bind-address=127.0.0.1",
@@ -139,17 +171,20 @@ fn start_apiserver(tools: &Tools, directory: &Path) -> Result<Process> {
 /// Opens the API to this process over plain HTTP, with the administrator's token added on the way.
 fn start_doorkeeper(tools: &Tools, kubeconfig: &Path) -> Result<Process> {
     let mut proxy = Command::new(tools.kubernetes("kubectl"));
-    proxy.arg("--kubeconfig").arg(kubeconfig).args(["proxy", "--address=127.0.0.1", "--port=8001"]);
+    proxy
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .args(["proxy", "--address=127.0.0.1", "--port=8001"]);
     proxy.arg("--reject-methods=^$");
     Process::start("kubectl proxy", proxy)
 }
 
 fn start_controllers(tools: &Tools, kubeconfig: &Path) -> Result<Process> {
     let mut controllers = Command::new(tools.kubernetes("kube-controller-manager"));
-    controllers.arg(flag("--kubeconfig", kubeconfig)).arg(format!("--controllers={CONTROLLERS}")).args([
-        "--leader-elect=false",
-        "--secure-port=0",
-    ]);
+    controllers
+        .arg(flag("--kubeconfig", kubeconfig))
+        .arg(format!("--controllers={CONTROLLERS}"))
+        .args(["--leader-elect=false", "--secure-port=0"]);
     Process::start("kube-controller-manager", controllers)
 }
 

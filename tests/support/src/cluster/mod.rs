@@ -68,7 +68,15 @@ impl Cluster {
         let istiod = istio::start(&tools, &kubernetes, directory.path()).await?;
         let programs = HashMap::from([(APPLICATION_IMAGE.to_owned(), pods::application()?)]);
         let kubelet = Kubelet::start(kubernetes.api(), programs).await?;
-        Ok(Self { line, tools, kubelet, _istiod: istiod, registry, kubernetes, directory })
+        Ok(Self {
+            line,
+            tools,
+            kubelet,
+            _istiod: istiod,
+            registry,
+            kubernetes,
+            directory,
+        })
     }
 
     /// Which Istio it runs.
@@ -92,17 +100,26 @@ impl Cluster {
     }
 
     /// Runs `helm` as a user would, and returns what it printed.
-    pub async fn helm<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String> {
+    pub async fn helm<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<String> {
         let mut command = self.user_command(&self.tools.helm());
         for place in ["CACHE", "CONFIG", "DATA"] {
-            command.env(format!("HELM_{place}_HOME"), self.directory.path().join("helm").join(place));
+            command.env(
+                format!("HELM_{place}_HOME"),
+                self.directory.path().join("helm").join(place),
+            );
         }
         command.args(arguments);
         output(command).await
     }
 
     /// Runs the line's `istioctl` as a user would, and returns what it printed.
-    pub async fn istioctl<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String> {
+    pub async fn istioctl<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<String> {
         let mut command = self.user_command(&self.tools.istio("istioctl"));
         command.args(arguments);
         output(command).await
@@ -110,20 +127,31 @@ impl Cluster {
 
     fn user_command(&self, program: &Path) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(program);
-        command.env("KUBECONFIG", self.kubernetes.kubeconfig()).env("HOME", self.directory.path());
+        command
+            .env("KUBECONFIG", self.kubernetes.kubeconfig())
+            .env("HOME", self.directory.path());
         command
     }
 
     /// Kills the process of a Pod (`namespace/name`) without notice to anyone, as a crash does.
     pub fn kill_pod(&self, pod: &str) -> Result<()> {
-        let id = self.kubelet.process_id(pod).with_context(|| format!("no process of Pod {pod}"))?;
-        let id = i32::try_from(id).ok().and_then(Pid::from_raw).context("an impossible process id")?;
+        let id = self
+            .kubelet
+            .process_id(pod)
+            .with_context(|| format!("no process of Pod {pod}"))?;
+        let id = i32::try_from(id)
+            .ok()
+            .and_then(Pid::from_raw)
+            .context("an impossible process id")?;
         Ok(kill_process(id, Signal::KILL)?)
     }
 }
 
 /// Waits until a program answers its probe; fails at once when it has ended instead.
-async fn serving(process: &mut Process, mut probe: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+async fn serving(
+    process: &mut Process,
+    mut probe: impl AsyncFnMut() -> Result<bool>,
+) -> Result<()> {
     let what = process.name().to_owned();
     wait::until_some(&what, async || {
         if let Err(ended) = process.check_running() {
@@ -138,9 +166,16 @@ async fn serving(process: &mut Process, mut probe: impl AsyncFnMut() -> Result<b
 /// What a command printed; an error with what it complained about when it failed.
 async fn output(mut command: tokio::process::Command) -> Result<String> {
     let what = format!("{:?}", command.as_std());
-    let output = command.output().await.with_context(|| format!("running {what}"))?;
+    let output = command
+        .output()
+        .await
+        .with_context(|| format!("running {what}"))?;
     let printed = String::from_utf8_lossy(&output.stdout);
     let problem = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{what} ended with {}:\n{problem}{printed}", output.status);
+    ensure!(
+        output.status.success(),
+        "{what} ended with {}:\n{problem}{printed}",
+        output.status
+    );
     Ok(printed.into_owned())
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::tools::Tools;
-use crate::process::Process;
 use crate::http;
+use crate::process::Process;
 
 const ADDRESS: &str = "127.0.0.1:5000";
 
@@ -43,16 +43,28 @@ impl Registry {
         let mut process = Process::start("docker-registry", registry)?;
         let http = http::client()?;
         super::serving(&mut process, async || {
-            Ok(http.get(format!("http://{ADDRESS}/v2/")).send().await?.status().is_success())
+            Ok(http
+                .get(format!("http://{ADDRESS}/v2/"))
+                .send()
+                .await?
+                .status()
+                .is_success())
         })
         .await?;
-        Ok(Self { http, _process: process })
+        Ok(Self {
+            http,
+            _process: process,
+        })
     }
 
     /// Publishes the module under `repository:tag`, and returns the URL for the plugin.
     pub(super) async fn push(&self, module: &Path, repository: &str, tag: &str) -> Result<String> {
-        let config = self.push_blob(repository, MODULE_CONFIG, b"{}".to_vec()).await?;
-        let content = self.push_blob(repository, MODULE_LAYER, fs::read(module)?).await?;
+        let config = self
+            .push_blob(repository, MODULE_CONFIG, b"{}".to_vec())
+            .await?;
+        let content = self
+            .push_blob(repository, MODULE_LAYER, fs::read(module)?)
+            .await?;
         // The agent looks for the module behind a layer of metadata, as `wasm-to-oci` writes them.
         let manifest = json!({
             "schemaVersion": 2,
@@ -61,7 +73,11 @@ impl Registry {
             "layers": [content, config],
         });
         let url = format!("http://{ADDRESS}/v2/{repository}/manifests/{tag}");
-        let request = self.http.put(url).header("content-type", MANIFEST).body(serde_json::to_vec(&manifest)?);
+        let request = self
+            .http
+            .put(url)
+            .header("content-type", MANIFEST)
+            .body(serde_json::to_vec(&manifest)?);
         request.send().await?.error_for_status()?;
         Ok(format!("oci://{ADDRESS}/{repository}:{tag}"))
     }
@@ -72,11 +88,26 @@ impl Registry {
         let descriptor = json!({ "mediaType": kind, "digest": digest, "size": bytes.len() });
         let uploads = format!("http://{ADDRESS}/v2/{repository}/blobs/uploads/");
         let opened = self.http.post(uploads).send().await?.error_for_status()?;
-        let place = opened.headers().get("location").map(|place| place.to_str()).transpose()?;
-        ensure!(place.is_some(), "the registry does not say where to upload to");
-        let separator = if place.unwrap_or_default().contains('?') { '&' } else { '?' };
+        let place = opened
+            .headers()
+            .get("location")
+            .map(|place| place.to_str())
+            .transpose()?;
+        ensure!(
+            place.is_some(),
+            "the registry does not say where to upload to"
+        );
+        let separator = if place.unwrap_or_default().contains('?') {
+            '&'
+        } else {
+            '?'
+        };
         let place = format!("{}{separator}digest={digest}", place.unwrap_or_default());
-        let request = self.http.put(place).header("content-type", "application/octet-stream").body(bytes);
+        let request = self
+            .http
+            .put(place)
+            .header("content-type", "application/octet-stream")
+            .body(bytes);
         request.send().await?.error_for_status()?;
         Ok(descriptor)
     }

@@ -39,7 +39,11 @@ impl Tools {
     pub(super) fn of(line: IstioLine) -> Result<Self> {
         let shelf = cargo::target().join("istio-lab");
         let istio = shelf.join(format!("istio-{}", line.name()));
-        ensure!(istio.is_dir(), "no control planes in {}; `make istio-tools` builds them", shelf.display());
+        ensure!(
+            istio.is_dir(),
+            "no control planes in {}; `make istio-tools` builds them",
+            shelf.display()
+        );
         Ok(Self { shelf, istio })
     }
 
