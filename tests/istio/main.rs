@@ -4,10 +4,12 @@
 //! `make test-istio` builds what it needs and runs it; `cargo test --test istio -- NAME` runs a part. Each test has a
 //! Kubernetes namespace and gateways of its own in one cluster for each line of Istio.
 
+mod chart;
 mod rolling_update;
 mod shop;
 mod visitors;
 
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -15,17 +17,22 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
 use skew_guard_lab::cluster::{Cluster, IstioLine, isolation};
-use skew_guard_lab::{envoy, pods};
+use skew_guard_lab::{envoy, module, pods};
 use tokio::runtime::Runtime;
 
 /// What is to be seen in a cluster.
-type Scenario = fn(&Runtime, &Cluster) -> Result<()>;
+type Scenario = for<'a> fn(&'a Cluster) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
-/// Every test by the name of the behaviour, quick ones first.
-const SCENARIOS: &[(&str, Scenario)] = &[(
-    "a_rolling_update_with_plain_routing_is_skewed",
-    |runtime, cluster| runtime.block_on(rolling_update::with_plain_routing(cluster)),
-)];
+/// Every test by the name of the behaviour.
+const SCENARIOS: &[(&str, Scenario)] = &[
+    ("a_rolling_update_with_plain_routing_is_skewed", |cluster| {
+        Box::pin(rolling_update::with_plain_routing(cluster))
+    }),
+    (
+        "a_rolling_update_with_the_chart_is_neither_skewed_nor_failing",
+        |cluster| Box::pin(rolling_update::with_the_chart(cluster)),
+    ),
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -54,6 +61,7 @@ fn run() -> Result<ExitCode> {
 
 /// In the namespaces there is no way out.
 fn build_what_needs_the_network() -> Result<()> {
+    module::path()?;
     pods::application()?;
     envoy::installed()?;
     Ok(())
@@ -87,7 +95,7 @@ struct SharedCluster {
 
 impl SharedCluster {
     fn run(&self, runtime: &Runtime, scenario: Scenario) -> Result<(), Failed> {
-        let outcome = self.started(runtime, |cluster| scenario(runtime, cluster));
+        let outcome = self.started(runtime, |cluster| runtime.block_on(scenario(cluster)));
         outcome.map_err(|problem| Failed::from(format!("{problem:#}")))
     }
 

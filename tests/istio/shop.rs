@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use skew_guard_lab::cluster::{APPLICATION_IMAGE, Cluster, GatewayName, NODE};
 
 /// Where every Pod listens.
-const POD_PORT: u16 = 8080;
+pub const POD_PORT: u16 = 8080;
 
 /// Half of the application; each is a Service, and has Deployments of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Shop<'a> {
 }
 
 impl<'a> Shop<'a> {
-    /// Creates the namespace, the Services, and a `Gateway` resource for the first gateway.
+    /// Creates the namespace, the Services, and a `Gateway` resource for each gateway.
     pub async fn open(cluster: &'a Cluster, namespace: &str) -> Result<Self> {
         let kubernetes = cluster.kubernetes();
         let namespace_object =
@@ -49,7 +49,13 @@ impl<'a> Shop<'a> {
         shop.apply(service(Half::Api)).await?;
         shop.apply(service(Half::Web)).await?;
         shop.apply(gateway(GatewayName::First)).await?;
+        shop.apply(gateway(GatewayName::Second)).await?;
         Ok(shop)
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// The host that its users ask for.
@@ -93,11 +99,37 @@ impl<'a> Shop<'a> {
         Ok(())
     }
 
-    /// Removes the namespace with all that is in it, and waits until it is gone.
+    /// Waits until a Pod of that half and version is ready.
+    pub async fn ready(&self, half: Half, version: &str) -> Result<()> {
+        self.wait_for_pods(half, version, "--for=create").await?;
+        self.wait_for_pods(half, version, "--for=condition=Ready")
+            .await
+    }
+
+    /// Waits until no Pod of that half and version is left.
+    pub async fn gone(&self, half: Half, version: &str) -> Result<()> {
+        self.wait_for_pods(half, version, "--for=delete").await
+    }
+
+    async fn wait_for_pods(&self, half: Half, version: &str, condition: &str) -> Result<()> {
+        let selector = format!("app={},version={}", half.name(), route(version));
+        self.kubectl(&[
+            "wait",
+            "pods",
+            condition,
+            "--timeout=120s",
+            "--selector",
+            &selector,
+        ])
+        .await?;
+        Ok(())
+    }
+
+    /// Removes the namespace with all that is in it.
     pub async fn close(self) -> Result<()> {
         self.cluster
             .kubernetes()
-            .kubectl(["delete", "namespace", &self.namespace, "--timeout=120s"])
+            .kubectl(["delete", "namespace", &self.namespace, "--wait=false"])
             .await?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The load: tabs that come and go, and tabs that stay, at one gateway.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use skew_guard_lab::cluster::Gateway;
 use skew_guard_lab::load::{Crowd, Load, Tally};
 use skew_guard_lab::{http, wait};
@@ -41,7 +41,21 @@ pub fn report(what: &str, tally: &Tally) {
         tally.failed,
         tally.told_to_reload,
     );
-    for example in &tally.examples {
-        eprintln!("    {example}");
-    }
+}
+
+/// What was promised: no answer of another release, and none that failed.
+pub fn expect_neither_skew_nor_failure(what: &str, tally: &Tally) -> Result<()> {
+    report(what, tally);
+    let examples = tally.examples.join("\n");
+    ensure!(
+        tally.skewed == 0,
+        "{what}: {} answers were skewed\n{examples}",
+        tally.skewed
+    );
+    ensure!(
+        tally.failed == 0,
+        "{what}: {} answers failed\n{examples}",
+        tally.failed
+    );
+    Ok(())
 }

@@ -1,0 +1,174 @@
+//! The chart, installed for a shop with real Helm, one upgrade a step.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
+use skew_guard_lab::{module, wait};
+
+use crate::shop::{Half, POD_PORT, Shop};
+
+/// How far apart a pipeline looks twice: workers follow the main thread by moments.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
+/// The gauge of the configuration in force.
+const REVISION: &str = "skew_guard_config_revision";
+
+/// The gauge that says whether the newest configuration was refused.
+const REFUSED: &str = "skew_guard_config_refused";
+
+/// A Helm release of the chart.
+pub struct Chart<'a> {
+    cluster: &'a Cluster,
+    name: String,
+    namespace: String,
+    values: Value,
+}
+
+impl<'a> Chart<'a> {
+    /// The chart for that shop, with the module from the cluster's registry. Nothing is installed yet.
+    pub async fn of(cluster: &'a Cluster, shop: &Shop<'_>) -> Result<Self> {
+        let url = cluster
+            .push_module(&module::path()?, "skew-guard", "tested")
+            .await?;
+        let service = |half, paths: &[&str]| json!({ "host": shop.service_host(half), "port": POD_PORT, "paths": paths });
+        let values = json!({
+            "config": {
+                "sources": [{ "header": "x-bundle-version" }, { "path": "/assets/v-{version}/" }],
+                "upstreamVersion": { "responseHeader": "x-app-version" },
+            },
+            "services": [service(Half::Api, &["/api"]), service(Half::Web, &["/"])],
+            "hosts": [shop.host()],
+            "gateways": [GatewayName::First.label(), GatewayName::Second.label()],
+            "plugin": { "url": url, "namespace": GATEWAY_NAMESPACE },
+        });
+        let name = format!("{}-guard", shop.namespace());
+        Ok(Self {
+            cluster,
+            name,
+            namespace: shop.namespace().to_owned(),
+            values,
+        })
+    }
+
+    /// The values of the next upgrade.
+    pub fn values(&mut self) -> &mut Value {
+        &mut self.values
+    }
+
+    /// The name of the plugin's resource, and of its Helm release.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts the list of releases, `(version, state)` newest first, and what is current into the values.
+    pub fn list(&mut self, releases: &[(&str, &str)], current: Value) {
+        let release =
+            |(version, state): &(&str, &str)| json!({ "version": version, "state": state });
+        self.values["releases"] = releases.iter().map(release).collect();
+        self.values["current"] = current;
+    }
+
+    /// `helm upgrade --install`; returns the revision, which is the plugin configuration's too.
+    pub async fn upgrade(&self) -> Result<u64> {
+        let file = tempfile::NamedTempFile::with_suffix(".json")?;
+        fs::write(file.path(), serde_json::to_vec_pretty(&self.values)?)?;
+        let values = file.path().to_string_lossy();
+        let chart = directory();
+        let upgraded = self
+            .helm(&[
+                "upgrade",
+                "--install",
+                &self.name,
+                &chart.to_string_lossy(),
+                "--values",
+                &values,
+                "--output",
+                "json",
+            ])
+            .await?;
+        let upgraded: Value = serde_json::from_str(&upgraded)?;
+        upgraded["version"]
+            .as_u64()
+            .context("helm says no revision")
+    }
+
+    /// One step of a release's life: an upgrade, and no more until these gateways have it in force.
+    pub async fn step(&self, gateways: &[&Gateway]) -> Result<()> {
+        let revision = self.upgrade().await?;
+        for gateway in gateways {
+            self.in_force(gateway, revision).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the gateway shows that revision in two looks, two seconds apart.
+    pub async fn in_force(&self, gateway: &Gateway, revision: u64) -> Result<()> {
+        let what = format!("revision {revision} of {} to be in force", self.name);
+        wait::until(&what, async || {
+            Ok(self.gauge(gateway, REVISION).await? == Some(revision))
+        })
+        .await?;
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        wait::until(&what, async || {
+            Ok(self.gauge(gateway, REVISION).await? == Some(revision))
+        })
+        .await
+    }
+
+    /// The revision that a gateway has in force; none while it has not loaded the plugin.
+    pub async fn revision(&self, gateway: &Gateway) -> Result<Option<u64>> {
+        self.gauge(gateway, REVISION).await
+    }
+
+    /// Whether a gateway refused its newest configuration.
+    pub async fn is_refused(&self, gateway: &Gateway) -> Result<bool> {
+        Ok(self.gauge(gateway, REFUSED).await? == Some(1))
+    }
+
+    async fn gauge(&self, gateway: &Gateway, name: &str) -> Result<Option<u64>> {
+        let stats = gateway.stats(name).await?;
+        Ok(stats
+            .into_iter()
+            .find(|(stat, _)| stat.contains(&self.name))
+            .map(|(_, value)| value))
+    }
+
+    /// Runs `helm` in the shop's namespace.
+    pub async fn helm(&self, arguments: &[&str]) -> Result<String> {
+        self.cluster
+            .helm([&["--namespace", &self.namespace], arguments].concat())
+            .await
+    }
+
+    /// Changes the plugin's resource past the chart, which would refuse it.
+    pub async fn patch_plugin(&self, spec: Value) -> Result<()> {
+        let patch = json!({ "spec": spec }).to_string();
+        let plugin = format!("wasmplugin/{}", self.name);
+        let arguments = [
+            "--namespace",
+            GATEWAY_NAMESPACE,
+            "patch",
+            &plugin,
+            "--type=merge",
+            "--patch",
+            &patch,
+        ];
+        self.cluster.kubernetes().kubectl(arguments).await?;
+        Ok(())
+    }
+
+    /// Removes all that the chart made.
+    pub async fn uninstall(self) -> Result<()> {
+        self.helm(&["uninstall", &self.name]).await?;
+        Ok(())
+    }
+}
+
+/// Where the chart is.
+pub fn directory() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("istio")
+}
