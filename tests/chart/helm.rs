@@ -17,7 +17,10 @@ pub struct Manifests(Vec<Value>);
 impl Manifests {
     /// All resources of a kind, in order.
     pub fn all(&self, kind: &str) -> Vec<&Value> {
-        self.0.iter().filter(|resource| resource["kind"] == kind).collect()
+        self.0
+            .iter()
+            .filter(|resource| resource["kind"] == kind)
+            .collect()
     }
 
     /// The only resource of a kind.
@@ -37,7 +40,8 @@ impl Manifests {
 /// The resources that the chart makes of values, which are YAML and laid over the chart's own.
 pub fn render(values: &str) -> Result<Manifests> {
     let printed = succeeded(&template(values)?)?;
-    let resources: Vec<Value> = serde_saphyr::from_multiple(&printed).context("what Helm printed is YAML")?;
+    let resources: Vec<Value> =
+        serde_saphyr::from_multiple(&printed).context("what Helm printed is YAML")?;
     Ok(Manifests(resources))
 }
 
@@ -56,13 +60,18 @@ pub fn template_default() -> Result<String> {
 /// What a user reads after an upgrade.
 pub fn notes(values: &str) -> Result<String> {
     let printed = succeeded(&run(&["install", "--dry-run=client"], values)?)?;
-    let (_, notes) = printed.split_once("NOTES:\n").context("notes in what Helm printed")?;
+    let (_, notes) = printed
+        .split_once("NOTES:\n")
+        .context("notes in what Helm printed")?;
     Ok(notes.to_owned())
 }
 
 /// What `helm lint` prints.
 pub fn lint() -> Result<String> {
-    let output = command(&["lint", "--strict"]).arg(chart()).output().context("running helm")?;
+    let output = command(&["lint", "--strict"])
+        .arg(chart())
+        .output()
+        .context("running helm")?;
     succeeded(&output)
 }
 
@@ -82,18 +91,30 @@ fn run(verb: &[&str], values: &str) -> Result<Output> {
         .args(["--namespace", NAMESPACE, "--values", "-"])
         .spawn()
         .context("running helm; `make test-chart` builds it")?;
-    helm.stdin.take().context("helm's input")?.write_all(values.as_bytes())?;
+    helm.stdin
+        .take()
+        .context("helm's input")?
+        .write_all(values.as_bytes())?;
     Ok(helm.wait_with_output()?)
 }
 
 fn command(verb: &[&str]) -> Command {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new("target"));
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .unwrap_or(Path::new("target"));
     let mut helm = Command::new(target.join("istio-lab/helm/helm"));
-    helm.args(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    helm.args(verb)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     helm
 }
 
 fn succeeded(output: &Output) -> Result<String> {
-    ensure!(output.status.success(), "helm: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "helm: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(String::from_utf8(output.stdout.clone())?)
 }

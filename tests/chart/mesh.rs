@@ -20,17 +20,24 @@ pub enum Destination {
 impl Destination {
     /// The pods of one subset.
     pub fn subset(host: &str, subset: &str) -> Self {
-        Self::Subset { host: host.to_owned(), subset: subset.to_owned() }
+        Self::Subset {
+            host: host.to_owned(),
+            subset: subset.to_owned(),
+        }
     }
 
     /// All pods of a service.
     pub fn all_pods(host: &str) -> Self {
-        Self::AllPods { host: host.to_owned() }
+        Self::AllPods {
+            host: host.to_owned(),
+        }
     }
 
     /// A dead end.
     pub fn no_cluster(route: &str) -> Self {
-        Self::NoCluster { route: route.to_owned() }
+        Self::NoCluster {
+            route: route.to_owned(),
+        }
     }
 }
 
@@ -44,14 +51,22 @@ pub struct Mesh<'a> {
 impl<'a> Mesh<'a> {
     /// The mesh that has learned all of a rendering.
     pub fn of(manifests: &'a Manifests) -> Self {
-        Self { routes: manifests, subsets: manifests }
+        Self {
+            routes: manifests,
+            subsets: manifests,
+        }
     }
 
     /// The way of a request with this path, and with these headers by their lower-case names.
     pub fn send(self, path: &str, headers: &[(&str, &str)]) -> Result<Destination> {
         let routes = list(&self.routes.one("VirtualService")?["spec"]["http"]);
-        let route = routes.iter().find(|route| matches(route, path, headers)).context("a route")?;
-        let [target] = list(&route["route"]) else { bail!("not one destination: {route}") };
+        let route = routes
+            .iter()
+            .find(|route| matches(route, path, headers))
+            .context("a route")?;
+        let [target] = list(&route["route"]) else {
+            bail!("not one destination: {route}")
+        };
         let host = text(&target["destination"]["host"])?;
         let Some(subset) = target["destination"]["subset"].as_str() else {
             return Ok(Destination::all_pods(host));
@@ -76,16 +91,24 @@ impl<'a> Mesh<'a> {
 fn matches(route: &Value, path: &str, headers: &[(&str, &str)]) -> bool {
     list(&route["match"]).iter().any(|condition| {
         path_matches(&condition["uri"], path)
-            && condition["headers"].as_object().into_iter().flatten().all(|(name, value)| {
-                headers.iter().any(|(given, held)| given == name && value_matches(value, held))
-            })
+            && condition["headers"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .all(|(name, value)| {
+                    headers
+                        .iter()
+                        .any(|(given, held)| given == name && value_matches(value, held))
+                })
     })
 }
 
 /// `prefix` goes by characters, not by segments.
 fn path_matches(uri: &Value, path: &str) -> bool {
     uri["exact"].as_str().is_some_and(|exact| path == exact)
-        || uri["prefix"].as_str().is_some_and(|prefix| path.starts_with(prefix))
+        || uri["prefix"]
+            .as_str()
+            .is_some_and(|prefix| path.starts_with(prefix))
 }
 
 /// An empty condition asks only that the header is there.
@@ -100,5 +123,7 @@ pub fn list(value: &Value) -> &[Value] {
 
 /// A text that has to be there.
 pub fn text(value: &Value) -> Result<&str> {
-    value.as_str().with_context(|| format!("not a text: {value}"))
+    value
+        .as_str()
+        .with_context(|| format!("not a text: {value}"))
 }

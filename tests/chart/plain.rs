@@ -9,7 +9,10 @@ use crate::helm;
 #[test]
 fn the_chart_has_no_fault_that_helm_knows_of() -> Result<()> {
     let findings = helm::lint()?;
-    assert!(findings.contains("1 chart(s) linted, 0 chart(s) failed"), "{findings}");
+    assert!(
+        findings.contains("1 chart(s) linted, 0 chart(s) failed"),
+        "{findings}"
+    );
     Ok(())
 }
 
@@ -26,11 +29,18 @@ fn the_plain_manifests_are_what_the_chart_renders() -> Result<()> {
 
 #[test]
 fn the_chart_has_the_version_of_the_module() -> Result<()> {
-    let chart: serde_json::Value = serde_saphyr::from_str(&fs::read_to_string(helm::chart().join("Chart.yaml"))?)?;
+    let chart: serde_json::Value =
+        serde_saphyr::from_str(&fs::read_to_string(helm::chart().join("Chart.yaml"))?)?;
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
     assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
-    let values: serde_json::Value = serde_saphyr::from_str(&fs::read_to_string(helm::chart().join("values.yaml"))?)?;
-    let url = values["plugin"]["url"].as_str().context("the module's URL")?;
-    assert!(url.ends_with(concat!(":", env!("CARGO_PKG_VERSION"))), "{url}");
+    let values: serde_json::Value =
+        serde_saphyr::from_str(&fs::read_to_string(helm::chart().join("values.yaml"))?)?;
+    let url = values["plugin"]["url"]
+        .as_str()
+        .context("the module's URL")?;
+    assert!(
+        url.ends_with(concat!(":", env!("CARGO_PKG_VERSION"))),
+        "{url}"
+    );
     Ok(())
 }

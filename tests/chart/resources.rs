@@ -47,15 +47,24 @@ fn every_release_that_is_not_retired_is_a_subset_of_every_service() -> Result<()
 }
 
 #[test]
-fn the_newest_retired_releases_keep_subsets_and_routes_for_gateways_that_are_behind() -> Result<()> {
-    for (keep, expected) in [("0", &[][..]), ("1", &["v1-3-0"]), ("3", &["v1-3-0", "v1-2-0", "v1-1-0"])] {
+fn the_newest_retired_releases_keep_subsets_and_routes_for_gateways_that_are_behind() -> Result<()>
+{
+    for (keep, expected) in [
+        ("0", &[][..]),
+        ("1", &["v1-3-0"]),
+        ("3", &["v1-3-0", "v1-2-0", "v1-1-0"]),
+    ] {
         let manifests = helm::render(&format!("{LIFE}\nkeepRetired: {keep}"))?;
         let subsets = subsets(&manifests, API)?;
         assert_eq!(subsets[4..], *expected, "keepRetired: {keep}");
         for retired in ["v1-3-0", "v1-2-0", "v1-1-0", "v1-0-0"] {
             let destination = Mesh::of(&manifests).send("/api/cart", &[("x-release", retired)])?;
             let is_kept = destination == Destination::subset(API, retired);
-            assert_eq!(is_kept, expected.contains(&retired), "keepRetired: {keep}, {retired}");
+            assert_eq!(
+                is_kept,
+                expected.contains(&retired),
+                "keepRetired: {keep}, {retired}"
+            );
         }
     }
     Ok(())
@@ -72,8 +81,14 @@ fn a_route_header_leads_to_the_release_s_own_pods_on_every_path() -> Result<()> 
     let manifests = helm::render(LIFE)?;
     for route in ["v2-2-0", "v2-1-0", "green", "v1-4-2"] {
         let headers = [("x-release", route)];
-        assert_eq!(Mesh::of(&manifests).send("/api/cart", &headers)?, Destination::subset(API, route));
-        assert_eq!(Mesh::of(&manifests).send("/index.html", &headers)?, Destination::subset(WEB, route));
+        assert_eq!(
+            Mesh::of(&manifests).send("/api/cart", &headers)?,
+            Destination::subset(API, route)
+        );
+        assert_eq!(
+            Mesh::of(&manifests).send("/index.html", &headers)?,
+            Destination::subset(WEB, route)
+        );
     }
     Ok(())
 }
@@ -84,7 +99,11 @@ fn a_route_that_is_not_there_is_a_dead_end_that_the_plugin_knows_by_name() -> Re
     for path in ["/", "/api", "/api/cart", "/apis"] {
         for header in ["v9-9-9", "", "V2-2-0"] {
             let destination = Mesh::of(&manifests).send(path, &[("x-release", header)])?;
-            assert_eq!(destination, Destination::no_cluster("skew-guard-absent"), "{path} {header:?}");
+            assert_eq!(
+                destination,
+                Destination::no_cluster("skew-guard-absent"),
+                "{path} {header:?}"
+            );
         }
     }
     Ok(())
@@ -113,14 +132,25 @@ fn the_name_of_a_route_holds_the_release_s_as_a_whole_word() -> Result<()> {
 #[test]
 fn without_a_word_from_the_plugin_only_current_is_shown() -> Result<()> {
     let manifests = helm::render(LIFE)?;
-    assert_eq!(Mesh::of(&manifests).send("/api/cart", &[])?, Destination::subset(API, "green"));
-    assert_eq!(Mesh::of(&manifests).send("/", &[])?, Destination::subset(WEB, "green"));
+    assert_eq!(
+        Mesh::of(&manifests).send("/api/cart", &[])?,
+        Destination::subset(API, "green")
+    );
+    assert_eq!(
+        Mesh::of(&manifests).send("/", &[])?,
+        Destination::subset(WEB, "green")
+    );
     Ok(())
 }
 
 #[test]
 fn of_weights_the_heaviest_release_stands_for_current_and_the_first_on_a_tie() -> Result<()> {
-    for (weights, expected) in [([10, 90], "v2-0-0"), ([90, 10], "v2-1-0"), ([50, 50], "v2-1-0"), ([0, 1], "v2-0-0")] {
+    for (weights, expected) in [
+        ([10, 90], "v2-0-0"),
+        ([90, 10], "v2-1-0"),
+        ([50, 50], "v2-1-0"),
+        ([0, 1], "v2-0-0"),
+    ] {
         let [newer, older] = weights;
         let manifests = helm::render(&format!(
             r#"
@@ -129,7 +159,11 @@ fn of_weights_the_heaviest_release_stands_for_current_and_the_first_on_a_tie() -
             config: {{pinCookie: {{name: pin}}}}
             "#
         ))?;
-        assert_eq!(Mesh::of(&manifests).send("/", &[])?, Destination::subset(WEB, expected), "{weights:?}");
+        assert_eq!(
+            Mesh::of(&manifests).send("/", &[])?,
+            Destination::subset(WEB, expected),
+            "{weights:?}"
+        );
     }
     Ok(())
 }
@@ -138,7 +172,10 @@ fn of_weights_the_heaviest_release_stands_for_current_and_the_first_on_a_tie() -
 fn without_current_the_default_is_all_pods() -> Result<()> {
     for none in [r#""""#, "null"] {
         let manifests = helm::render(&format!("current: {none}"))?;
-        assert_eq!(Mesh::of(&manifests).send("/api", &[])?, Destination::all_pods(API));
+        assert_eq!(
+            Mesh::of(&manifests).send("/api", &[])?,
+            Destination::all_pods(API)
+        );
         assert!(manifests.plugin_config()?.get("current").is_none());
     }
     Ok(())
@@ -168,7 +205,11 @@ fn the_longest_path_wins_and_paths_are_whole_segments() -> Result<()> {
         ("/v1x0/x", "web.shop"),
     ] {
         for (headers, subset) in [(&[][..], "v2-0-0"), (&[("x-release", "v1-4-2")], "v1-4-2")] {
-            assert_eq!(Mesh::of(&manifests).send(path, headers)?, Destination::subset(host, subset), "{path}");
+            assert_eq!(
+                Mesh::of(&manifests).send(path, headers)?,
+                Destination::subset(host, subset),
+                "{path}"
+            );
         }
     }
     Ok(())
@@ -183,8 +224,14 @@ fn a_service_without_releases_has_plain_routes_and_no_subsets() -> Result<()> {
           - {host: auth.shop, port: 9000, paths: ["/auth", "/login"], versioned: false}
         "#,
     )?;
-    assert_eq!(manifests.one("DestinationRule")?["spec"]["host"], "web.shop");
-    assert_eq!(route_names(&manifests)?[..2], ["default|/login", "default|/auth"]);
+    assert_eq!(
+        manifests.one("DestinationRule")?["spec"]["host"],
+        "web.shop"
+    );
+    assert_eq!(
+        route_names(&manifests)?[..2],
+        ["default|/login", "default|/auth"]
+    );
     for header in ["v2-0-0", "v9-9-9"] {
         let destination = Mesh::of(&manifests).send("/auth/token", &[("x-release", header)])?;
         assert_eq!(destination, Destination::all_pods("auth.shop"));
@@ -217,7 +264,12 @@ fn every_route_has_the_same_cors_policy_and_the_service_s_own_fields() -> Result
             "auth.shop" => (json!("2s"), Value::Null),
             _ => (Value::Null, Value::Null),
         };
-        assert_eq!((&route["timeout"], &route["retries"]), (&timeout, &retries), "{}", route["name"]);
+        assert_eq!(
+            (&route["timeout"], &route["retries"]),
+            (&timeout, &retries),
+            "{}",
+            route["name"]
+        );
     }
     Ok(())
 }
@@ -236,8 +288,7 @@ fn a_rewrite_replaces_the_whole_path_of_the_service() -> Result<()> {
             r#"services: [{{host: api.shop, port: 80, paths: ["{path}"], http: {{rewrite: {{uri: "{uri}", authority: a.example}}}}}}]"#
         ))?;
         let [regex, replacement] = expected;
-        let rewrite =
-            json!({ "authority": "a.example", "uriRegexRewrite": { "match": regex, "rewrite": replacement } });
+        let rewrite = json!({ "authority": "a.example", "uriRegexRewrite": { "match": regex, "rewrite": replacement } });
         for route in routes(&manifests)? {
             assert_eq!(route["rewrite"], rewrite, "{path} to {uri}");
         }
@@ -250,7 +301,10 @@ fn a_rewrite_of_the_host_alone_stays_as_it_is() -> Result<()> {
     let manifests = helm::render(
         "services: [{host: api.shop, port: 80, paths: [/api], http: {rewrite: {authority: a.example}}}]",
     )?;
-    assert_eq!(routes(&manifests)?[0]["rewrite"], json!({ "authority": "a.example" }));
+    assert_eq!(
+        routes(&manifests)?[0]["rewrite"],
+        json!({ "authority": "a.example" })
+    );
     Ok(())
 }
 
@@ -260,15 +314,23 @@ fn a_traffic_policy_goes_to_the_service_s_destination_rule() -> Result<()> {
         "services: [{host: api.shop, port: 80, paths: [/], trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}}]",
     )?;
     let policy = &manifests.one("DestinationRule")?["spec"]["trafficPolicy"];
-    assert_eq!(*policy, json!({ "connectionPool": { "tcp": { "maxConnections": 7 } } }));
+    assert_eq!(
+        *policy,
+        json!({ "connectionPool": { "tcp": { "maxConnections": 7 } } })
+    );
     Ok(())
 }
 
 #[test]
 fn the_routes_are_for_the_hosts_and_gateways_that_are_given() -> Result<()> {
-    let manifests = helm::render("hosts: [shop.example.com, '*.shop.example.com']\ngateways: [edge/shop, mesh]")?;
+    let manifests = helm::render(
+        "hosts: [shop.example.com, '*.shop.example.com']\ngateways: [edge/shop, mesh]",
+    )?;
     let spec = &manifests.one("VirtualService")?["spec"];
-    assert_eq!(spec["hosts"], json!(["shop.example.com", "*.shop.example.com"]));
+    assert_eq!(
+        spec["hosts"],
+        json!(["shop.example.com", "*.shop.example.com"])
+    );
     assert_eq!(spec["gateways"], json!(["edge/shop", "mesh"]));
     Ok(())
 }
@@ -277,7 +339,10 @@ fn the_routes_are_for_the_hosts_and_gateways_that_are_given() -> Result<()> {
 fn the_dead_end_is_no_finding_of_istioctl_analyze() -> Result<()> {
     let manifests = helm::render("")?;
     let annotations = &manifests.one("VirtualService")?["metadata"]["annotations"];
-    assert_eq!(*annotations, json!({ "galley.istio.io/analyze-suppress": "IST0101" }));
+    assert_eq!(
+        *annotations,
+        json!({ "galley.istio.io/analyze-suppress": "IST0101" })
+    );
     Ok(())
 }
 
@@ -354,7 +419,10 @@ fn the_plugin_takes_what_the_chart_makes() -> Result<()> {
 fn all_hosts_are_in_scope_only_where_they_are_asked_for() -> Result<()> {
     let manifests = helm::render(r#"hosts: ["*"]"#)?;
     assert!(manifests.plugin_config()?.get("hosts").is_none());
-    assert_eq!(manifests.one("VirtualService")?["spec"]["hosts"], json!(["*"]));
+    assert_eq!(
+        manifests.one("VirtualService")?["spec"]["hosts"],
+        json!(["*"])
+    );
     Ok(())
 }
 
@@ -372,13 +440,22 @@ fn the_plugin_is_where_the_gateway_s_pods_are() -> Result<()> {
     let here = helm::render("")?;
     let plugin = here.one("WasmPlugin")?;
     assert_eq!(plugin["metadata"]["namespace"], helm::NAMESPACE);
-    assert_eq!(plugin["spec"]["selector"]["matchLabels"], json!({ "istio": "ingressgateway" }));
+    assert_eq!(
+        plugin["spec"]["selector"]["matchLabels"],
+        json!({ "istio": "ingressgateway" })
+    );
 
     let elsewhere = helm::render("selector: {gateway: edge}\nplugin: {namespace: edge}")?;
     let plugin = elsewhere.one("WasmPlugin")?;
     assert_eq!(plugin["metadata"]["namespace"], "edge");
-    assert_eq!(plugin["spec"]["selector"]["matchLabels"], json!({ "gateway": "edge" }));
-    assert_eq!(elsewhere.one("VirtualService")?["metadata"]["namespace"], helm::NAMESPACE);
+    assert_eq!(
+        plugin["spec"]["selector"]["matchLabels"],
+        json!({ "gateway": "edge" })
+    );
+    assert_eq!(
+        elsewhere.one("VirtualService")?["metadata"]["namespace"],
+        helm::NAMESPACE
+    );
     Ok(())
 }
 
@@ -395,7 +472,9 @@ fn the_module_is_fetched_as_it_is_said() -> Result<()> {
     assert_eq!(spec["phase"], "STATS");
     assert_eq!(spec["failStrategy"], "FAIL_CLOSE");
     let default = helm::render("")?;
-    let default = default.one("WasmPlugin")?["spec"].as_object().context("a spec")?;
+    let default = default.one("WasmPlugin")?["spec"]
+        .as_object()
+        .context("a spec")?;
     assert!(!default.contains_key("sha256") && !default.contains_key("imagePullSecret"));
     Ok(())
 }
@@ -403,7 +482,10 @@ fn the_module_is_fetched_as_it_is_said() -> Result<()> {
 #[test]
 fn in_sidecars_the_caller_s_alone_chooses() -> Result<()> {
     let sidecars = helm::render("gateways: [mesh]\nhosts: [shop]")?;
-    assert_eq!(sidecars.one("WasmPlugin")?["spec"]["match"], json!([{ "mode": "CLIENT" }]));
+    assert_eq!(
+        sidecars.one("WasmPlugin")?["spec"]["match"],
+        json!([{ "mode": "CLIENT" }])
+    );
     let gateway = helm::render("")?;
     assert!(gateway.one("WasmPlugin")?["spec"].get("match").is_none());
     Ok(())
@@ -422,7 +504,9 @@ fn a_route_is_a_dns_label_made_from_the_version() -> Result<()> {
         ("7", "v7"),
         (&long, &cut),
     ] {
-        let manifests = helm::render(&format!("releases: [{{version: {version:?}}}]\ncurrent: {version:?}"))?;
+        let manifests = helm::render(&format!(
+            "releases: [{{version: {version:?}}}]\ncurrent: {version:?}"
+        ))?;
         assert_eq!(subsets(&manifests, API)?, [route], "{version}");
         assert_eq!(manifests.plugin_config()?["releases"][0]["route"], route);
     }
@@ -431,17 +515,37 @@ fn a_route_is_a_dns_label_made_from_the_version() -> Result<()> {
 
 #[test]
 fn versions_and_routes_that_look_like_something_else_stay_texts() -> Result<()> {
-    for word in ["1.10", "1e10", "0123", "0x1f", "1_000", "null", "true", "on", "y", "2026-01-31"] {
+    for word in [
+        "1.10",
+        "1e10",
+        "0123",
+        "0x1f",
+        "1_000",
+        "null",
+        "true",
+        "on",
+        "y",
+        "2026-01-31",
+    ] {
         let route = word.replace(['.', '_'], "-");
         let manifests = helm::render(&format!(
             "releases: [{{version: {word:?}, route: {route:?}, labels: {{version: {word:?}}}}}]\ncurrent: {word:?}"
         ))?;
         let config = manifests.plugin_config()?;
         assert_eq!(config["current"], word);
-        assert_eq!(config["releases"], json!([{ "version": word, "route": route }]));
+        assert_eq!(
+            config["releases"],
+            json!([{ "version": word, "route": route }])
+        );
         let rule = manifests.all("DestinationRule")[0];
-        assert_eq!(rule["spec"]["subsets"], json!([{ "name": route, "labels": { "version": word } }]));
-        assert_eq!(Mesh::of(&manifests).send("/", &[("x-release", &route)])?, Destination::subset(WEB, &route));
+        assert_eq!(
+            rule["spec"]["subsets"],
+            json!([{ "name": route, "labels": { "version": word } }])
+        );
+        assert_eq!(
+            Mesh::of(&manifests).send("/", &[("x-release", &route)])?,
+            Destination::subset(WEB, &route)
+        );
         assert_loads(&manifests)?;
     }
     Ok(())
@@ -453,7 +557,10 @@ fn as_many_releases_as_the_plugin_takes_are_rendered() -> Result<()> {
     let retired = (0..4096).map(|n| format!("  - {{version: \"1.{n}.0\", state: retired}}\n"));
     let releases: String = served.chain(retired).collect();
     let manifests = helm::render(&format!("releases:\n{releases}current: 2.0.0"))?;
-    assert_eq!(list(&manifests.plugin_config()?["releases"]).len(), 256 + 4096);
+    assert_eq!(
+        list(&manifests.plugin_config()?["releases"]).len(),
+        256 + 4096
+    );
     assert_eq!(subsets(&manifests, API)?.len(), 256 + 3);
     assert_loads(&manifests)
 }
@@ -485,8 +592,14 @@ fn notes_tell_the_rolling_update_of_plain_deployments() -> Result<()> {
         current: ""
         "#,
     )?;
-    assert!(notes.contains("2.0.0 is the newest: roll its pods out (version: v2-0-0)."), "{notes}");
-    assert!(notes.contains("1.4.2: when its last pod is gone, put it to retired."), "{notes}");
+    assert!(
+        notes.contains("2.0.0 is the newest: roll its pods out (version: v2-0-0)."),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("1.4.2: when its last pod is gone, put it to retired."),
+        "{notes}"
+    );
     Ok(())
 }
 
@@ -494,7 +607,10 @@ fn notes_tell_the_rolling_update_of_plain_deployments() -> Result<()> {
 fn notes_tell_when_nothing_is_left_to_do() -> Result<()> {
     let notes = helm::notes(r#"releases: [{version: "2.0.0"}]"#)?;
     assert!(notes.contains("None: 2.0.0 is current"), "{notes}");
-    assert!(notes.contains("Argo CD renders every revision as 1"), "{notes}");
+    assert!(
+        notes.contains("Argo CD renders every revision as 1"),
+        "{notes}"
+    );
     Ok(())
 }
 
@@ -511,11 +627,20 @@ fn routes(manifests: &Manifests) -> Result<&[Value]> {
 }
 
 fn route_names(manifests: &Manifests) -> Result<Vec<&str>> {
-    routes(manifests)?.iter().map(|route| text(&route["name"])).collect()
+    routes(manifests)?
+        .iter()
+        .map(|route| text(&route["name"]))
+        .collect()
 }
 
 fn subsets<'a>(manifests: &'a Manifests, host: &str) -> Result<Vec<&'a str>> {
     let rules = manifests.all("DestinationRule");
-    let rule = rules.iter().find(|rule| rule["spec"]["host"] == host).context("a DestinationRule")?;
-    list(&rule["spec"]["subsets"]).iter().map(|subset| text(&subset["name"])).collect()
+    let rule = rules
+        .iter()
+        .find(|rule| rule["spec"]["host"] == host)
+        .context("a DestinationRule")?;
+    list(&rule["spec"]["subsets"])
+        .iter()
+        .map(|subset| text(&subset["name"]))
+        .collect()
 }
