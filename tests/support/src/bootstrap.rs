@@ -66,6 +66,25 @@ impl Bootstrap {
         self
     }
 
+    /// The bootstrap without the filter: plain routing.
+    #[must_use]
+    pub fn without_filter(mut self) -> Self {
+        let mut chains = Vec::new();
+        collect_mut(
+            &mut self.0,
+            &|value| {
+                value
+                    .as_array()
+                    .is_some_and(|list| list.iter().any(is_wasm))
+            },
+            &mut chains,
+        );
+        for chain in chains.into_iter().filter_map(Value::as_array_mut) {
+            chain.retain(|filter| !is_wasm(filter));
+        }
+        self
+    }
+
     /// The filter's whole configuration from the file of its name (ECDS), which is written here first, so that it can
     /// be changed while Envoy runs. Returns the filter as it was, for those changes.
     pub fn discover_filter(mut self, files: &Files) -> Result<(Self, Value)> {
@@ -394,7 +413,7 @@ pub fn cluster(name: &str, files: &Files) -> Value {
 /// What turns the filter's stat names into tags: one regular expression for each.
 pub fn stats_tags() -> Value {
     let tag = |name: &str| json!({ "tag_name": name, "regex": format!("({name}=\\.=(.*?);\\.;)") });
-    json!([tag("release"), tag("outcome"), tag("class")])
+    json!(["release", "outcome", "class", "sight", "plugin"].map(tag))
 }
 
 fn local_code(module: &Path) -> Value {

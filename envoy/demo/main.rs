@@ -1,0 +1,68 @@
+//! The main job of skew-guard, to be watched: a rolling update under load, without it and with it.
+
+mod report;
+mod rollout;
+mod site;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::report::Runs;
+use crate::rollout::Routing;
+use crate::site::{NEW, OLD};
+
+/// Rolling updates of the demo shop behind real Envoy.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Debug, Subcommand)]
+enum Job {
+    /// Roll out release 2.0.0 over 1.4.2 pod by pod under load, first with plain routing, then
+    /// with skew-guard
+    Rollout {
+        /// How many requests each run has at least
+        #[arg(long, default_value_t = 120_000)]
+        requests: u64,
+    },
+    /// Run both releases behind envoy/envoy.yaml until interrupted
+    Up,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    match Cli::parse().job {
+        Job::Rollout { requests } => compare(requests).await,
+        Job::Up => up::run().await,
+    }
+}
+
+async fn compare(requests: u64) -> Result<ExitCode> {
+    println!(
+        "Two releases of a shop, four pods each. Release {NEW} renames a field of the API that {OLD} reads."
+    );
+    println!(
+        "The last pod of {OLD} leaves when the last tab of {OLD} was loaded again; until then it is draining."
+    );
+    let runs = Runs {
+        plain: rollout::run(Routing::Plain, requests).await?,
+        observed: rollout::run(Routing::Observed, requests).await?,
+        guarded: rollout::run(Routing::SkewGuard, requests).await?,
+    };
+    println!("\n{}", runs.table());
+    let findings = runs.findings(requests);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    Ok(if findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

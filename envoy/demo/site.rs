@@ -1,0 +1,208 @@
+//! The shop behind Envoy: its pods, and what the gateway knows of them.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use skew_guard_lab::bootstrap::{Bootstrap, FILTER};
+use skew_guard_lab::envoy::{self, Envoy};
+use skew_guard_lab::load::Load;
+use skew_guard_lab::pods::{Pod, Role};
+use skew_guard_lab::xds::Files;
+use skew_guard_lab::{module, wait};
+
+use crate::rollout::Routing;
+
+/// The release that is there at first.
+pub const OLD: &str = "1.4.2";
+/// The release that is rolled out.
+pub const NEW: &str = "2.0.0";
+/// How many pods each has.
+pub const PODS: usize = 4;
+
+/// How many answers in a row must come without a pod until it is called drained.
+const ANSWERS_WITHOUT_POD: u64 = 500;
+
+/// A running shop.
+pub struct Site {
+    envoy: Envoy,
+    files: Files,
+    guard: Option<Guard>,
+    old: Vec<Pod>,
+    new: Vec<Pod>,
+}
+
+/// The filter as it was configured last.
+struct Guard {
+    filter: Value,
+    configuration: Value,
+    revision: u64,
+}
+
+impl Site {
+    /// All pods of the old release behind Envoy with `envoy/envoy.yaml`, with or without its filter.
+    pub async fn start(routing: Routing) -> Result<Self> {
+        let files = Files::new()?;
+        let bootstrap = Bootstrap::read("envoy/envoy.yaml")?
+            .with_endpoints_from(&files)
+            .on_free_ports();
+        let (bootstrap, guard) = match routing {
+            Routing::Plain => (bootstrap.without_filter(), None),
+            Routing::Observed => with_changeable_filter(bootstrap, &files, false)?,
+            Routing::SkewGuard => with_changeable_filter(bootstrap, &files, true)?,
+        };
+        let mut old = Vec::new();
+        for number in 1..=PODS {
+            old.push(start_pod(OLD, number).await?);
+        }
+        publish(&files, &old, &[])?;
+        let envoy = Envoy::start(&envoy::installed()?, bootstrap.value()).await?;
+        Ok(Self {
+            envoy,
+            files,
+            guard,
+            old,
+            new: Vec::new(),
+        })
+    }
+
+    /// Where visitors come in.
+    pub async fn gateway(&self) -> Result<SocketAddr> {
+        self.envoy.listener("gateway").await
+    }
+
+    /// Starts one more pod of the new release and lets the gateway send requests there.
+    pub async fn add_new_pod(&mut self) -> Result<()> {
+        self.new.push(start_pod(NEW, self.new.len() + 1).await?);
+        self.publish().await
+    }
+
+    /// Takes the first pod of the old release out as Kubernetes does: no new requests, time to finish, SIGTERM.
+    pub async fn remove_old_pod(&mut self, load: &Load) -> Result<()> {
+        let pod = self.old.remove(0);
+        self.publish().await?;
+        until_drained(pod.name(), load).await?;
+        pod.stop().await
+    }
+
+    /// Has visitors who come without a version, and those who load their page again, go to the new release only.
+    pub async fn make_new_release_current(&mut self) -> Result<()> {
+        let Some(guard) = &mut self.guard else {
+            return Ok(());
+        };
+        let revision = guard.revision + 1;
+        guard.revision = revision;
+        guard.set("current", json!(NEW))?;
+        guard.set("revision", json!(revision))?;
+        self.files.extension(FILTER, &guard.filter)?;
+        self.until_in_force(revision).await
+    }
+
+    /// How many answers the filter found to come from another release than it had asked for.
+    pub async fn skew_seen_by_filter(&self) -> Result<Option<u64>> {
+        if self.guard.is_none() {
+            return Ok(None);
+        }
+        let counters = self.envoy.stats(r"sight=\.=skewed;").await?;
+        Ok(Some(counters.values().sum()))
+    }
+
+    /// How many pods the old release has, and how many the new.
+    pub fn pods(&self) -> (usize, usize) {
+        (self.old.len(), self.new.len())
+    }
+
+    async fn publish(&self) -> Result<()> {
+        publish(&self.files, &self.old, &self.new)?;
+        let all: Vec<_> = self.old.iter().chain(&self.new).map(Pod::address).collect();
+        self.envoy.wait_for_endpoints("shop", &all).await?;
+        self.envoy
+            .wait_for_endpoints(&cluster_of(OLD), &addresses(&self.old))
+            .await?;
+        self.envoy
+            .wait_for_endpoints(&cluster_of(NEW), &addresses(&self.new))
+            .await
+    }
+
+    async fn until_in_force(&self, revision: u64) -> Result<()> {
+        wait::until(&format!("revision {revision} in force"), async || {
+            let gauges = self.envoy.stats("skew_guard_config_revision").await?;
+            Ok(gauges.values().any(|value| *value == revision))
+        })
+        .await
+    }
+}
+
+impl Guard {
+    fn set(&mut self, key: &str, value: Value) -> Result<()> {
+        let keys = self
+            .configuration
+            .as_object_mut()
+            .context("the configuration is an object")?;
+        keys.insert(key.into(), value);
+        let text = self
+            .filter
+            .pointer_mut("/config/configuration/value")
+            .context("a StringValue")?;
+        *text = self.configuration.to_string().into();
+        Ok(())
+    }
+}
+
+fn with_changeable_filter(
+    bootstrap: Bootstrap,
+    files: &Files,
+    enforce: bool,
+) -> Result<(Bootstrap, Option<Guard>)> {
+    let mut bootstrap = bootstrap.with_module(&module::path()?);
+    let configuration = bootstrap.configuration()?;
+    let revision = configuration
+        .get("revision")
+        .and_then(Value::as_u64)
+        .context("envoy.yaml has a revision")?;
+    let (bootstrap, filter) = bootstrap.discover_filter(files)?;
+    let mut guard = Guard {
+        filter,
+        configuration,
+        revision,
+    };
+    guard.set("enforce", json!(enforce))?;
+    files.extension(FILTER, &guard.filter)?;
+    Ok((bootstrap, Some(guard)))
+}
+
+async fn start_pod(version: &str, number: usize) -> Result<Pod> {
+    Pod::start(Role::All, version, &pod_name(version, number)).await
+}
+
+/// What the pods of a release are called.
+pub fn pod_name(version: &str, number: usize) -> String {
+    format!("{version}-{number}")
+}
+
+fn publish(files: &Files, old: &[Pod], new: &[Pod]) -> Result<()> {
+    let all: Vec<_> = old.iter().chain(new).map(Pod::address).collect();
+    files.endpoints(&cluster_of(NEW), &addresses(new))?;
+    files.endpoints(&cluster_of(OLD), &addresses(old))?;
+    files.endpoints("shop", &all)
+}
+
+fn addresses(pods: &[Pod]) -> Vec<SocketAddr> {
+    pods.iter().map(Pod::address).collect()
+}
+
+fn cluster_of(version: &str) -> String {
+    format!("shop-v{}", version.replace('.', "-"))
+}
+
+/// Envoy's main thread has withdrawn the endpoint; its workers follow. They have when many answers in a row came
+/// without this pod.
+async fn until_drained(pod: &str, load: &Load) -> Result<()> {
+    loop {
+        let before = load.tally().by_pod.get(pod).copied();
+        load.answers(ANSWERS_WITHOUT_POD).await?;
+        if load.tally().by_pod.get(pod).copied() == before {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Load as browsers make it: a crowd of tabs, each with a page of one version and a connection of its own.
+//!
+//! The load is honest. A tab's version is that of the page it was given, its calls use the field names that the script
+//! it loaded uses, and each answer is judged as that page would judge it ([`Verdict`]): by whether it can use it.
+
+mod tab;
+mod tally;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use anyhow::Result;
+use tokio::task::JoinSet;
+
+use crate::wait;
+use tab::{Life, Tab};
+pub use tally::{Tally, Verdict};
+
+/// Who visits the application, and where.
+#[derive(Debug, Clone)]
+pub struct Crowd {
+    gateway: SocketAddr,
+    host: String,
+    visitors: usize,
+    long_lived: usize,
+}
+
+impl Crowd {
+    /// Nobody yet, at that gateway, with the gateway's address as the host.
+    pub fn at(gateway: SocketAddr) -> Self {
+        Self {
+            gateway,
+            host: gateway.to_string(),
+            visitors: 0,
+            long_lived: 0,
+        }
+    }
+
+    /// For the application of that host name.
+    #[must_use]
+    pub fn of_host(mut self, host: &str) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// With so many tabs that load a page, use it for a while, and load it again.
+    #[must_use]
+    pub fn visitors(mut self, tabs: usize) -> Self {
+        self.visitors = tabs;
+        self
+    }
+
+    /// With so many tabs that keep their first page until they are told to reload.
+    #[must_use]
+    pub fn long_lived(mut self, tabs: usize) -> Self {
+        self.long_lived = tabs;
+        self
+    }
+
+    /// Opens all tabs; they go on until [`Load::stop`].
+    pub fn start(self) -> Result<Load> {
+        let street = Arc::new(Street::default());
+        let mut tabs = JoinSet::new();
+        let lives = [(Life::Visit, self.visitors), (Life::Stay, self.long_lived)];
+        for life in lives
+            .into_iter()
+            .flat_map(|(life, count)| std::iter::repeat_n(life, count))
+        {
+            let tab = Tab::new(self.gateway, &self.host, life)?;
+            tabs.spawn(tab.browse(street.clone()));
+        }
+        Ok(Load {
+            street,
+            tabs,
+            started: Instant::now(),
+        })
+    }
+}
+
+/// A load under way; dropping it closes all tabs.
+#[derive(Debug)]
+pub struct Load {
+    street: Arc<Street>,
+    tabs: JoinSet<()>,
+    started: Instant,
+}
+
+impl Load {
+    /// What was counted so far.
+    pub fn tally(&self) -> Tally {
+        let mut tally = self.street.tally().clone();
+        tally.elapsed = self.started.elapsed();
+        tally
+    }
+
+    /// Forgets what was counted so far, as when a phase ends.
+    pub fn reset(&mut self) {
+        *self.street.tally() = Tally::default();
+        self.started = Instant::now();
+    }
+
+    /// How many tabs show a page of each version now.
+    pub fn pages(&self) -> BTreeMap<String, usize> {
+        self.street.pages().clone()
+    }
+
+    /// Waits until so many more requests were answered than when this was called, as long as answers come at all.
+    pub async fn answers(&self, count: u64) -> Result<()> {
+        let mut answered = self.street.tally().requests;
+        let goal = answered + count;
+        while answered < goal {
+            wait::until("the next answer", async || Ok(self.street.tally().requests > answered)).await?;
+            answered = self.street.tally().requests;
+        }
+        Ok(())
+    }
+
+    /// From now on every tab whose page is of that version reloads, as often as it is given that version again.
+    pub fn reload_pages_of(&self, version: &str) {
+        lock(&self.street.outdated).insert(version.into());
+    }
+
+    /// Waits until no tab shows a page of that version any more.
+    pub async fn until_no_page_of(&self, version: &str) -> Result<()> {
+        let what = format!("the last tab of {version} to reload");
+        wait::until(&what, async || {
+            Ok(!self.street.pages().contains_key(version))
+        })
+        .await
+    }
+
+    /// Lets every tab finish the request it is at, closes it, and tells what was counted.
+    pub async fn stop(mut self) -> Tally {
+        self.street.closing.store(true, Ordering::Relaxed);
+        while self.tabs.join_next().await.is_some() {}
+        self.tally()
+    }
+}
+
+/// What the tabs of one load share.
+#[derive(Debug, Default)]
+struct Street {
+    closing: AtomicBool,
+    tally: Mutex<Tally>,
+    pages: Mutex<BTreeMap<String, usize>>,
+    outdated: Mutex<BTreeSet<String>>,
+}
+
+impl Street {
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    fn must_reload(&self, version: &str) -> bool {
+        lock(&self.outdated).contains(version)
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        lock(&self.tally)
+    }
+
+    fn pages(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        lock(&self.pages)
+    }
+
+    fn page_opened(&self, version: &str) {
+        *self.pages().entry(version.into()).or_default() += 1;
+    }
+
+    fn page_closed(&self, version: &str) {
+        let mut pages = self.pages();
+        if let Some(open) = pages.get_mut(version) {
+            *open -= 1;
+            if *open == 0 {
+                pages.remove(version);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,336 @@
+//! One browser tab: it loads a page with its assets, calls the API as that page's script does, and judges the answers.
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+
+use super::{Street, Verdict};
+use crate::http;
+
+/// How many API calls a visit has before the page is loaded again.
+const CALLS_OF_A_VISIT: usize = 40;
+
+/// After how many API calls a page loads the chunk that it did not need at first.
+const CALLS_BEFORE_CHECKOUT: usize = 12;
+
+/// How long a visitor looks at the browser's error page.
+const BEFORE_TRYING_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a tab keeps its page.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Life {
+    /// For one visit, then it is loaded again.
+    Visit,
+    /// For ever.
+    Stay,
+}
+
+/// A tab, with a connection of its own.
+#[derive(Debug)]
+pub(super) struct Tab {
+    browser: Client,
+    origin: String,
+    host: String,
+    life: Life,
+}
+
+/// The page that a tab shows.
+#[derive(Debug)]
+struct Page {
+    version: String,
+    /// Style sheet and script, as the page's HTML names them.
+    assets: Vec<String>,
+    /// The field from which the page's script reads what an item costs; unknown where the script did not load.
+    cost_field: Option<&'static str>,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// Why a page is left: to load it again, or because the load ends.
+type Left = ControlFlow<()>;
+
+const STAYS: Left = ControlFlow::Continue(());
+const LEFT: Left = ControlFlow::Break(());
+
+impl Tab {
+    pub(super) fn new(gateway: SocketAddr, host: &str, life: Life) -> Result<Self> {
+        Ok(Self {
+            browser: http::client()?,
+            origin: format!("http://{gateway}"),
+            host: host.into(),
+            life,
+        })
+    }
+
+    /// Loads pages and uses them until the load ends.
+    pub(super) async fn browse(self, street: Arc<Street>) {
+        while !street.is_closing() {
+            let Some(mut page) = self.navigate(&street).await else {
+                tokio::time::sleep(BEFORE_TRYING_AGAIN).await;
+                continue;
+            };
+            street.page_opened(&page.version);
+            // Why the page is left makes no difference to what follows.
+            let _ = self.use_page(&mut page, &street).await;
+            street.page_closed(&page.version);
+        }
+    }
+
+    async fn navigate(&self, street: &Street) -> Option<Page> {
+        let headers = [
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+            ("accept", "text/html"),
+        ];
+        let answer = self.send(Method::GET, "/", &headers).await;
+        let page = answer
+            .as_ref()
+            .ok()
+            .filter(|answer| answer.status.is_success())
+            .and_then(Page::read);
+        let verdict = if page.is_some() {
+            Verdict::Right
+        } else {
+            Verdict::Failed
+        };
+        street.count("the page", "/", verdict, &answer);
+        page
+    }
+
+    async fn use_page(&self, page: &mut Page, street: &Street) -> Left {
+        for asset in page.assets.clone() {
+            self.load_asset(page, &asset, street).await?;
+        }
+        if page.cost_field.is_none() {
+            // Without its script the page stays blank and calls nothing; its visitor loads it again.
+            return LEFT;
+        }
+        for call in 1.. {
+            self.load_cart(page, street).await?;
+            if call == CALLS_BEFORE_CHECKOUT {
+                self.check_out(page, street).await?;
+            }
+            if street.is_closing() || street.must_reload(&page.version) || self.is_over(call) {
+                return LEFT;
+            }
+        }
+        LEFT
+    }
+
+    fn is_over(&self, calls: usize) -> bool {
+        matches!(self.life, Life::Visit) && calls >= CALLS_OF_A_VISIT
+    }
+
+    async fn load_asset(&self, page: &mut Page, path: &str, street: &Street) -> Left {
+        let (dest, expected) = if path.ends_with(".css") {
+            ("style", "text/css")
+        } else {
+            ("script", "text/javascript")
+        };
+        let headers = [
+            ("sec-fetch-mode", "no-cors"),
+            ("sec-fetch-dest", dest),
+            ("accept", "*/*"),
+        ];
+        let answer = self.send(Method::GET, path, &headers).await;
+        if let Ok(script) = &answer {
+            page.learn_from(script);
+        }
+        let verdict = page.judge(&answer, |asset| asset.is_of_type(expected));
+        street.count(&page.version, path, verdict, &answer);
+        after(verdict)
+    }
+
+    async fn load_cart(&self, page: &Page, street: &Street) -> Left {
+        let answer = self.call(Method::GET, "/api/cart", page).await;
+        let verdict = page.judge(&answer, |cart| page.can_show(cart));
+        street.count(&page.version, "/api/cart", verdict, &answer);
+        after(verdict)
+    }
+
+    /// Loads the chunk that the page imports only now, and places an order.
+    async fn check_out(&self, page: &mut Page, street: &Street) -> Left {
+        let chunk = page
+            .assets
+            .iter()
+            .find_map(|asset| asset.strip_suffix("main.js"))
+            .map(|at| format!("{at}checkout.js"));
+        if let Some(chunk) = chunk {
+            self.load_asset(page, &chunk, street).await?;
+        }
+        let answer = self.call(Method::POST, "/api/order", page).await;
+        let verdict = page.judge(&answer, |order| order.json().is_some());
+        street.count(&page.version, "/api/order", verdict, &answer);
+        after(verdict)
+    }
+
+    async fn call(&self, method: Method, path: &str, page: &Page) -> Result<Answer> {
+        let headers = [
+            ("sec-fetch-mode", "cors"),
+            ("sec-fetch-dest", "empty"),
+            ("accept", "*/*"),
+            ("x-bundle-version", page.version.as_str()),
+        ];
+        self.send(method, path, &headers).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Answer> {
+        let mut request = self
+            .browser
+            .request(method, format!("{}{path}", self.origin))
+            .header("host", &self.host);
+        for (name, value) in headers {
+            request = request.header(HeaderName::from_static(name), *value);
+        }
+        let mut response = request.send().await?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Answer {
+            status,
+            headers,
+            body: response.bytes().await?.to_vec(),
+        })
+    }
+}
+
+impl Page {
+    /// Reads version and assets from the HTML, as a browser does; nothing when it is no page.
+    fn read(answer: &Answer) -> Option<Self> {
+        let html = std::str::from_utf8(&answer.body).ok()?;
+        let version = attribute(html, "name=\"app-version\" content=")?;
+        let style = attribute(html, "rel=\"stylesheet\" href=")?;
+        let script = attribute(html, "type=\"module\" src=")?;
+        Some(Self {
+            version: version.into(),
+            assets: vec![style.into(), script.into()],
+            cost_field: None,
+        })
+    }
+
+    /// Takes over the field name that the page's script was built with.
+    fn learn_from(&mut self, script: &Answer) {
+        let source = String::from_utf8_lossy(&script.body);
+        let fields = ["price", "amount"];
+        let used = fields
+            .into_iter()
+            .find(|field| source.contains(&format!("item.{field}")));
+        self.cost_field = used.or(self.cost_field);
+    }
+
+    fn judge(&self, answer: &Result<Answer>, is_usable: impl FnOnce(&Answer) -> bool) -> Verdict {
+        let Ok(answer) = answer else {
+            return Verdict::Failed;
+        };
+        if answer.tells_to_reload() {
+            return Verdict::ToldToReload;
+        }
+        if !answer.status.is_success() {
+            return Verdict::Failed;
+        }
+        match (
+            answer.text("x-app-version") == self.version,
+            is_usable(answer),
+        ) {
+            (true, true) => Verdict::Right,
+            (true, false) => Verdict::Failed,
+            (false, true) => Verdict::Skewed,
+            (false, false) => Verdict::Broken,
+        }
+    }
+
+    /// Whether every item of the cart has a cost that this page's script finds.
+    fn can_show(&self, cart: &Answer) -> bool {
+        let cart = cart.json();
+        let items = cart
+            .as_ref()
+            .and_then(|cart| cart.get("items"))
+            .and_then(Value::as_array);
+        let field = self.cost_field.unwrap_or_default();
+        items.is_some_and(|items| {
+            items
+                .iter()
+                .all(|item| item.get(field).is_some_and(Value::is_number))
+        })
+    }
+}
+
+impl Answer {
+    fn text(&self, header: &str) -> &str {
+        self.headers
+            .get(header)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    fn is_of_type(&self, expected: &str) -> bool {
+        self.text(CONTENT_TYPE.as_str()).starts_with(expected)
+    }
+
+    fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The filter's own answers for a client whose release is gone: one for API calls, one for assets.
+    fn tells_to_reload(&self) -> bool {
+        let is_reload_answer =
+            self.status.is_client_error() && self.text("x-client-update") == "required";
+        let is_missing_asset = self.status == StatusCode::NOT_FOUND
+            && self.text("x-app-version").is_empty()
+            && self.text(CACHE_CONTROL.as_str()).contains("no-store");
+        is_reload_answer || is_missing_asset
+    }
+}
+
+impl Street {
+    fn count(&self, page: &str, path: &str, verdict: Verdict, answer: &Result<Answer>) {
+        let pod = answer
+            .as_ref()
+            .ok()
+            .map(|answer| answer.text("x-pod"))
+            .filter(|pod| !pod.is_empty());
+        self.tally().count(verdict, pod, || match answer {
+            Ok(answer) => format!(
+                "{verdict:?}: a tab of {page} asked for {path} and got {} from {} ({})",
+                answer.status,
+                pod.unwrap_or("the gateway"),
+                answer.text(CONTENT_TYPE.as_str()),
+            ),
+            Err(error) => format!("{verdict:?}: a tab of {page} asked for {path}: {error:#}"),
+        });
+    }
+}
+
+/// A page that is told to reload does so.
+fn after(verdict: Verdict) -> Left {
+    if verdict == Verdict::ToldToReload {
+        LEFT
+    } else {
+        STAYS
+    }
+}
+
+/// The value of the attribute that ends with these characters.
+fn attribute<'a>(html: &'a str, before: &str) -> Option<&'a str> {
+    html.split_once(before)?
+        .1
+        .strip_prefix('"')?
+        .split_once('"')
+        .map(|(value, _)| value)
+}
