@@ -5,16 +5,15 @@
 //! the first would send its reader around the loop once a typo. What makes sense together is not
 //! decided here but in [`crate::policy`].
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::scope::{HostPattern, PathPrefix};
 use crate::source::{PathTemplate, Source};
 use crate::version::{Version, VersionPattern};
 
 mod reader;
-mod repeated;
 
-use reader::{Node, Object, ROOT};
+use reader::{Kind, Node, Object, ROOT};
 pub use reader::{Problem, Problems};
 
 /// The most releases that are not retired.
@@ -194,7 +193,7 @@ pub struct ReloadConfig {
     /// The HTTP status, 400 to 499.
     pub status: u16,
     /// The JSON body; absent: one that says which version is gone and which is current.
-    pub body: Option<Value>,
+    pub body: Option<String>,
     /// Clusters whose failures count as a release's own.
     pub clusters: Vec<String>,
 }
@@ -272,8 +271,7 @@ const KEYS: &[&str] = &[
 /// has its default: the rest can still be looked at.
 pub fn read(bytes: &[u8], problems: &mut Problems) -> Option<Config> {
     let json = parse_json(bytes, problems)?;
-    repeated::report(bytes, problems);
-    let root = Node::root(&json).object(problems, KEYS)?;
+    let root = Node::root(json).object(problems, KEYS)?;
     Some(Config::read(&root, problems))
 }
 
@@ -283,7 +281,7 @@ pub fn read(bytes: &[u8], problems: &mut Problems) -> Option<Config> {
 pub fn remains(bytes: &[u8]) -> Option<Remains> {
     let mut problems = Problems::default();
     let json = parse_json(bytes, &mut problems)?;
-    let root = Node::root(&json).object(&mut Problems::default(), KEYS)?;
+    let root = Node::root(json).object(&mut Problems::default(), KEYS)?;
     let remains = Remains {
         hosts: read_hosts(&root, &mut problems),
         paths: read_optional_paths(&root, "paths", &mut problems),
@@ -292,7 +290,7 @@ pub fn remains(bytes: &[u8]) -> Option<Remains> {
     problems.is_empty().then_some(remains)
 }
 
-fn parse_json(bytes: &[u8], problems: &mut Problems) -> Option<Value> {
+fn parse_json<'b>(bytes: &'b [u8], problems: &mut Problems) -> Option<&'b RawValue> {
     if bytes.trim_ascii().is_empty() {
         problems.add(
             ROOT,
@@ -303,7 +301,7 @@ fn parse_json(bytes: &[u8], problems: &mut Problems) -> Option<Value> {
     match serde_json::from_slice(bytes) {
         Ok(json) => Some(json),
         Err(error) => {
-            problems.add(ROOT, format!("not JSON: {error}; allowed: a JSON object"));
+            problems.add(ROOT, format!("not JSON: {error}; allowed: a JSON object (in Envoy's own configuration within a google.protobuf.StringValue)"));
             None
         }
     }
@@ -409,13 +407,11 @@ impl CurrentConfig {
         "a version, or a list of objects with the keys version and weight";
 
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        if node.is_list() {
-            return Some(Self::Weighted(node.list_of(problems, Share::read)));
+        match node.kind() {
+            Kind::List => Some(Self::Weighted(node.list_of(problems, Share::read))),
+            Kind::Text | Kind::Number => read_version(node, problems).map(Self::One),
+            _ => node.not(problems, Self::ALLOWED),
         }
-        if node.value().is_object() || node.value().is_null() || node.value().is_boolean() {
-            return node.not(problems, Self::ALLOWED);
-        }
-        read_version(node, problems).map(Self::One)
     }
 }
 
@@ -514,13 +510,9 @@ impl ReloadConfig {
                 .and_then(|node| node.integer(problems, 400, 499))
                 .and_then(|status| u16::try_from(status).ok())
                 .unwrap_or(Self::DEFAULT_STATUS),
-            body: get("body").map(|node| node.value().clone()),
+            body: get("body").map(|node| node.written().to_owned()),
             clusters: get("clusters")
-                .map(|node| {
-                    node.list_of(problems, |item, problems| {
-                        item.text(problems).map(str::to_owned)
-                    })
-                })
+                .map(|node| node.list_of(problems, |item, problems| item.text(problems)))
                 .unwrap_or_default(),
         }
     }
@@ -703,7 +695,10 @@ fn read_switch(object: &Object<'_>, key: &str, problems: &mut Problems) -> bool 
 
 /// An empty list where its absence means something else than the writer of an empty one would think.
 fn refuse_empty(node: &Node<'_>, problems: &mut Problems) {
-    if node.value().as_array().is_some_and(Vec::is_empty) {
+    if node
+        .list(&mut Problems::default())
+        .is_some_and(|items| items.is_empty())
+    {
         node.refuse(
             problems,
             "a list that is not empty; leave the key out for its default",

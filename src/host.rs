@@ -54,7 +54,6 @@ pub use proxy_wasm_host::ProxyWasm;
 #[cfg(target_arch = "wasm32")]
 mod proxy_wasm_host {
     use std::cell::RefCell;
-    use std::collections::BTreeMap;
     use std::time::UNIX_EPOCH;
 
     use proxy_wasm::hostcalls;
@@ -65,10 +64,10 @@ mod proxy_wasm_host {
 
     thread_local! {
         /// The ids of metrics: defining one name twice leaks an id, and a VM outlives configurations.
-        static METRICS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
+        static METRICS: RefCell<Vec<(String, u32)>> = const { RefCell::new(Vec::new()) };
         /// What this VM kept itself. Shared data is every thread's: one that lags may write an older
         /// configuration there after this one wrote a newer.
-        static KEPT: RefCell<BTreeMap<String, Vec<u8>>> = const { RefCell::new(BTreeMap::new()) };
+        static KEPT: RefCell<Vec<(String, Vec<u8>)>> = const { RefCell::new(Vec::new()) };
     }
 
     /// The proxy, by the Proxy-Wasm ABI.
@@ -172,16 +171,27 @@ mod proxy_wasm_host {
         }
 
         fn keep(&self, key: &str, bytes: &[u8]) {
-            KEPT.with_borrow_mut(|kept| kept.insert(key.to_owned(), bytes.to_vec()));
+            KEPT.with_borrow_mut(|kept| {
+                kept.retain(|(earlier, _)| earlier != key);
+                kept.push((key.to_owned(), bytes.to_vec()));
+            });
             if let Err(status) = hostcalls::set_shared_data(key, Some(bytes), None) {
                 log::warn!("the configuration could not be kept: {status:?}");
             }
         }
 
         fn kept(&self, key: &str) -> Option<Vec<u8>> {
-            KEPT.with_borrow(|kept| kept.get(key).cloned())
+            KEPT.with_borrow(|kept| find(kept, key).cloned())
                 .or_else(|| hostcalls::get_shared_data(key).ok()?.0)
         }
+    }
+
+    /// The value of a name. There are few, and they are looked up once a configuration.
+    fn find<'v, V>(values: &'v [(String, V)], name: &str) -> Option<&'v V> {
+        values
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
     }
 
     fn first(map: MapType, name: &str) -> Option<Vec<u8>> {
@@ -204,15 +214,18 @@ mod proxy_wasm_host {
     }
 
     fn metric(kind: MetricType, name: &str) -> Option<u32> {
-        if let Some(id) = METRICS.with_borrow(|ids| ids.get(name).copied()) {
+        if let Some(id) = METRICS.with_borrow(|ids| find(ids, name).copied()) {
             return Some(id);
         }
         let id = hostcalls::define_metric(kind, name).ok()?;
-        METRICS.with_borrow_mut(|ids| ids.insert(name.to_owned(), id));
+        METRICS.with_borrow_mut(|ids| ids.push((name.to_owned(), id)));
         Some(id)
     }
 
-    #[expect(unsafe_code, reason = "the SDK's own call leaves out the response code details")]
+    #[expect(
+        unsafe_code,
+        reason = "the SDK's own call leaves out the response code details"
+    )]
     unsafe extern "C" {
         fn proxy_send_local_response(
             status: u32,
@@ -227,7 +240,10 @@ mod proxy_wasm_host {
     }
 
     /// Sends a reply with response code details, which the SDK's own call leaves out.
-    #[expect(unsafe_code, reason = "the ABI's call has no safe form that takes details")]
+    #[expect(
+        unsafe_code,
+        reason = "the ABI's call has no safe form that takes details"
+    )]
     fn send(reply: &Reply) {
         let headers = serialized(&reply.headers);
         let grpc_status = reply.grpc_status.map_or(-1, u32::cast_signed);

@@ -3,7 +3,6 @@
 //! A [`Policy`] cannot be had from a configuration with a problem, so nothing after this file has to
 //! think of one.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::config::{
@@ -57,9 +56,12 @@ pub struct Policy {
     pub enforce: bool,
     /// The number by which a pipeline knows this configuration.
     pub revision: Option<u64>,
-    by_version: BTreeMap<Version, Rc<Release>>,
-    retired: BTreeSet<Version>,
-    denied: BTreeSet<Version>,
+    /// The same releases, by version.
+    by_version: Vec<Rc<Release>>,
+    /// In order.
+    retired: Vec<Version>,
+    /// In order.
+    denied: Vec<Version>,
     min_version: Option<MinVersion>,
 }
 
@@ -160,19 +162,19 @@ impl Policy {
     /// The release of this version that is not retired, if there is one; staged ones included.
     #[must_use]
     pub fn named(&self, version: &Version) -> Option<&Rc<Release>> {
-        self.by_version.get(version)
+        find(&self.by_version, version)
     }
 
     /// Whether a version is listed as retired.
     #[must_use]
     pub fn is_retired(&self, version: &Version) -> bool {
-        self.retired.contains(version)
+        self.retired.binary_search(version).is_ok()
     }
 
     /// Why a version is never served, whatever releases say; `None` where it may be.
     #[must_use]
     pub fn refuses(&self, version: &Version) -> Option<Gone> {
-        if self.denied.contains(version) {
+        if self.denied.binary_search(version).is_ok() {
             return Some(Gone::Denied);
         }
         let floor = self.min_version.as_ref()?;
@@ -232,18 +234,19 @@ impl Policy {
 
     fn compile(config: Config) -> Option<Self> {
         let mut releases = Vec::new();
-        let mut retired = BTreeSet::new();
+        let mut retired = Vec::new();
         for release in config.releases {
             if release.state == State::Retired {
-                retired.insert(release.version);
+                retired.push(release.version);
             } else {
                 releases.push(Rc::new(Release::compile(release, releases.len())));
             }
         }
-        let by_version: BTreeMap<_, _> = releases
-            .iter()
-            .map(|release| (release.version.clone(), Rc::clone(release)))
-            .collect();
+        retired.sort_unstable();
+        let mut denied = config.denied;
+        denied.sort_unstable();
+        let mut by_version = releases.clone();
+        by_version.sort_unstable_by(|one, other| one.version.cmp(&other.version));
         let current = match config.current {
             None => None,
             Some(current) => Some(Current::compile(current, &by_version)?),
@@ -287,7 +290,7 @@ impl Policy {
             revision: config.revision,
             by_version,
             retired,
-            denied: config.denied.into_iter().collect(),
+            denied,
             min_version: config.min_version,
         })
     }
@@ -307,11 +310,11 @@ impl Release {
 }
 
 impl Current {
-    fn compile(config: CurrentConfig, by_version: &BTreeMap<Version, Rc<Release>>) -> Option<Self> {
+    fn compile(config: CurrentConfig, by_version: &[Rc<Release>]) -> Option<Self> {
         let shares = match config {
             CurrentConfig::One(version) => {
                 return Some(Self {
-                    heaviest: by_version.get(&version).cloned()?,
+                    heaviest: find(by_version, &version).cloned()?,
                     weights: None,
                 });
             }
@@ -319,7 +322,7 @@ impl Current {
         };
         let weights = shares
             .into_iter()
-            .map(|share| Some((by_version.get(&share.version).cloned()?, share.weight)))
+            .map(|share| Some((find(by_version, &share.version).cloned()?, share.weight)))
             .collect::<Option<Vec<_>>>()?;
         let heaviest = weights
             .iter()
@@ -331,6 +334,14 @@ impl Current {
             weights: Some(weights),
         })
     }
+}
+
+/// The release of a version among releases in the order of theirs.
+fn find<'r>(by_version: &'r [Rc<Release>], version: &Version) -> Option<&'r Rc<Release>> {
+    by_version
+        .binary_search_by(|release| release.version.cmp(version))
+        .ok()
+        .and_then(|place| by_version.get(place))
 }
 
 fn header_sources(sources: &[Source]) -> Vec<String> {
@@ -388,31 +399,44 @@ fn check_releases(config: &Config, problems: &mut Problems) {
 }
 
 fn check_names(config: &Config, problems: &mut Problems) {
-    let mut versions = BTreeMap::new();
-    let mut routes = BTreeMap::new();
-    for release in &config.releases {
-        if let Some(first) = versions.insert(&release.version, &release.at) {
-            problems.add(
-                format!("{}.version", release.at),
-                format!(
-                    "\"{}\" is the version of {first} too; allowed: each version once",
-                    release.version
-                ),
-            );
-        }
-        if release.state == State::Retired {
-            continue;
-        }
-        if let Some(first) = routes.insert(&release.route, &release.at) {
-            problems.add(
-                format!("{}.route", release.at),
-                format!(
-                    "\"{}\" is the route of {first} too; allowed: a route of its own for each release that is not retired",
-                    release.route
-                ),
-            );
-        }
+    let releases = &config.releases;
+    let versions = releases
+        .iter()
+        .map(|release| (release.version.as_str(), release.at.as_str()));
+    for (version, first, at) in repeated(versions.collect()) {
+        problems.add(
+            format!("{at}.version"),
+            format!("\"{version}\" is the version of {first} too; allowed: each version once"),
+        );
     }
+    let routes = served(config).map(|release| (release.route.as_str(), release.at.as_str()));
+    for (route, first, at) in repeated(routes.collect()) {
+        problems.add(
+            format!("{at}.route"),
+            format!(
+                "\"{route}\" is the route of {first} too; allowed: a route of its own for each release that is not retired"
+            ),
+        );
+    }
+}
+
+/// The names that come again, each with where it came before and where it comes again.
+fn repeated<'a>(mut named: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str, &'a str)> {
+    // Stable, so that of two equal names the one that was written first stays first.
+    named.sort_by(|(one, _), (other, _)| one.cmp(other));
+    named
+        .iter()
+        .zip(named.iter().skip(1))
+        .filter(|((one, _), (other, _))| one == other)
+        .map(|((name, first), (_, at))| (*name, *first, *at))
+        .collect()
+}
+
+fn served(config: &Config) -> impl Iterator<Item = &ReleaseConfig> {
+    config
+        .releases
+        .iter()
+        .filter(|release| release.state != State::Retired)
 }
 
 fn check_state(release: &ReleaseConfig, config: &Config, problems: &mut Problems) {
@@ -434,25 +458,19 @@ fn check_state(release: &ReleaseConfig, config: &Config, problems: &mut Problems
 }
 
 fn check_accepts(config: &Config, problems: &mut Problems) {
-    let mut accepted = BTreeMap::new();
-    for release in config
-        .releases
-        .iter()
-        .filter(|release| release.state != State::Retired)
-    {
+    let mut accepted = Vec::new();
+    for release in served(config) {
         for pattern in &release.accepts {
-            let VersionPattern::Exact(version) = pattern else {
-                continue;
-            };
-            if let Some(first) = accepted.insert(version, &release.at) {
-                problems.add(
-                    format!("{}.accepts", release.at),
-                    format!(
-                        "\"{version}\" is accepted by {first} too; allowed: each exact version once"
-                    ),
-                );
+            if let VersionPattern::Exact(version) = pattern {
+                accepted.push((version.as_str(), release.at.as_str()));
             }
         }
+    }
+    for (version, first, at) in repeated(accepted) {
+        problems.add(
+            format!("{at}.accepts"),
+            format!("\"{version}\" is accepted by {first} too; allowed: each exact version once"),
+        );
     }
 }
 
@@ -478,16 +496,14 @@ fn check_current(config: &Config, problems: &mut Problems) {
                     "no release has a weight; allowed: at least one above 0",
                 );
             }
-            let mut versions = BTreeSet::new();
-            for share in shares
+            let versions = shares
                 .iter()
-                .filter(|share| !versions.insert(&share.version))
-            {
+                .map(|share| (share.version.as_str(), share.at.as_str()));
+            for (version, first, at) in repeated(versions.collect()) {
                 problems.add(
-                    format!("{}.version", share.at),
+                    format!("{at}.version"),
                     format!(
-                        "\"{}\" is there twice; allowed: each version once",
-                        share.version
+                        "\"{version}\" is the version of {first} too; allowed: each version once"
                     ),
                 );
             }
@@ -529,9 +545,13 @@ fn check_in_current(path: &str, version: &Version, config: &Config, problems: &m
 }
 
 fn check_sources(config: &Config, problems: &mut Problems) {
-    let mut seen = BTreeSet::new();
-    for source in &config.sources {
-        if !seen.insert(source) {
+    for (index, source) in config.sources.iter().enumerate() {
+        if config
+            .sources
+            .iter()
+            .take(index)
+            .any(|earlier| earlier == source)
+        {
             problems.add(
                 "sources",
                 format!("{source} is there twice; allowed: each source once"),

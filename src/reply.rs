@@ -1,8 +1,6 @@
 //! Answers and response headers, as data: what the filter says itself, and what it changes in what
 //! others say.
 
-use serde_json::json;
-
 use crate::config::CorsConfig;
 use crate::decision::{Client, Decision, OwnAnswer};
 use crate::policy::{Gone, Policy};
@@ -192,21 +190,15 @@ fn page_headers(policy: &Policy) -> Headers {
 
 fn reload_body(policy: &Policy, client: Option<&Client>) -> String {
     if let Some(body) = &policy.reload.body {
-        return body.to_string();
+        return body.clone();
     }
-    let mut body = json!({ "error": OUTDATED });
-    if let Some(object) = body.as_object_mut() {
-        if let Some(client) = client {
-            object.insert("client".to_owned(), client.version.as_str().into());
-        }
-        if let Some(current) = &policy.current {
-            object.insert(
-                "current".to_owned(),
-                current.heaviest.version.as_str().into(),
-            );
-        }
-    }
-    body.to_string()
+    // A version holds nothing that JSON would want escaped.
+    let member = |name: &str, version: &Version| format!(",\"{name}\":\"{version}\"");
+    let client = client.map_or_else(String::new, |client| member("client", &client.version));
+    let current = policy.current.as_ref().map_or_else(String::new, |current| {
+        member("current", &current.heaviest.version)
+    });
+    format!("{{\"error\":\"{OUTDATED}\"{client}{current}}}")
 }
 
 fn grpc_status() -> Headers {

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,27 +70,58 @@ impl fmt::Display for Problems {
 /// What the root of a configuration is called in a problem.
 pub const ROOT: &str = "configuration";
 
-/// A JSON value and where it stands.
+/// A JSON value, as it was written, and where it stands.
+///
+/// It is taken apart as it is read, so a number still has the digits that its writer gave it.
 pub struct Node<'v> {
     /// Where: `releases[1].version`.
     pub path: String,
-    value: &'v Value,
+    written: &'v RawValue,
+}
+
+/// The kinds of JSON values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Null,
+    Boolean,
+    Number,
+    Text,
+    List,
+    Object,
 }
 
 impl<'v> Node<'v> {
-    pub fn root(value: &'v Value) -> Self {
+    pub fn root(written: &'v RawValue) -> Self {
         Self {
             path: ROOT.to_owned(),
-            value,
+            written,
+        }
+    }
+
+    /// The value as it was written.
+    pub fn written(&self) -> &'v str {
+        self.written.get()
+    }
+
+    /// What kind of value it is: JSON tells by the first character.
+    pub fn kind(&self) -> Kind {
+        match self.written().as_bytes().first() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::List,
+            Some(b'"') => Kind::Text,
+            Some(b't' | b'f') => Kind::Boolean,
+            Some(b'n') => Kind::Null,
+            _ => Kind::Number,
         }
     }
 
     /// The text, or a problem. A number gets the explanation that everybody needs once: `1.10` loses
     /// its zero on the way, in YAML and in Istio.
-    pub fn text(&self, problems: &mut Problems) -> Option<&'v str> {
-        match self.value {
-            Value::String(text) => Some(text),
-            Value::Number(number) => {
+    pub fn text(&self, problems: &mut Problems) -> Option<String> {
+        match self.kind() {
+            Kind::Text => serde_json::from_str(self.written()).ok(),
+            Kind::Number => {
+                let number = self.written();
                 problems.add(
                     &self.path,
                     format!("{number} is a number; write it as a string: \"{number}\""),
@@ -108,7 +140,7 @@ impl<'v> Node<'v> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         let text = self.text(problems)?;
-        let parsed = parse(text);
+        let parsed = parse(&text);
         if parsed.is_none() {
             self.refuse(problems, allowed);
         }
@@ -116,37 +148,39 @@ impl<'v> Node<'v> {
     }
 
     pub fn boolean(&self, problems: &mut Problems) -> Option<bool> {
-        match self.value {
-            Value::Bool(boolean) => Some(*boolean),
+        match self.written() {
+            "true" => Some(true),
+            "false" => Some(false),
             _ => self.not(problems, "true or false"),
         }
     }
 
     /// A whole number within bounds, both included.
     pub fn integer(&self, problems: &mut Problems, least: u64, most: u64) -> Option<u64> {
-        let Value::Number(number) = self.value else {
-            return self.not(problems, &format!("a whole number from {least} to {most}"));
-        };
-        let integer = number
-            .as_u64()
-            .filter(|integer| (least..=most).contains(integer));
+        let allowed = format!("a whole number from {least} to {most}");
+        if self.kind() != Kind::Number {
+            return self.not(problems, &allowed);
+        }
+        let number = self.written().parse().ok();
+        let integer = number.filter(|integer| (least..=most).contains(integer));
         if integer.is_none() {
-            self.refuse(problems, &format!("a whole number from {least} to {most}"));
+            self.refuse(problems, &allowed);
         }
         integer
     }
 
     pub fn list(&self, problems: &mut Problems) -> Option<Vec<Node<'v>>> {
-        let Value::Array(items) = self.value else {
+        if self.kind() != Kind::List {
             return self.not(problems, "a list");
-        };
+        }
+        let items: Vec<&'v RawValue> = serde_json::from_str(self.written()).ok()?;
         Some(
             items
-                .iter()
+                .into_iter()
                 .enumerate()
-                .map(|(index, value)| Node {
+                .map(|(index, written)| Node {
                     path: format!("{}[{index}]", self.path),
-                    value,
+                    written,
                 })
                 .collect(),
         )
@@ -165,16 +199,29 @@ impl<'v> Node<'v> {
             .collect()
     }
 
-    /// An object with these keys and no others, or a problem.
+    /// An object with these keys and no others, each once, or a problem. JSON lets the last of two
+    /// equal keys win in silence; half of a list lost in a merge is nothing to be silent about.
     pub fn object(&self, problems: &mut Problems, known: &[&str]) -> Option<Object<'v>> {
-        let Value::Object(entries) = self.value else {
+        if self.kind() != Kind::Object {
             return self.not(
                 problems,
                 &format!("an object with the keys {}", enumerated(known)),
             );
-        };
-        for key in entries.keys().filter(|key| !known.contains(&key.as_str())) {
-            problems.add(self.below(key), unknown_key(key, known));
+        }
+        let Entries(entries) = serde_json::from_str(self.written()).ok()?;
+        for (index, (key, _)) in entries.iter().enumerate() {
+            if !known.contains(&key.as_str()) {
+                problems.add(below(&self.path, key), unknown_key(key, known));
+            } else if entries
+                .iter()
+                .take(index)
+                .any(|(earlier, _)| earlier == key)
+            {
+                problems.add(
+                    below(&self.path, key),
+                    "this key is there twice; allowed: once",
+                );
+            }
         }
         Some(Object {
             path: self.path.clone(),
@@ -182,60 +229,50 @@ impl<'v> Node<'v> {
         })
     }
 
-    /// Whether the value is a list, for keys that take one or something simpler.
-    pub fn is_list(&self) -> bool {
-        self.value.is_array()
-    }
-
-    /// The value as it was written.
-    pub fn value(&self) -> &'v Value {
-        self.value
-    }
-
     /// Reports that the value is of a wrong kind.
     pub fn not<T>(&self, problems: &mut Problems, allowed: &str) -> Option<T> {
-        let kind = match self.value {
-            Value::Null => "no value",
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "a list",
-            Value::Object(_) => "an object",
+        let kind = match self.kind() {
+            Kind::Null => "no value",
+            Kind::Boolean => "a boolean",
+            Kind::Number => "a number",
+            Kind::Text => "a string",
+            Kind::List => "a list",
+            Kind::Object => "an object",
         };
+        let excerpt = excerpt(self.written());
         problems.add(
             &self.path,
-            format!("{} is {kind}; allowed: {allowed}", excerpt(self.value)),
+            format!("{excerpt} is {kind}; allowed: {allowed}"),
         );
         None
     }
 
     /// Reports that the value, though of the right kind, is not one of those allowed.
     pub fn refuse(&self, problems: &mut Problems, allowed: &str) {
+        let excerpt = excerpt(self.written());
         problems.add(
             &self.path,
-            format!("{} is not allowed; allowed: {allowed}", excerpt(self.value)),
+            format!("{excerpt} is not allowed; allowed: {allowed}"),
         );
-    }
-
-    fn below(&self, key: &str) -> String {
-        below(&self.path, key)
     }
 }
 
 /// A JSON object and where it stands.
 pub struct Object<'v> {
-    /// Where: `releases[1]`.
-    pub path: String,
-    entries: &'v Map<String, Value>,
+    path: String,
+    entries: Vec<(String, &'v RawValue)>,
 }
 
 impl<'v> Object<'v> {
     /// The value of a key, if it is there.
     pub fn get(&self, key: &str) -> Option<Node<'v>> {
-        self.entries.get(key).map(|value| Node {
-            path: below(&self.path, key),
-            value,
-        })
+        self.entries
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, written)| Node {
+                path: below(&self.path, key),
+                written,
+            })
     }
 
     /// The value of a key that must be there.
@@ -251,12 +288,39 @@ impl<'v> Object<'v> {
     }
 
     /// The keys that are there.
-    pub fn keys(&self) -> impl Iterator<Item = &'v str> {
-        self.entries.keys().map(String::as_str)
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(key, _)| key.as_str())
     }
 }
 
-pub fn below(path: &str, key: &str) -> String {
+/// The keys and values of an object in the order in which they are written, none of them lost.
+struct Entries<'v>(Vec<(String, &'v RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+fn below(path: &str, key: &str) -> String {
     if path == ROOT {
         key.to_owned()
     } else {
@@ -269,7 +333,7 @@ fn unknown_key(key: &str, known: &[&str]) -> String {
         .iter()
         .map(|candidate| {
             (
-                strsim::osa_distance(&key.to_lowercase(), &candidate.to_lowercase()),
+                strsim::levenshtein(&key.to_ascii_lowercase(), &candidate.to_ascii_lowercase()),
                 candidate,
             )
         })
@@ -290,12 +354,13 @@ pub fn enumerated(names: &[&str]) -> String {
     }
 }
 
-/// A value as it was written, cut where it is long.
-pub fn excerpt(value: &Value) -> String {
+/// A value as it was written, on one line, cut where it is long.
+fn excerpt(written: &str) -> String {
     const LONGEST: usize = 60;
-    let written = value.to_string();
-    match written.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("{}…", written.get(..cut).unwrap_or_default()),
-        None => written,
+    let line: Vec<_> = written.split_ascii_whitespace().collect();
+    let line = line.join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", line.get(..cut).unwrap_or_default()),
+        None => line,
     }
 }
