@@ -22,7 +22,7 @@ pub use tally::{Tally, Verdict};
 /// Who visits the application, and where.
 #[derive(Debug, Clone)]
 pub struct Crowd {
-    gateway: SocketAddr,
+    gateways: Vec<SocketAddr>,
     host: String,
     visitors: usize,
     long_lived: usize,
@@ -32,11 +32,18 @@ impl Crowd {
     /// Nobody yet, at that gateway, with the gateway's address as the host.
     pub fn at(gateway: SocketAddr) -> Self {
         Self {
-            gateway,
+            gateways: vec![gateway],
             host: gateway.to_string(),
             visitors: 0,
             long_lived: 0,
         }
+    }
+
+    /// At that gateway too: a load balancer gives each request of a tab to the next one.
+    #[must_use]
+    pub fn and_at(mut self, gateway: SocketAddr) -> Self {
+        self.gateways.push(gateway);
+        self
     }
 
     /// For the application of that host name.
@@ -69,7 +76,7 @@ impl Crowd {
             .into_iter()
             .flat_map(|(life, count)| std::iter::repeat_n(life, count))
         {
-            let tab = Tab::new(self.gateway, &self.host, life)?;
+            let tab = Tab::new(&self.gateways, &self.host, life)?;
             tabs.spawn(tab.browse(street.clone()));
         }
         Ok(Load {
@@ -112,7 +119,10 @@ impl Load {
         let mut answered = self.street.tally().requests;
         let goal = answered + count;
         while answered < goal {
-            wait::until("the next answer", async || Ok(self.street.tally().requests > answered)).await?;
+            wait::until("the next answer", async || {
+                Ok(self.street.tally().requests > answered)
+            })
+            .await?;
             answered = self.street.tally().requests;
         }
         Ok(())
@@ -121,6 +131,15 @@ impl Load {
     /// From now on every tab whose page is of that version reloads, as often as it is given that version again.
     pub fn reload_pages_of(&self, version: &str) {
         lock(&self.street.outdated).insert(version.into());
+    }
+
+    /// Waits until a tab shows a page of that version.
+    pub async fn until_page_of(&self, version: &str) -> Result<()> {
+        let what = format!("the first tab of {version}");
+        wait::until(&what, async || {
+            Ok(self.street.pages().contains_key(version))
+        })
+        .await
     }
 
     /// Waits until no tab shows a page of that version any more.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -35,7 +36,8 @@ pub(super) enum Life {
 #[derive(Debug)]
 pub(super) struct Tab {
     browser: Client,
-    origin: String,
+    origins: Vec<String>,
+    sent: AtomicUsize,
     host: String,
     life: Life,
 }
@@ -65,10 +67,14 @@ const STAYS: Left = ControlFlow::Continue(());
 const LEFT: Left = ControlFlow::Break(());
 
 impl Tab {
-    pub(super) fn new(gateway: SocketAddr, host: &str, life: Life) -> Result<Self> {
+    pub(super) fn new(gateways: &[SocketAddr], host: &str, life: Life) -> Result<Self> {
         Ok(Self {
             browser: http::client()?,
-            origin: format!("http://{gateway}"),
+            origins: gateways
+                .iter()
+                .map(|gateway| format!("http://{gateway}"))
+                .collect(),
+            sent: AtomicUsize::new(0),
             host: host.into(),
             life,
         })
@@ -186,6 +192,11 @@ impl Tab {
         self.send(method, path, &headers).await
     }
 
+    fn next_origin(&self) -> &str {
+        let turn = self.sent.fetch_add(1, Ordering::Relaxed) % self.origins.len();
+        self.origins.get(turn).map_or("", String::as_str)
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -194,7 +205,7 @@ impl Tab {
     ) -> Result<Answer> {
         let mut request = self
             .browser
-            .request(method, format!("{}{path}", self.origin))
+            .request(method, format!("{}{path}", self.next_origin()))
             .header("host", &self.host);
         for (name, value) in headers {
             request = request.header(HeaderName::from_static(name), *value);
