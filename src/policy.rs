@@ -56,8 +56,6 @@ pub struct Policy {
     pub enforce: bool,
     /// The number by which a pipeline knows this configuration.
     pub revision: Option<u64>,
-    /// The same releases, by version.
-    by_version: Vec<Rc<Release>>,
     /// In order.
     retired: Vec<Version>,
     /// In order.
@@ -162,7 +160,7 @@ impl Policy {
     /// The release of this version that is not retired, if there is one; staged ones included.
     #[must_use]
     pub fn named(&self, version: &Version) -> Option<&Rc<Release>> {
-        find(&self.by_version, version)
+        find(&self.releases, version)
     }
 
     /// Whether a version is listed as retired.
@@ -245,11 +243,9 @@ impl Policy {
         retired.sort_unstable();
         let mut denied = config.denied;
         denied.sort_unstable();
-        let mut by_version = releases.clone();
-        by_version.sort_unstable_by(|one, other| one.version.cmp(&other.version));
         let current = match config.current {
             None => None,
-            Some(current) => Some(Current::compile(current, &by_version)?),
+            Some(current) => Some(Current::compile(current, &releases)?),
         };
         let vary = if config.vary {
             header_sources(&config.sources)
@@ -288,7 +284,6 @@ impl Policy {
             preview: config.preview,
             enforce: config.enforce,
             revision: config.revision,
-            by_version,
             retired,
             denied,
             min_version: config.min_version,
@@ -310,11 +305,11 @@ impl Release {
 }
 
 impl Current {
-    fn compile(config: CurrentConfig, by_version: &[Rc<Release>]) -> Option<Self> {
+    fn compile(config: CurrentConfig, releases: &[Rc<Release>]) -> Option<Self> {
         let shares = match config {
             CurrentConfig::One(version) => {
                 return Some(Self {
-                    heaviest: find(by_version, &version).cloned()?,
+                    heaviest: find(releases, &version).cloned()?,
                     weights: None,
                 });
             }
@@ -322,7 +317,7 @@ impl Current {
         };
         let weights = shares
             .into_iter()
-            .map(|share| Some((find(by_version, &share.version).cloned()?, share.weight)))
+            .map(|share| Some((find(releases, &share.version).cloned()?, share.weight)))
             .collect::<Option<Vec<_>>>()?;
         let heaviest = weights
             .iter()
@@ -336,12 +331,9 @@ impl Current {
     }
 }
 
-/// The release of a version among releases in the order of theirs.
-fn find<'r>(by_version: &'r [Rc<Release>], version: &Version) -> Option<&'r Rc<Release>> {
-    by_version
-        .binary_search_by(|release| release.version.cmp(version))
-        .ok()
-        .and_then(|place| by_version.get(place))
+/// The release of a version. There are a handful, at most 256: a walk is quicker than a map.
+fn find<'r>(releases: &'r [Rc<Release>], version: &Version) -> Option<&'r Rc<Release>> {
+    releases.iter().find(|release| release.version == *version)
 }
 
 fn header_sources(sources: &[Source]) -> Vec<String> {
