@@ -3,6 +3,7 @@
 //!
 //! `make test-chart` builds Helm and runs it; the same in a real cluster is `tests/istio`.
 
+mod gateway;
 mod helm;
 mod mesh;
 mod plain;

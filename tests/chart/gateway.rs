@@ -1,0 +1,236 @@
+//! A gateway that has learned its routes, its subsets and its plugin at different moments: the plugin decides by its
+//! real code, and the mesh is a model of Istio's.
+
+use anyhow::{Result, bail};
+use skew_guard::decision::{OwnAnswer, decide};
+use skew_guard::policy::Policy;
+use skew_guard::reply::{Outgoing, amend};
+use skew_guard::request::{Incoming, Request};
+use skew_guard::telemetry::Sight;
+
+use crate::helm::Manifests;
+use crate::mesh::{Destination, Mesh};
+
+/// One upgrade as the plugin and the mesh see it.
+#[derive(Debug)]
+pub struct Rendering {
+    pub manifests: Manifests,
+    pub policy: Policy,
+}
+
+impl Rendering {
+    pub fn of(manifests: Manifests) -> Result<Self> {
+        let config = manifests.plugin_config()?.to_string();
+        match Policy::load(config.as_bytes()) {
+            Ok(policy) => Ok(Self { manifests, policy }),
+            Err(problems) => bail!("the plugin refuses {config}: {problems}"),
+        }
+    }
+}
+
+/// What a gateway has learned, each part from one of two renderings.
+#[derive(Debug, Clone, Copy)]
+pub struct Gateway<'a> {
+    pub mesh: Mesh<'a>,
+    pub plugin: &'a Policy,
+    /// Which part is of which rendering, for who reads a failure.
+    pub learned: [&'static str; 3],
+}
+
+impl<'a> Gateway<'a> {
+    /// Every gateway that there can be between two upgrades, those that have all of one included. Resources arrive in
+    /// any order; and a part that is refused stays what it was.
+    pub fn between(old: &'a Rendering, new: &'a Rendering) -> Vec<Self> {
+        let both = [("old", old), ("new", new)];
+        let mut gateways = Vec::new();
+        for (routes_age, routes) in both {
+            for (subsets_age, subsets) in both {
+                for (plugin_age, plugin) in both {
+                    gateways.push(Self {
+                        mesh: Mesh {
+                            routes: &routes.manifests,
+                            subsets: &subsets.manifests,
+                        },
+                        plugin: &plugin.policy,
+                        learned: [routes_age, subsets_age, plugin_age],
+                    });
+                }
+            }
+        }
+        gateways
+    }
+
+    /// What the client gets.
+    pub fn answer(&self, request: &Sent) -> Result<Answer> {
+        let Some(decision) = decide(self.plugin, &Request::new(request)) else {
+            bail!("out of scope: {request:?}");
+        };
+        match decision.answer {
+            Some(OwnAnswer::Reload(_) | OwnAnswer::ReloadPage(_) | OwnAnswer::NoAsset(_)) => {
+                return Ok(Answer::Reload);
+            }
+            Some(other) => bail!("not to be expected: {other:?}"),
+            None => {}
+        }
+        let header = decision
+            .release
+            .as_ref()
+            .map(|release| (self.plugin.route_header.as_str(), release.route.as_str()));
+        match self.mesh.send(request.path(), header.as_slice())? {
+            Destination::Subset { subset, .. } => Ok(Answer::Pods(subset)),
+            Destination::AllPods { .. } => Ok(Answer::AnyPod),
+            Destination::NoCluster { route } => {
+                let amendment = amend(self.plugin, &decision, &NoCluster { route });
+                let is_replaced = matches!(amendment.sight, Some(Sight::Gone));
+                Ok(if is_replaced {
+                    Answer::Reload
+                } else {
+                    Answer::Unavailable
+                })
+            }
+        }
+    }
+
+    /// What the client gets where the plugin passes through: after a start with a configuration that it refuses, or
+    /// without the module under FAIL_OPEN.
+    pub fn answer_without_plugin(&self, path: &str) -> Result<Answer> {
+        Ok(match self.mesh.send(path, &[])? {
+            Destination::Subset { subset, .. } => Answer::Pods(subset),
+            Destination::AllPods { .. } => Answer::AnyPod,
+            Destination::NoCluster { .. } => Answer::Unavailable,
+        })
+    }
+}
+
+/// What a client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A pod of the release with this route.
+    Pods(String),
+    /// Any pod, whatever its release.
+    AnyPod,
+    /// The reload answer, or 404 without store: what a page can act on.
+    Reload,
+    /// Envoy's own 503.
+    Unavailable,
+}
+
+/// A request of a browser.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    headers: Vec<(&'static str, String)>,
+    draw: u32,
+}
+
+impl Sent {
+    /// A page is opened. The number places the visitor among weighted releases.
+    pub fn navigation(draw: u32) -> Self {
+        Self::new(
+            "/",
+            &[
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "document"),
+            ],
+            draw,
+        )
+    }
+
+    /// A page in a checkout is followed by another, which stays on its version.
+    pub fn checkout(version: &str) -> Self {
+        let headers = [
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        Self::new(&format!("/checkout?dpl={version}"), &headers, 0)
+    }
+
+    /// A page calls its API.
+    pub fn fetch(version: &str) -> Self {
+        let headers = [
+            ("x-bundle-version", version),
+            ("sec-fetch-mode", "cors"),
+            ("sec-fetch-dest", "empty"),
+        ];
+        Self::new("/api/cart", &headers, 0)
+    }
+
+    /// A page loads a part of itself.
+    pub fn asset(version: &str) -> Self {
+        let headers = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")];
+        Self::new(&format!("/assets/v-{version}/chunk.js"), &headers, 0)
+    }
+
+    fn new(target: &str, headers: &[(&'static str, &str)], draw: u32) -> Self {
+        let pseudo = [
+            (":method", "GET"),
+            (":authority", "shop.example.com"),
+            (":path", target),
+        ];
+        let headers = pseudo
+            .iter()
+            .chain(headers)
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        Self { headers, draw }
+    }
+
+    fn path(&self) -> &str {
+        let target = self
+            .headers
+            .iter()
+            .find(|(name, _)| *name == ":path")
+            .map_or("", |(_, value)| value);
+        target.split('?').next().unwrap_or_default()
+    }
+}
+
+impl Incoming for Sent {
+    fn first(&self, name: &str) -> Option<Vec<u8>> {
+        self.every(name).into_iter().next()
+    }
+
+    fn every(&self, name: &str) -> Vec<Vec<u8>> {
+        self.headers
+            .iter()
+            .filter(|(given, _)| *given == name)
+            .map(|(_, value)| value.clone().into_bytes())
+            .collect()
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
+
+    fn draw(&self) -> u32 {
+        self.draw
+    }
+}
+
+/// Envoy's reply on a route without a cluster: no body, and a response flag that says why.
+struct NoCluster {
+    route: String,
+}
+
+impl Outgoing for NoCluster {
+    fn first(&self, name: &str) -> Option<Vec<u8>> {
+        (name == ":status").then(|| b"503".to_vec())
+    }
+
+    fn every(&self, name: &str) -> Vec<Vec<u8>> {
+        self.first(name).into_iter().collect()
+    }
+
+    fn attribute(&self, path: &[&str]) -> Option<Vec<u8>> {
+        match path {
+            ["response", "flags"] => Some(0x0100_0000_u64.to_le_bytes().to_vec()),
+            ["response", "code_details"] => Some(b"cluster_not_found".to_vec()),
+            ["xds", "route_name"] => Some(self.route.clone().into_bytes()),
+            _ => None,
+        }
+    }
+
+    fn has_body(&self) -> bool {
+        false
+    }
+}
