@@ -415,7 +415,7 @@ fn check_names(config: &Config, problems: &mut Problems) {
 /// The names that come again, each with where it came before and where it comes again.
 fn repeated<'a>(mut named: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str, &'a str)> {
     // Stable, so that of two equal names the one that was written first stays first.
-    named.sort_by(|(one, _), (other, _)| one.cmp(other));
+    named.sort_by_key(|(name, _)| *name);
     named
         .iter()
         .zip(named.iter().skip(1))
