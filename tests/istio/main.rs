@@ -5,8 +5,11 @@
 //! Kubernetes namespace and gateways of its own in one cluster for each line of Istio.
 
 mod chart;
+mod failures;
+mod life;
 mod rolling_update;
 mod shop;
+mod stage;
 mod visitors;
 
 use std::pin::Pin;
@@ -25,6 +28,24 @@ type Scenario = for<'a> fn(&'a Cluster) -> Pin<Box<dyn Future<Output = Result<()
 
 /// Every test by the name of the behaviour.
 const SCENARIOS: &[(&str, Scenario)] = &[
+    ("a_release_lives_from_staged_to_removed", |cluster| {
+        Box::pin(life::from_staged_to_removed(cluster))
+    }),
+    ("a_roll_out_is_rolled_back_in_the_middle", |cluster| {
+        Box::pin(life::rolled_back_in_the_middle(cluster))
+    }),
+    (
+        "a_pod_killed_without_notice_is_replaced_by_its_own_release",
+        |cluster| Box::pin(failures::a_pod_killed_without_notice(cluster)),
+    ),
+    (
+        "the_tabs_of_a_draining_release_are_told_to_reload_when_its_last_pod_dies",
+        |cluster| Box::pin(failures::the_last_pod_of_a_draining_release(cluster)),
+    ),
+    (
+        "a_current_release_without_pods_is_an_outage_not_a_reload",
+        |cluster| Box::pin(failures::the_last_pod_of_the_current_release(cluster)),
+    ),
     ("a_rolling_update_with_plain_routing_is_skewed", |cluster| {
         Box::pin(rolling_update::with_plain_routing(cluster))
     }),

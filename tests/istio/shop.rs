@@ -15,6 +15,9 @@ pub enum Half {
 }
 
 impl Half {
+    /// Both, in the order in which a release is deployed.
+    pub const BOTH: [Self; 2] = [Self::Api, Self::Web];
+
     /// Its entry point, its Service, and the value of its Pods' `app` label.
     pub fn name(self) -> &'static str {
         match self {

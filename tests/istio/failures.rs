@@ -1,0 +1,101 @@
+//! Pods that die.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use skew_guard_lab::cluster::Cluster;
+
+use crate::shop::{Half, route};
+use crate::stage::{Stage, deployment};
+use crate::visitors;
+
+/// The other Pods of the release take over. Until its endpoint is withdrawn, a connect failure stays what it is.
+pub async fn a_pod_killed_without_notice(cluster: &Cluster) -> Result<()> {
+    let (stage, mut load) = Stage::open(cluster, "killed", "1.4.2").await?;
+    let pod = one_pod(&stage, Half::Api, "1.4.2").await?;
+    cluster.kill_pod(&format!("killed/{pod}"))?;
+    load.answers(1_000).await?;
+    let tally = load.tally();
+    visitors::report("a Pod killed without notice", &tally);
+    ensure!(
+        tally.skewed == 0,
+        "no other release takes over: {:?}",
+        tally.examples
+    );
+    ensure!(
+        tally.told_to_reload == 0,
+        "a release with Pods left is not gone: {:?}",
+        tally.examples
+    );
+    stage
+        .shop
+        .rolled_out(&deployment(Half::Api, "1.4.2"))
+        .await?;
+    load.reset();
+    load.answers(1_000).await?;
+    visitors::expect_neither_skew_nor_failure("after it", &load.stop().await)?;
+    stage.strike().await
+}
+
+/// Nobody else may answer for a draining release, and its tabs are better told than left with an error.
+pub async fn the_last_pod_of_a_draining_release(cluster: &Cluster) -> Result<()> {
+    let (mut stage, load) = Stage::open(cluster, "last-pod", "1.4.2").await?;
+    stage
+        .step_under(
+            &load,
+            &[("2.0.0", "live"), ("1.4.2", "live")],
+            json!("1.4.2"),
+        )
+        .await?;
+    stage.deploy("2.0.0").await?;
+    stage
+        .step_under(
+            &load,
+            &[("2.0.0", "live"), ("1.4.2", "draining")],
+            json!("2.0.0"),
+        )
+        .await?;
+    ensure!(
+        load.pages().contains_key("1.4.2"),
+        "a draining release keeps its tabs"
+    );
+    stage.remove("1.4.2").await?;
+    load.until_no_page_of("1.4.2").await?;
+    load.answers(1_000).await?;
+    let tally = load.stop().await;
+    visitors::expect_neither_skew_nor_failure("a draining release without Pods", &tally)?;
+    ensure!(tally.told_to_reload > 0, "its tabs are told to reload");
+    stage.strike().await
+}
+
+/// An outage is not skew: a reload would bring the same page.
+pub async fn the_last_pod_of_the_current_release(cluster: &Cluster) -> Result<()> {
+    let (stage, load) = Stage::open(cluster, "outage", "1.4.2").await?;
+    stage
+        .shop
+        .kubectl(&["delete", "deployment", &deployment(Half::Api, "1.4.2")])
+        .await?;
+    stage.shop.gone(Half::Api, "1.4.2").await?;
+    load.answers(300).await?;
+    let tally = load.stop().await;
+    visitors::report("a current release without Pods", &tally);
+    ensure!(tally.failed > 0, "nobody can answer");
+    ensure!(
+        tally.skewed == 0 && tally.told_to_reload == 0,
+        "an outage is not skew: {:?}",
+        tally.examples
+    );
+    stage.strike().await
+}
+
+async fn one_pod(stage: &Stage<'_>, half: Half, version: &str) -> Result<String> {
+    let selector = format!("app={},version={}", half.name(), route(version));
+    let names = stage
+        .shop
+        .kubectl(&["get", "pods", "--selector", &selector, "--output", "name"])
+        .await?;
+    let name = names
+        .lines()
+        .next()
+        .and_then(|name| name.strip_prefix("pod/"));
+    Ok(name.context("the release has a Pod")?.to_owned())
+}

@@ -1,0 +1,99 @@
+//! What most scenarios play on: a shop with a Deployment for each release, a gateway, and the chart.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
+use skew_guard_lab::load::Load;
+
+use crate::chart::Chart;
+use crate::shop::{Half, Shop, route};
+use crate::visitors;
+
+/// How many answers are waited for between two steps.
+const SOME: u64 = 300;
+
+/// A shop behind a gateway, with the chart.
+pub struct Stage<'a> {
+    pub cluster: &'a Cluster,
+    pub shop: Shop<'a>,
+    pub gateway: Gateway,
+    pub chart: Chart<'a>,
+}
+
+impl<'a> Stage<'a> {
+    /// Opens the shop under that name and starts the first gateway; no Pods and no chart yet.
+    pub async fn set(cluster: &'a Cluster, name: &str) -> Result<Self> {
+        let shop = Shop::open(cluster, name).await?;
+        let gateway = cluster.start_gateway(GatewayName::First).await?;
+        let mut chart = Chart::of(cluster, &shop).await?;
+        chart.values()["config"]["pinCookie"] = json!({ "name": "shop-release" });
+        Ok(Self {
+            cluster,
+            shop,
+            gateway,
+            chart,
+        })
+    }
+
+    /// The same with one release, current, and visitors who use it.
+    pub async fn open(cluster: &'a Cluster, name: &str, version: &str) -> Result<(Self, Load)> {
+        let mut stage = Self::set(cluster, name).await?;
+        stage.deploy(version).await?;
+        stage.step(&[(version, "live")], json!(version)).await?;
+        let load = visitors::arrive(&stage.gateway, &stage.shop).await?;
+        load.answers(SOME).await?;
+        Ok((stage, load))
+    }
+
+    /// Starts the Pods of a release, both halves, and waits for them.
+    pub async fn deploy(&self, version: &str) -> Result<()> {
+        for half in Half::BOTH {
+            self.shop
+                .deploy(half, &deployment(half, version), version, 2)
+                .await?;
+        }
+        for half in Half::BOTH {
+            self.shop.rolled_out(&deployment(half, version)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the Pods of a release and waits until they are gone.
+    pub async fn remove(&self, version: &str) -> Result<()> {
+        for half in Half::BOTH {
+            self.shop
+                .kubectl(&["delete", "deployment", &deployment(half, version)])
+                .await?;
+            self.shop.gone(half, version).await?;
+        }
+        Ok(())
+    }
+
+    /// One `helm upgrade` to that list of releases, newest first, and that current.
+    pub async fn step(&mut self, releases: &[(&str, &str)], current: Value) -> Result<()> {
+        self.chart.list(releases, current);
+        self.chart.step(&[&self.gateway]).await
+    }
+
+    /// The same under load, with some requests after it.
+    pub async fn step_under(
+        &mut self,
+        load: &Load,
+        releases: &[(&str, &str)],
+        current: Value,
+    ) -> Result<()> {
+        self.step(releases, current).await?;
+        load.answers(SOME).await
+    }
+
+    /// Takes all of it away.
+    pub async fn strike(self) -> Result<()> {
+        self.chart.uninstall().await?;
+        self.shop.close().await
+    }
+}
+
+/// The name of a release's Deployment.
+pub fn deployment(half: Half, version: &str) -> String {
+    format!("{}-{}", half.name(), route(version))
+}
