@@ -316,7 +316,10 @@ impl Config {
             sources: read_sources(root, problems),
             releases: root
                 .require(problems, "releases", "a list of releases, newest first")
-                .map(|node| node.list_of(problems, ReleaseConfig::read))
+                .map(|node| {
+                    refuse_empty_list(&node, problems, RELEASES);
+                    node.list_of(problems, ReleaseConfig::read)
+                })
                 .unwrap_or_default(),
             current: root
                 .get("current")
@@ -408,7 +411,10 @@ impl CurrentConfig {
 
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         match node.kind() {
-            Kind::List => Some(Self::Weighted(node.list_of(problems, Share::read))),
+            Kind::List => {
+                refuse_empty_list(node, problems, Self::ALLOWED);
+                Some(Self::Weighted(node.list_of(problems, Share::read)))
+            }
             Kind::Text | Kind::Number => read_version(node, problems).map(Self::One),
             _ => node.not(problems, Self::ALLOWED),
         }
@@ -695,16 +701,22 @@ fn read_switch(object: &Object<'_>, key: &str, problems: &mut Problems) -> bool 
 
 /// An empty list where its absence means something else than the writer of an empty one would think.
 fn refuse_empty(node: &Node<'_>, problems: &mut Problems) {
-    if node
-        .list(&mut Problems::default())
-        .is_some_and(|items| items.is_empty())
-    {
-        node.refuse(
-            problems,
-            "a list that is not empty; leave the key out for its default",
-        );
+    refuse_empty_list(
+        node,
+        problems,
+        "a list that is not empty; leave the key out for its default",
+    );
+}
+
+fn refuse_empty_list(node: &Node<'_>, problems: &mut Problems, allowed: &str) {
+    let is_empty =
+        node.kind() == Kind::List && node.list(problems).is_some_and(|items| items.is_empty());
+    if is_empty {
+        node.refuse(problems, allowed);
     }
 }
+
+const RELEASES: &str = "1 to 256 that are not retired, and up to 4096 that are";
 
 const HEADER_NAME: &str = "the name of a header: letters, digits and - _ ., not a hop-by-hop header, host, cookie or content-*";
 
