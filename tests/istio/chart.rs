@@ -45,7 +45,7 @@ impl<'a> Chart<'a> {
             "gateways": [GatewayName::First.label(), GatewayName::Second.label()],
             "plugin": { "url": url, "namespace": GATEWAY_NAMESPACE },
         });
-        let name = format!("{}-guard", shop.namespace());
+        let name = format!("{}-skew-guard", shop.namespace());
         Ok(Self {
             cluster,
             name,
@@ -57,11 +57,6 @@ impl<'a> Chart<'a> {
     /// The values of the next upgrade.
     pub fn values(&mut self) -> &mut Value {
         &mut self.values
-    }
-
-    /// The name of the plugin's resource, and of its Helm release.
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// Puts the list of releases, `(version, state)` newest first, and what is current into the values.

@@ -12,8 +12,9 @@ use crate::visitors;
 pub async fn a_pod_killed_without_notice(cluster: &Cluster) -> Result<()> {
     let (stage, mut load) = Stage::open(cluster, "killed", "1.4.2").await?;
     let pod = one_pod(&stage, Half::Api, "1.4.2").await?;
-    cluster.kill_pod(&format!("killed/{pod}"))?;
-    load.answers(1_000).await?;
+    cluster
+        .crash_pod(&format!("{}/{pod}", stage.shop.namespace()))
+        .await?;
     let tally = load.tally();
     visitors::report("a Pod killed without notice", &tally);
     ensure!(

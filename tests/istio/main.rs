@@ -5,7 +5,9 @@
 //! Kubernetes namespace and gateways of its own in one cluster for each line of Istio.
 
 mod chart;
+mod configuration;
 mod failures;
+mod gateways;
 mod life;
 mod rolling_update;
 mod shop;
@@ -28,6 +30,13 @@ type Scenario = for<'a> fn(&'a Cluster) -> Pin<Box<dyn Future<Output = Result<()
 
 /// Every test by the name of the behaviour.
 const SCENARIOS: &[(&str, Scenario)] = &[
+    ("a_rolling_update_with_plain_routing_is_skewed", |cluster| {
+        Box::pin(rolling_update::with_plain_routing(cluster))
+    }),
+    (
+        "a_rolling_update_with_the_chart_is_neither_skewed_nor_failing",
+        |cluster| Box::pin(rolling_update::with_the_chart(cluster)),
+    ),
     ("a_release_lives_from_staged_to_removed", |cluster| {
         Box::pin(life::from_staged_to_removed(cluster))
     }),
@@ -39,19 +48,30 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         |cluster| Box::pin(failures::a_pod_killed_without_notice(cluster)),
     ),
     (
-        "the_tabs_of_a_draining_release_are_told_to_reload_when_its_last_pod_dies",
+        "the_tabs_of_a_draining_release_without_pods_are_told_to_reload",
         |cluster| Box::pin(failures::the_last_pod_of_a_draining_release(cluster)),
     ),
     (
         "a_current_release_without_pods_is_an_outage_not_a_reload",
         |cluster| Box::pin(failures::the_last_pod_of_the_current_release(cluster)),
     ),
-    ("a_rolling_update_with_plain_routing_is_skewed", |cluster| {
-        Box::pin(rolling_update::with_plain_routing(cluster))
+    (
+        "a_wrong_configuration_is_refused_and_never_takes_the_site_down",
+        |cluster| Box::pin(configuration::a_wrong_one(cluster)),
+    ),
+    ("a_mistyped_image_tag_leaves_plain_routing", |cluster| {
+        Box::pin(configuration::a_mistyped_image_tag(cluster))
     }),
     (
-        "a_rolling_update_with_the_chart_is_neither_skewed_nor_failing",
-        |cluster| Box::pin(rolling_update::with_the_chart(cluster)),
+        "configurations_change_by_the_dozen_and_nothing_leaks",
+        |cluster| Box::pin(configuration::dozens_of_changes(cluster)),
+    ),
+    ("a_gateway_that_learns_late_causes_no_skew", |cluster| {
+        Box::pin(gateways::one_that_learns_late(cluster))
+    }),
+    (
+        "other_applications_on_the_gateway_are_not_disturbed",
+        |cluster| Box::pin(gateways::other_applications(cluster)),
     ),
 ];
 

@@ -21,7 +21,7 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
     shop.rolled_out("api").await?;
     shop.rolled_out("web").await?;
 
-    let load = visitors::arrive(&gateway, &shop).await?;
+    let load = visitors::arrive(&[&gateway], &shop).await?;
     load.answers(SOME).await?;
     let before = load.tally();
     ensure!(
@@ -56,7 +56,7 @@ pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
     chart.list(&[("1.4.2", "live")], json!(""));
     chart.step(&[&gateway]).await?;
 
-    let load = visitors::arrive(&gateway, &shop).await?;
+    let load = visitors::arrive(&[&gateway], &shop).await?;
     load.answers(SOME).await?;
     chart.list(&[("2.0.0", "live"), ("1.4.2", "live")], json!(""));
     chart.step(&[&gateway]).await?;

@@ -14,7 +14,6 @@ const SOME: u64 = 300;
 
 /// A shop behind a gateway, with the chart.
 pub struct Stage<'a> {
-    pub cluster: &'a Cluster,
     pub shop: Shop<'a>,
     pub gateway: Gateway,
     pub chart: Chart<'a>,
@@ -28,7 +27,6 @@ impl<'a> Stage<'a> {
         let mut chart = Chart::of(cluster, &shop).await?;
         chart.values()["config"]["pinCookie"] = json!({ "name": "shop-release" });
         Ok(Self {
-            cluster,
             shop,
             gateway,
             chart,
@@ -40,7 +38,7 @@ impl<'a> Stage<'a> {
         let mut stage = Self::set(cluster, name).await?;
         stage.deploy(version).await?;
         stage.step(&[(version, "live")], json!(version)).await?;
-        let load = visitors::arrive(&stage.gateway, &stage.shop).await?;
+        let load = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
         load.answers(SOME).await?;
         Ok((stage, load))
     }

@@ -1,33 +1,65 @@
-//! The load: tabs that come and go, and tabs that stay, at one gateway.
+//! The load: tabs that come and go, and tabs that stay.
 
-use anyhow::{Result, ensure};
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Response;
 use skew_guard_lab::cluster::Gateway;
 use skew_guard_lab::load::{Crowd, Load, Tally};
 use skew_guard_lab::{http, wait};
 
 use crate::shop::Shop;
 
-/// Opens the tabs as soon as the gateway serves the shop.
-pub async fn arrive(gateway: &Gateway, shop: &Shop<'_>) -> Result<Load> {
-    let client = http::client()?;
-    for path in ["/", "/api/cart"] {
-        let url = format!("http://{}{path}", gateway.address());
-        wait::until(&format!("the gateway to serve {path}"), async || {
-            Ok(client
-                .get(&url)
-                .header("host", shop.host())
-                .send()
-                .await?
-                .status()
-                .is_success())
-        })
-        .await?;
+/// Opens the tabs as soon as the gateways serve the shop. With several gateways each request goes to the next one.
+pub async fn arrive(gateways: &[&Gateway], shop: &Shop<'_>) -> Result<Load> {
+    let mut addresses = gateways.iter().map(|gateway| gateway.address());
+    for address in addresses.clone() {
+        until_served(address, shop).await?;
     }
-    Crowd::at(gateway.address())
+    let first = addresses
+        .next()
+        .context("visitors come through a gateway")?;
+    let crowd = addresses.fold(Crowd::at(first), Crowd::and_at);
+    crowd
         .of_host(&shop.host())
         .visitors(3)
         .long_lived(3)
         .start()
+}
+
+async fn until_served(address: SocketAddr, shop: &Shop<'_>) -> Result<()> {
+    for path in ["/", "/api/cart"] {
+        wait::until(&format!("{address} to serve {path}"), async || {
+            Ok(ask(address, shop, path, &[]).await?.status().is_success())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// One request with these headers, on a connection of its own.
+pub async fn ask(
+    address: SocketAddr,
+    shop: &Shop<'_>,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<Response> {
+    let mut request = http::client()?
+        .get(format!("http://{address}{path}"))
+        .header("host", shop.host());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Ok(request.send().await?)
+}
+
+/// Which version answered, as the Pod itself says.
+pub fn answered_by(answer: &Response) -> &str {
+    answer
+        .headers()
+        .get("x-app-version")
+        .and_then(|version| version.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// One line on the terminal.

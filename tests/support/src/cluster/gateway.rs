@@ -104,6 +104,10 @@ impl Gateway {
             .env("CA_ADDR", istio::DISCOVERY.to_string())
             .env("ENVOY_STATUS_PORT", name.shifted(15_021).to_string())
             .env("ENVOY_PROMETHEUS_PORT", name.shifted(15_090).to_string())
+            .env(
+                "PROXY_XDS_DEBUG_VIA_AGENT_PORT",
+                name.shifted(15_004).to_string(),
+            )
             .envs([
                 ("POD_NAME", name.label()),
                 ("POD_NAMESPACE", NAMESPACE),
@@ -227,7 +231,7 @@ fn proxy_config(tools: &Tools, name: GatewayName, envoy: &Path, gate: &Gate) -> 
         "proxyAdminPort": name.shifted(15_000),
         "statusPort": name.shifted(15_020),
         "terminationDrainDuration": "1s",
-        "extraStatTags": ["release", "outcome", "class"],
+        "extraStatTags": ["release", "outcome", "class", "sight", "plugin"],
     })
 }
 

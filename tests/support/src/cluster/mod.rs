@@ -133,17 +133,18 @@ impl Cluster {
         command
     }
 
-    /// Kills the process of a Pod (`namespace/name`) without notice to anyone, as a crash does.
-    pub fn kill_pod(&self, pod: &str) -> Result<()> {
+    /// Kills the process of a Pod (`namespace/name`) without notice to anyone, as a crash does, and waits until another runs in its place.
+    pub async fn crash_pod(&self, pod: &str) -> Result<()> {
         let id = self
             .kubelet
             .process_id(pod)
             .with_context(|| format!("no process of Pod {pod}"))?;
-        let id = i32::try_from(id)
-            .ok()
-            .and_then(Pid::from_raw)
-            .context("an impossible process id")?;
-        Ok(kill_process(id, Signal::KILL)?)
+        let process = i32::try_from(id).ok().and_then(Pid::from_raw);
+        kill_process(process.context("an impossible process id")?, Signal::KILL)?;
+        wait::until(&format!("Pod {pod} to be started again"), async || {
+            Ok(self.kubelet.process_id(pod).is_some_and(|next| next != id))
+        })
+        .await
     }
 }
 

@@ -1,0 +1,164 @@
+//! Several gateways, and several applications on one.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
+use skew_guard_lab::load::Load;
+
+use crate::chart::Chart;
+use crate::shop::{Half, POD_PORT, Shop};
+use crate::stage::Stage;
+use crate::visitors::{self, answered_by, ask};
+
+/// How much later the second gateway learns each step.
+const LATE: Duration = Duration::from_secs(10);
+
+/// Each request of a tab goes to another gateway than the one before, through a whole life of a release.
+pub async fn one_that_learns_late(cluster: &Cluster) -> Result<()> {
+    let mut stage = Stage::set(cluster, "late").await?;
+    let late = cluster.start_gateway(GatewayName::Second).await?;
+    stage.deploy("1.4.2").await?;
+    stage.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
+    stage.chart.step(&[&stage.gateway, &late]).await?;
+    let load = visitors::arrive(&[&stage.gateway, &late], &stage.shop).await?;
+
+    step(
+        &mut stage,
+        &late,
+        &load,
+        &[("2.0.0", "live"), ("1.4.2", "live")],
+        "1.4.2",
+    )
+    .await?;
+    stage.deploy("2.0.0").await?;
+    step(
+        &mut stage,
+        &late,
+        &load,
+        &[("2.0.0", "live"), ("1.4.2", "draining")],
+        "2.0.0",
+    )
+    .await?;
+    step(
+        &mut stage,
+        &late,
+        &load,
+        &[("2.0.0", "live"), ("1.4.2", "retired")],
+        "2.0.0",
+    )
+    .await?;
+    load.until_no_page_of("1.4.2").await?;
+    stage.remove("1.4.2").await?;
+    step(&mut stage, &late, &load, &[("2.0.0", "live")], "2.0.0").await?;
+    visitors::expect_neither_skew_nor_failure("a gateway ten seconds late", &load.stop().await)?;
+    stage.strike().await
+}
+
+/// A step that one gateway takes at once and the other when the time is over.
+async fn step(
+    stage: &mut Stage<'_>,
+    late: &Gateway,
+    load: &Load,
+    releases: &[(&str, &str)],
+    current: &str,
+) -> Result<()> {
+    stage.chart.list(releases, json!(current));
+    late.gate().close();
+    let revision = stage.chart.upgrade().await?;
+    stage.chart.in_force(&stage.gateway, revision).await?;
+    tokio::time::sleep(LATE).await;
+    ensure!(
+        stage.chart.revision(late).await? < Some(revision),
+        "the second gateway is behind"
+    );
+    late.gate().open();
+    stage.chart.in_force(late, revision).await?;
+    load.answers(300).await
+}
+
+/// One has a chart of its own with another route header, the other only a version header of the same name as ours.
+pub async fn other_applications(cluster: &Cluster) -> Result<()> {
+    let mut stage = Stage::set(cluster, "ours").await?;
+    stage.deploy("1.4.2").await?;
+    stage.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
+
+    let second = Shop::open(cluster, "theirs").await?;
+    let mut chart = Chart::of(cluster, &second).await?;
+    chart.values()["config"]["routeHeader"] = json!("x-their-release");
+    for half in Half::BOTH {
+        second.deploy(half, half.name(), "7.0.0", 1).await?;
+        second.rolled_out(half.name()).await?;
+    }
+    chart.list(&[("7.0.0", "live")], json!("7.0.0"));
+    chart.step(&[&stage.gateway]).await?;
+
+    let third = Shop::open(cluster, "plainly").await?;
+    third.apply(all_to_the_api(&third)).await?;
+    third.deploy(Half::Api, "api", "3.1.0", 1).await?;
+    third.rolled_out("api").await?;
+
+    let ours = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
+    let theirs = visitors::arrive(&[&stage.gateway], &second).await?;
+    ours.answers(500).await?;
+    theirs.answers(500).await?;
+    stage
+        .step(&[("2.0.0", "live"), ("1.4.2", "live")], json!("1.4.2"))
+        .await?;
+    passes_untouched(&stage.gateway, &third).await?;
+    visitors::expect_neither_skew_nor_failure("our application", &ours.stop().await)?;
+    visitors::expect_neither_skew_nor_failure("the other with a chart", &theirs.stop().await)?;
+    chart.uninstall().await?;
+    second.close().await?;
+    third.close().await?;
+    stage.strike().await
+}
+
+/// Versions that no list of ours names, and headers that we would remove.
+async fn passes_untouched(gateway: &Gateway, shop: &Shop<'_>) -> Result<()> {
+    let headers = [
+        ("x-bundle-version", "0.0.9"),
+        ("x-release", "theirs"),
+        ("x-their-release", "theirs"),
+    ];
+    let answer = ask(gateway.address(), shop, "/api/request", &headers).await?;
+    ensure!(
+        answer.status().is_success(),
+        "{} for an application without a chart",
+        answer.status()
+    );
+    ensure!(
+        answered_by(&answer) == "3.1.0",
+        "another application answered"
+    );
+    ensure!(
+        !answer.headers().contains_key("vary"),
+        "an answer outside the scope is left as it is"
+    );
+    let received: Value = answer.json().await?;
+    for (name, value) in headers {
+        ensure!(
+            received["headers"]
+                .as_array()
+                .is_some_and(|lines| lines.contains(&json!([name, value]))),
+            "{name} was touched"
+        );
+    }
+    Ok(())
+}
+
+fn all_to_the_api(shop: &Shop<'_>) -> Value {
+    let destination =
+        json!({ "host": shop.service_host(Half::Api), "port": { "number": POD_PORT } });
+    json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": { "name": "shop" },
+        "spec": {
+            "hosts": [shop.host()],
+            "gateways": [GatewayName::First.label()],
+            "http": [{ "route": [{ "destination": destination }] }],
+        },
+    })
+}
