@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use skew_guard_lab::images;
 
 use crate::report::Runs;
 use crate::rollout::Routing;
@@ -33,6 +34,8 @@ enum Job {
     },
     /// Run both releases behind envoy/envoy.yaml until interrupted
     Up,
+    /// Build what envoy/docker-compose.yaml needs: the module, and the shop as one static binary
+    Images,
 }
 
 #[tokio::main]
@@ -40,6 +43,10 @@ async fn main() -> Result<ExitCode> {
     match Cli::parse().job {
         Job::Rollout { requests } => compare(requests).await,
         Job::Up => up::run().await,
+        Job::Images => {
+            println!("{}", images::prepare()?.display());
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -46,7 +46,7 @@ impl Runs {
         });
         for pod in self.pods() {
             row(&format!("share of pod {pod}"), &|run| {
-                format!("{:.1} %", run.tally.share(&pod))
+                format!("{:.1} %", run.tally.share(pod))
             });
         }
         table

@@ -12,6 +12,7 @@ mod cargo;
 pub mod cluster;
 pub mod envoy;
 pub mod http;
+pub mod images;
 pub mod load;
 pub mod module;
 pub mod pods;

@@ -46,6 +46,19 @@ pub fn application() -> Result<PathBuf> {
         .map_err(|problem| anyhow!(problem))
 }
 
+/// Builds the demo application as one static binary, for an image with nothing else in it.
+pub fn static_application() -> Result<PathBuf> {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    cargo::build(&[
+        "--package=skew-guard",
+        "--example=shop",
+        "--target",
+        &target,
+    ])
+    .with_context(|| format!("is the target there? `rustup target add {target}`"))?;
+    Ok(cargo::target().join(target).join("debug/examples/shop"))
+}
+
 /// A running pod of one release; dropping it ends it at once.
 #[derive(Debug)]
 pub struct Pod {

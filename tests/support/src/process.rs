@@ -14,19 +14,53 @@ use tempfile::NamedTempFile;
 /// How many lines of its output a failed process shows.
 const LINES_SHOWN: usize = 60;
 
-/// A running child. Dropping it ends it at once; when the thread is panicking (a test failed), the end of what the
-/// child printed is shown first.
+/// How often it is asked whether a process has ended.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A running child. Dropping it ends it; when the thread is panicking (a test failed), the end of what the child
+/// printed is shown first.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     child: Child,
     log: NamedTempFile,
+    ending: Ending,
+}
+
+/// How a process ends when it is dropped, and when its parent dies without a chance to end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// SIGKILL.
+    AtOnce,
+    /// SIGTERM, and after this time SIGKILL: for what has children of its own to end.
+    Within(Duration),
+}
+
+impl Ending {
+    fn first_signal(self) -> Signal {
+        match self {
+            Self::AtOnce => Signal::KILL,
+            Self::Within(_) => Signal::TERM,
+        }
+    }
 }
 
 impl Process {
     /// Starts the command with no standard input, and with its output and errors in one file.
-    pub fn start(name: impl Into<String>, mut command: Command) -> Result<Self> {
-        let name = name.into();
+    pub fn start(name: impl Into<String>, command: Command) -> Result<Self> {
+        Self::start_ending(name.into(), command, Ending::AtOnce)
+    }
+
+    /// The same for a process with children of its own: it is asked to end, and killed only after that time.
+    pub fn start_with_grace(
+        name: impl Into<String>,
+        command: Command,
+        grace: Duration,
+    ) -> Result<Self> {
+        Self::start_ending(name.into(), command, Ending::Within(grace))
+    }
+
+    fn start_ending(name: String, mut command: Command, ending: Ending) -> Result<Self> {
         let log = NamedTempFile::new().context("a file for the output")?;
         // Both descriptors append, or the errors would overwrite the output.
         command
@@ -34,8 +68,14 @@ impl Process {
             .stdout(append(&log)?)
             .stderr(append(&log)?);
         let program = command.get_program().to_string_lossy().into_owned();
-        let child = spawn(command).with_context(|| format!("starting {name} ({program})"))?;
-        Ok(Self { name, child, log })
+        let child = spawn(command, ending.first_signal())
+            .with_context(|| format!("starting {name} ({program})"))?;
+        Ok(Self {
+            name,
+            child,
+            log,
+            ending,
+        })
     }
 
     /// What the process is called in messages.
@@ -99,7 +139,7 @@ impl Process {
             if let Some(status) = self.ended()? {
                 return Ok(status);
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(PAUSE).await;
         }
         self.child.kill()?;
         self.child.wait()?;
@@ -108,6 +148,13 @@ impl Process {
             self.name,
             self.log_tail()
         )
+    }
+
+    fn wait_for_end(&mut self, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// Ends it at once, as a crash or the kernel would (SIGKILL).
@@ -121,6 +168,10 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Errors mean that it has ended already, which is all that is wanted.
+        if let Ending::Within(grace) = self.ending {
+            let _ = self.signal(Signal::TERM);
+            self.wait_for_end(grace);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -137,7 +188,7 @@ fn append(log: &NamedTempFile) -> io::Result<File> {
 ///
 /// The kernel's parent-death signal is sent when the *thread* that forked ends (prctl(2)), and the threads of a test
 /// runner and of a runtime come and go.
-fn spawn(mut command: Command) -> io::Result<Child> {
+fn spawn(mut command: Command, at_parents_death: Signal) -> io::Result<Child> {
     type Job = (Command, mpsc::Sender<io::Result<Child>>);
     static SPAWNER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
         let (jobs, queue) = mpsc::channel::<Job>();
@@ -149,22 +200,22 @@ fn spawn(mut command: Command) -> io::Result<Child> {
         });
         jobs
     });
-    end_with_parent(&mut command);
+    end_with_parent(&mut command, at_parents_death);
     let (reply, answer) = mpsc::channel();
     SPAWNER.send((command, reply)).map_err(io::Error::other)?;
     answer.recv().map_err(io::Error::other)?
 }
 
-/// Has the kernel kill the child when this process dies without a chance to do so itself.
+/// Has the kernel end the child when this process dies without a chance to do so itself.
 #[expect(
     unsafe_code,
     reason = "the standard library has no safe way to run a system call between fork and exec"
 )]
-fn end_with_parent(command: &mut Command) {
+fn end_with_parent(command: &mut Command, signal: Signal) {
     // SAFETY: the closure makes one system call and touches no memory, lock or allocator of the parent.
     unsafe {
-        command.pre_exec(|| {
-            set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)
+        command.pre_exec(move || {
+            set_parent_process_death_signal(Some(signal)).map_err(io::Error::from)
         });
     }
 }

@@ -1,0 +1,59 @@
+# Each target does its own set-up on a machine with Rust, Python and make; `make help` lists them.
+
+WASM := wasm32-wasip1
+MUSL := $(shell uname -m)-unknown-linux-musl
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DENY := $(TARGET)/tools/bin/cargo-deny
+
+# Cargo leaves these out unless they are named: they need more than Rust and Python.
+SET_APART := chart compose istio
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: rust-$(WASM) ## Build the module, target/wasm32-wasip1/release/skew_guard.wasm
+	cargo build --release --lib --target $(WASM)
+
+.PHONY: demo
+demo: build ## Watch a rolling update under load: with plain routing, then with skew-guard
+	cargo run --quiet --example demo -- rollout
+
+.PHONY: up
+up: build ## Run both releases behind envoy/envoy.yaml, and print what to try
+	cargo run --quiet --example demo -- up
+
+.PHONY: images
+images: build rust-$(MUSL) ## Build what envoy/docker-compose.yaml needs
+	cargo run --quiet --example demo -- images
+
+.PHONY: test
+test: build ## Run all tests but those that another target names, in real Envoy
+	cargo test --workspace
+
+.PHONY: test-compose
+test-compose: build rust-$(MUSL) ## Run envoy/docker-compose.yaml with a real Docker engine, and test through it
+	cargo test --test compose
+
+.PHONY: check
+check: rust-$(WASM) $(DENY) ## Check format, lints, licences, bans and sources
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets $(addprefix --test ,$(SET_APART)) -- --deny warnings
+	cargo clippy --lib --target $(WASM) -- --deny warnings
+	$(DENY) check licenses bans sources
+
+.PHONY: fmt
+fmt: ## Format all code
+	cargo fmt --all
+
+.PHONY: clean
+clean: ## Remove everything that was built or fetched
+	cargo clean
+
+rust-%:
+	@rustup target list --installed | grep -qx '$*' || rustup target add '$*'
+
+$(DENY):
+	cargo install cargo-deny --locked --quiet --root $(TARGET)/tools
