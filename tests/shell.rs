@@ -1,0 +1,444 @@
+//! The shell around the decision: what it asks of the host, and what it does when the configuration is
+//! wrong. `tests/envoy` proves the same in real Envoy.
+
+#[path = "wire/host.rs"]
+mod host;
+
+use std::rc::Rc;
+
+use host::FakeHost;
+use skew_guard::filter::{Exchange, Flow, Installation};
+use skew_guard::host::Host;
+
+const SHOP: &str = r#"{"releases":[{"version":"2.0.0","route":"v2"},{"version":"1.4.2","route":"v1","state":"draining"}],"current":"2.0.0","revision":7}"#;
+const WRONG: &str =
+    r#"{"hosts":["shop.example.com"],"routeHeader":"x-shop-release","releases":[{"version":2}]}"#;
+
+/// A gateway with this plugin.
+fn gateway(name: &str) -> FakeHost {
+    let host = FakeHost::default();
+    host.attribute_is("plugin_name", name.as_bytes());
+    host.attribute_is("plugin_root_id", b"root");
+    host
+}
+
+fn configured(host: &FakeHost, configuration: &str) -> Rc<Installation> {
+    Rc::new(Installation::configure(host, configuration.as_bytes()))
+}
+
+/// A request within this installation, up to its answer.
+fn request(
+    host: &FakeHost,
+    installation: &Rc<Installation>,
+    headers: &[(&str, &str)],
+) -> (Exchange<FakeHost>, Flow) {
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_bytes()))
+        .collect();
+    host.receive(&headers);
+    let mut exchange = Exchange::new(host.clone(), Rc::clone(installation));
+    let flow = exchange.on_request_headers();
+    (exchange, flow)
+}
+
+fn answer(
+    host: &FakeHost,
+    exchange: &mut Exchange<FakeHost>,
+    headers: &[(&str, &str)],
+    body: &str,
+) {
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_bytes()))
+        .collect();
+    host.respond(&headers, body.as_bytes());
+    exchange.on_response_headers(!body.is_empty());
+    if !body.is_empty() {
+        exchange.on_response_body(body.len());
+    }
+}
+
+const NAVIGATION: &[(&str, &str)] = &[
+    (":method", "GET"),
+    (":path", "/"),
+    (":authority", "shop.example.com"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+    ("accept", "text/html"),
+];
+const SCRIPT: &[(&str, &str)] = &[
+    (":method", "GET"),
+    (":path", "/main.js?dpl=1.4.2"),
+    (":authority", "shop.example.com"),
+    ("sec-fetch-mode", "no-cors"),
+    ("sec-fetch-dest", "script"),
+];
+const CALL: &[(&str, &str)] = &[
+    (":method", "GET"),
+    (":path", "/api/cart"),
+    (":authority", "shop.example.com"),
+    ("sec-fetch-mode", "cors"),
+    ("sec-fetch-dest", "empty"),
+    ("x-bundle-version", "2.0.0"),
+];
+const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
+
+/// An added host call is a decision: these tests are where it is taken.
+mod cost {
+    use super::*;
+
+    #[track_caller]
+    fn assert_calls(
+        configuration: &str,
+        sent: &[(&str, &str)],
+        on_request: &[&str],
+        answered: &[(&str, &str)],
+        on_response: &[&str],
+    ) {
+        let host = gateway("shop");
+        let installation = configured(&host, configuration);
+        let (mut exchange, _) = request(&host, &installation, sent);
+        assert_eq!(host.calls(), on_request);
+        answer(&host, &mut exchange, answered, "");
+        assert_eq!(host.calls(), on_response);
+    }
+
+    #[test]
+    fn a_fetch_with_the_header_costs_one_read_one_write_one_count_and_vary() {
+        assert_calls(
+            SHOP,
+            CALL,
+            &["read x-bundle-version", "count", "set x-release"],
+            JSON,
+            &["read vary", "add vary"],
+        );
+    }
+
+    #[test]
+    fn without_vary_the_answer_to_a_current_client_costs_nothing() {
+        let quiet = SHOP.replace(r#""revision":7"#, r#""vary":false"#);
+        assert_calls(
+            &quiet,
+            CALL,
+            &["read x-bundle-version", "count", "set x-release"],
+            JSON,
+            &[],
+        );
+    }
+
+    #[test]
+    fn hosts_add_a_read_of_the_authority_and_paths_one_of_the_path() {
+        let hosts = SHOP.replace(
+            r#""revision":7"#,
+            r#""hosts":["shop.example.com"],"paths":["/api"],"unpinnedPaths":["/v"],"vary":false"#,
+        );
+        assert_calls(
+            &hosts,
+            CALL,
+            &[
+                "read :authority",
+                "read :path",
+                "read x-bundle-version",
+                "count",
+                "set x-release",
+            ],
+            JSON,
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_fetch_of_an_old_client_is_watched_for_a_release_that_is_gone() {
+        let old: Vec<_> = CALL
+            .iter()
+            .map(|(name, value)| {
+                (
+                    *name,
+                    if *name == "x-bundle-version" {
+                        "1.4.2"
+                    } else {
+                        *value
+                    },
+                )
+            })
+            .collect();
+        assert_calls(
+            SHOP,
+            &old,
+            &["read x-bundle-version", "count", "set x-release"],
+            JSON,
+            &[
+                "attribute response.flags",
+                "read vary",
+                "read access-control-expose-headers",
+                "add vary",
+                "set x-client-update",
+                "set x-client-current",
+                "add access-control-expose-headers",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_script_is_known_by_its_destination_and_its_url() {
+        assert_calls(
+            SHOP,
+            SCRIPT,
+            &[
+                "read x-bundle-version",
+                "read x-deployment-id",
+                "read :method",
+                "read sec-fetch-mode",
+                "read sec-fetch-dest",
+                "read :path",
+                "count",
+                "set x-release",
+            ],
+            &[(":status", "200"), ("content-type", "text/javascript")],
+            &["attribute response.flags", "read content-type"],
+        );
+    }
+
+    #[test]
+    fn a_navigation_is_made_unconditional_and_its_answer_is_left_alone() {
+        assert_calls(
+            SHOP,
+            NAVIGATION,
+            &[
+                "read x-bundle-version",
+                "read x-deployment-id",
+                "read :method",
+                "read sec-fetch-mode",
+                "read sec-fetch-dest",
+                "read :path",
+                "count",
+                "set x-release",
+                "remove if-none-match",
+                "remove if-modified-since",
+            ],
+            &[(":status", "200"), ("content-type", "text/html")],
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_request_outside_the_scope_costs_one_read() {
+        let other = SHOP.replace(r#""revision":7"#, r#""hosts":["other.example.com"]"#);
+        assert_calls(&other, CALL, &["read :authority"], JSON, &[]);
+    }
+}
+
+mod observing {
+    use super::*;
+
+    #[test]
+    fn only_the_forged_route_header_is_removed() {
+        let host = gateway("shop");
+        let installation = configured(
+            &host,
+            &SHOP.replace(r#""revision":7"#, r#""enforce":false"#),
+        );
+        let forged: Vec<_> = NAVIGATION
+            .iter()
+            .copied()
+            .chain([
+                ("x-release", "v1"),
+                ("x-release", "v2"),
+                ("if-none-match", "\"1\""),
+            ])
+            .collect();
+        let (mut exchange, flow) = request(&host, &installation, &forged);
+        assert_eq!(flow, Flow::On);
+        assert!(host.request_lines("x-release").is_empty());
+        assert_eq!(host.request_lines("if-none-match"), ["\"1\""]);
+        answer(&host, &mut exchange, JSON, "{}");
+        assert!(host.response_lines("vary").is_empty());
+        let count =
+            "release=.=v2;.;outcome=.=unversioned;.;class=.=navigation;.;skew_guard_requests_total";
+        assert_eq!(host.metric(count), 1);
+    }
+
+    #[test]
+    fn a_gone_client_is_counted_and_not_refused() {
+        let host = gateway("shop");
+        let installation = configured(
+            &host,
+            &SHOP.replace(r#""revision":7"#, r#""enforce":false,"denied":["1.0.0"]"#),
+        );
+        let (_, flow) = request(
+            &host,
+            &installation,
+            &[(":path", "/api"), ("x-bundle-version", "1.0.0")],
+        );
+        assert_eq!((flow, host.last_reply()), (Flow::On, None));
+        let count = "release=.=none;.;outcome=.=gone;.;class=.=api;.;skew_guard_requests_total";
+        assert_eq!(host.metric(count), 1);
+    }
+}
+
+mod wrong_configurations {
+    use super::*;
+
+    fn revision(host: &FakeHost) -> u64 {
+        host.metric("plugin=.=shop;.;skew_guard_config_revision")
+    }
+
+    fn refused(host: &FakeHost) -> u64 {
+        host.metric("plugin=.=shop;.;skew_guard_config_refused")
+    }
+
+    fn route_of_a_call(host: &FakeHost, installation: &Rc<Installation>) -> Vec<String> {
+        let forged: Vec<_> = CALL
+            .iter()
+            .copied()
+            .chain([("x-release", "forged")])
+            .collect();
+        request(host, installation, &forged);
+        host.request_lines("x-release")
+    }
+
+    #[test]
+    fn the_last_good_one_stays_in_force_and_the_gauges_tell() {
+        let host = gateway("shop");
+        configured(&host, SHOP);
+        assert_eq!((revision(&host), refused(&host)), (7, 0));
+        let installation = configured(&host, WRONG);
+        assert_eq!((revision(&host), refused(&host)), (7, 1));
+        assert_eq!(
+            host.metric("plugin=.=shop;.;skew_guard_config_refusals_total"),
+            1
+        );
+        assert_eq!(route_of_a_call(&host, &installation), ["v2"]);
+    }
+
+    #[test]
+    fn the_next_good_one_is_taken() {
+        let host = gateway("shop");
+        configured(&host, SHOP);
+        configured(&host, WRONG);
+        let installation = configured(
+            &host,
+            &SHOP.replace("\"v2\"", "\"v2-next\"").replace('7', "8"),
+        );
+        assert_eq!((revision(&host), refused(&host)), (8, 0));
+        assert_eq!(route_of_a_call(&host, &installation), ["v2-next"]);
+    }
+
+    #[test]
+    fn without_a_last_good_one_requests_pass_without_a_forged_header_and_are_counted() {
+        let host = gateway("shop");
+        let installation = configured(&host, WRONG);
+        assert_eq!((revision(&host), refused(&host)), (0, 1));
+        let forged: Vec<_> = CALL
+            .iter()
+            .copied()
+            .chain([("x-shop-release", "v1"), ("x-release", "theirs")])
+            .collect();
+        let (_, flow) = request(&host, &installation, &forged);
+        assert_eq!(flow, Flow::On);
+        assert!(host.request_lines("x-shop-release").is_empty());
+        assert_eq!(host.request_lines("x-release"), ["theirs"]);
+        let count =
+            "release=.=none;.;outcome=.=unconfigured;.;class=.=other;.;skew_guard_requests_total";
+        assert_eq!(host.metric(count), 1);
+    }
+
+    #[test]
+    fn outside_a_scope_that_could_be_read_nothing_is_touched() {
+        let host = gateway("shop");
+        let installation = configured(&host, WRONG);
+        request(
+            &host,
+            &installation,
+            &[
+                (":authority", "other.example.com"),
+                ("x-shop-release", "theirs"),
+            ],
+        );
+        assert_eq!(host.request_lines("x-shop-release"), ["theirs"]);
+    }
+
+    #[test]
+    fn where_scope_or_header_cannot_be_read_nothing_is_touched() {
+        for wrong in [
+            "not JSON",
+            "",
+            "[]",
+            r#"{"hosts":"shop.example.com"}"#,
+            r#"{"hosts":[1]}"#,
+            r#"{"paths":["api"]}"#,
+            r#"{"routeHeader":"host"}"#,
+        ] {
+            let host = gateway("shop");
+            let installation = configured(&host, wrong);
+            assert_eq!(route_of_a_call(&host, &installation), ["forged"], "{wrong}");
+            assert_eq!(refused(&host), 1);
+        }
+    }
+
+    #[test]
+    fn a_kept_configuration_is_the_plugins_own_whatever_istio_notes_behind_its_name() {
+        let host = gateway("default.shop~istio-translated-wasmplugin");
+        configured(&host, SHOP);
+        host.attribute_is("plugin_name", b"default.other");
+        let other = configured(&host, WRONG);
+        assert_eq!(route_of_a_call(&host, &other), ["forged"]);
+        host.attribute_is("plugin_name", b"default.shop");
+        let again = configured(&host, WRONG);
+        assert_eq!(route_of_a_call(&host, &again), ["v2"]);
+    }
+
+    #[test]
+    fn a_kept_configuration_that_is_no_longer_good_is_not_used() {
+        let host = gateway("shop");
+        host.keep(
+            "skew-guard/shop/root",
+            b"{\"releases\":\"written by a newer version\"}",
+        );
+        let installation = configured(&host, WRONG);
+        assert_eq!(route_of_a_call(&host, &installation), ["forged"]);
+    }
+}
+
+mod replies {
+    use super::*;
+
+    #[test]
+    fn a_reply_goes_no_further_and_its_own_headers_are_not_amended() {
+        let host = gateway("shop");
+        let installation = configured(
+            &host,
+            &SHOP.replace(r#""revision":7"#, r#""denied":["1.0.0"]"#),
+        );
+        let (mut exchange, flow) = request(
+            &host,
+            &installation,
+            &[(":path", "/api"), ("x-bundle-version", "1.0.0")],
+        );
+        assert_eq!(flow, Flow::Answered);
+        answer(&host, &mut exchange, &[(":status", "409")], "");
+        assert!(host.calls().is_empty());
+    }
+
+    #[test]
+    fn a_page_in_the_place_of_a_script_loses_every_part_of_its_body() {
+        let host = gateway("shop");
+        let installation = configured(&host, SHOP);
+        let (mut exchange, _) = request(&host, &installation, SCRIPT);
+        host.respond(
+            &[
+                (":status", b"200"),
+                ("content-type", b"text/html"),
+                ("content-length", b"10"),
+            ],
+            b"<html>",
+        );
+        exchange.on_response_headers(true);
+        exchange.on_response_body(6);
+        assert_eq!(host.body(), "");
+        host.respond(&[], b"more");
+        exchange.on_response_body(4);
+        assert_eq!(host.body(), "");
+    }
+}
