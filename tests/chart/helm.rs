@@ -15,6 +15,13 @@ pub const NAMESPACE: &str = "shop";
 pub struct Manifests(Vec<Value>);
 
 impl Manifests {
+    /// The resources in this YAML.
+    pub fn parse(yaml: &str) -> Result<Self> {
+        Ok(Self(
+            serde_saphyr::from_multiple(yaml).context("manifests are YAML")?,
+        ))
+    }
+
     /// All resources of a kind, in order.
     pub fn all(&self, kind: &str) -> Vec<&Value> {
         self.0
@@ -39,10 +46,7 @@ impl Manifests {
 
 /// The resources that the chart makes of values, which are YAML and laid over the chart's own.
 pub fn render(values: &str) -> Result<Manifests> {
-    let printed = succeeded(&template(values)?)?;
-    let resources: Vec<Value> =
-        serde_saphyr::from_multiple(&printed).context("what Helm printed is YAML")?;
-    Ok(Manifests(resources))
+    Manifests::parse(&succeeded(&template(values)?)?)
 }
 
 /// What Helm says when it refuses values.

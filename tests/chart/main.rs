@@ -3,10 +3,17 @@
 //!
 //! `make test-chart` builds Helm and runs it; the same in a real cluster is `tests/istio`.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a key that a resource does not have reads as null, and a test panics to fail"
+)]
+
 mod gateway;
 mod helm;
 mod mesh;
 mod plain;
+mod readme;
 mod refusals;
 mod resources;
 mod steps;

@@ -33,6 +33,14 @@ impl Destination {
         }
     }
 
+    /// The service behind it; a dead end has none.
+    pub fn host(&self) -> Result<&str> {
+        match self {
+            Self::Subset { host, .. } | Self::AllPods { host } => Ok(host),
+            Self::NoCluster { route } => bail!("the route {route} is a dead end"),
+        }
+    }
+
     /// A dead end.
     pub fn no_cluster(route: &str) -> Self {
         Self::NoCluster {
@@ -87,9 +95,12 @@ impl<'a> Mesh<'a> {
     }
 }
 
-/// One of the conditions has to hold, each with all that it asks for.
+/// One of the conditions has to hold, each with all that it asks for; a route without conditions takes everything.
 fn matches(route: &Value, path: &str, headers: &[(&str, &str)]) -> bool {
-    list(&route["match"]).iter().any(|condition| {
+    let Some(conditions) = route["match"].as_array() else {
+        return true;
+    };
+    conditions.iter().any(|condition| {
         path_matches(&condition["uri"], path)
             && condition["headers"]
                 .as_object()

@@ -88,6 +88,14 @@ const PLAIN_NEW: &str = r#"
 releases: [{version: "2.0.0"}, {version: "1.0.0", state: retired}]
 current: ""
 "#;
+const PLAIN_NEW_DRAINING: &str = r#"
+releases: [{version: "2.0.0", state: draining}, {version: "1.0.0"}]
+current: ""
+"#;
+const PLAIN_NEW_RETIRED: &str = r#"
+releases: [{version: "2.0.0", state: retired}, {version: "1.0.0"}]
+current: ""
+"#;
 const PLAIN_OLD_REMOVED: &str = r#"
 releases: [{version: "2.0.0"}]
 current: ""
@@ -219,6 +227,12 @@ fn the_steps_around_the_rolling_update_of_plain_deployments_are_safe_alone() -> 
 }
 
 #[test]
+fn a_rolling_update_of_plain_deployments_is_rolled_back_by_safe_steps() -> Result<()> {
+    assert_safe(&[PLAIN_BOTH, PLAIN_NEW_DRAINING, PLAIN_NEW_RETIRED])?;
+    assert_safe(&[PLAIN_NEW, PLAIN_NEW_DRAINING])
+}
+
+#[test]
 fn going_over_to_one_deployment_per_release_and_back_is_safe() -> Result<()> {
     assert_safe(&[PLAIN_OLD, OLD_ALONE, PLAIN_OLD])
 }
@@ -301,5 +315,34 @@ fn one_step_back_is_as_safe_as_one_forward() -> Result<()> {
         NEW_FOR_A_FEW,
         NEW_LIVE,
         NEW_STAGED,
-    ])
+    ])?;
+    assert_safe(&[NEW_CURRENT, NEW_LIVE])
+}
+
+#[test]
+fn the_route_header_changes_safely_while_a_single_release_is_served() -> Result<()> {
+    let renamed = |releases: &str| {
+        let config = CONFIG.replace("config:\n", "config:\n  routeHeader: x-shop-release\n");
+        Rendering::of(helm::render(&format!("{releases}{config}"))?)
+    };
+    let alone = harm(&rendering(OLD_RETIRED)?, &renamed(OLD_RETIRED)?)?;
+    assert!(alone.is_empty(), "{alone:#?}");
+    let beside_another = harm(&rendering(NEW_CURRENT)?, &renamed(NEW_CURRENT)?)?;
+    let skewed = r#"a tab of 1.0.0 at ["new", "old", "old"]: Pods("v2-0-0")"#;
+    assert!(beside_another.contains(skewed), "{beside_another:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_listed_release_keeps_its_route() -> Result<()> {
+    let renamed = r#"
+releases: [{version: "1.0.0", route: blue, labels: {version: v1-0-0}}]
+current: "1.0.0"
+"#;
+    let harm = harm(&rendering(OLD_ALONE)?, &rendering(renamed)?)?;
+    assert!(
+        harm.contains(r#"a page at ["new", "new", "old"]: Unavailable"#),
+        "{harm:#?}"
+    );
+    Ok(())
 }
