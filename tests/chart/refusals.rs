@@ -501,6 +501,10 @@ fn the_hosts_are_said_and_all_of_them_only_in_so_many_words() {
         r#"hosts: ["*", shop.example.com]"#,
         r#"hosts: "*" is all hosts and stands alone"#,
     );
+    assert_refused(
+        r#"{hosts: ["*"], gateways: [shop, mesh]}"#,
+        r#"hosts: "*" is nothing that Istio takes for the gateway "mesh""#,
+    );
 }
 
 #[test]

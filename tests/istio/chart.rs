@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
 use skew_guard_lab::{module, wait};
+use tempfile::NamedTempFile;
 
 use crate::shop::{Half, POD_PORT, Shop};
 
@@ -19,6 +20,28 @@ const REVISION: &str = "skew_guard_config_revision";
 
 /// The gauge that says whether the newest configuration was refused.
 const REFUSED: &str = "skew_guard_config_refused";
+
+/// What one upgrade writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The DestinationRules.
+    Subsets,
+    /// The VirtualService.
+    Routes,
+    /// The WasmPlugin.
+    Plugin,
+}
+
+impl Part {
+    /// The template that renders it.
+    fn template(self) -> &'static str {
+        match self {
+            Self::Subsets => "destinationrules",
+            Self::Routes => "virtualservice",
+            Self::Plugin => "wasmplugin",
+        }
+    }
+}
 
 /// A Helm release of the chart.
 pub struct Chart<'a> {
@@ -67,10 +90,15 @@ impl<'a> Chart<'a> {
         self.values["current"] = current;
     }
 
+    fn values_file(&self) -> Result<NamedTempFile> {
+        let file = NamedTempFile::with_suffix(".json")?;
+        fs::write(file.path(), serde_json::to_vec_pretty(&self.values)?)?;
+        Ok(file)
+    }
+
     /// `helm upgrade --install`; returns the revision, which is the plugin configuration's too.
     pub async fn upgrade(&self) -> Result<u64> {
-        let file = tempfile::NamedTempFile::with_suffix(".json")?;
-        fs::write(file.path(), serde_json::to_vec_pretty(&self.values)?)?;
+        let file = self.values_file()?;
         let values = file.path().to_string_lossy();
         let chart = directory();
         let upgraded = self
@@ -89,6 +117,32 @@ impl<'a> Chart<'a> {
         upgraded["version"]
             .as_u64()
             .context("helm says no revision")
+    }
+
+    /// `kubectl apply` of one part of what the chart renders, for those who do without Helm.
+    pub async fn apply_part(&self, part: Part) -> Result<()> {
+        let values = self.values_file()?;
+        let template = format!("templates/{}.yaml", part.template());
+        let (chart, values) = (directory(), values.path().to_string_lossy());
+        let arguments = [
+            "template",
+            &self.name,
+            &chart.to_string_lossy(),
+            "--values",
+            &values,
+            "--show-only",
+            &template,
+        ];
+        let manifest = NamedTempFile::with_suffix(".yaml")?;
+        fs::write(manifest.path(), self.helm(&arguments).await?)?;
+        self.cluster.kubernetes().apply_file(manifest.path()).await
+    }
+
+    /// `helm rollback` to an earlier revision of the Helm release.
+    pub async fn rollback(&self, revision: u64) -> Result<()> {
+        self.helm(&["rollback", &self.name, &revision.to_string()])
+            .await?;
+        Ok(())
     }
 
     /// One step of a release's life: an upgrade, and no more until these gateways have it in force.

@@ -4,6 +4,7 @@
 //! `make test-istio` builds what it needs and runs it; `cargo test --test istio -- NAME` runs a part. Each test has a
 //! Kubernetes namespace and gateways of its own in one cluster for each line of Istio.
 
+mod analysis;
 mod chart;
 mod configuration;
 mod failures;
@@ -12,6 +13,7 @@ mod life;
 mod rolling_update;
 mod shop;
 mod stage;
+mod upgrades;
 mod visitors;
 
 use std::pin::Pin;
@@ -72,6 +74,20 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     (
         "other_applications_on_the_gateway_are_not_disturbed",
         |cluster| Box::pin(gateways::other_applications(cluster)),
+    ),
+    (
+        "an_upgrade_is_safe_in_whatever_order_the_mesh_learns_its_parts",
+        |cluster| Box::pin(upgrades::learnt_in_any_order(cluster)),
+    ),
+    ("upgrades_whose_plugin_is_refused_are_safe", |cluster| {
+        Box::pin(upgrades::with_the_plugin_left_behind(cluster))
+    }),
+    ("a_jump_back_by_helm_rollback_skews_nothing", |cluster| {
+        Box::pin(upgrades::taken_back_by_helm_rollback(cluster))
+    }),
+    (
+        "istioctl_analyze_finds_nothing_but_the_catch_all",
+        |cluster| Box::pin(analysis::finds_only_the_catch_all(cluster)),
     ),
 ];
 

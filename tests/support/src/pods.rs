@@ -159,8 +159,8 @@ pub async fn start_release(role: Role, version: &str, count: usize) -> Result<Ve
 }
 
 /// Where the pods listen, in their order.
-pub fn addresses(pods: &[Pod]) -> Vec<SocketAddr> {
-    pods.iter().map(Pod::address).collect()
+pub fn addresses<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Vec<SocketAddr> {
+    pods.into_iter().map(Pod::address).collect()
 }
 
 /// The demo application says where it listens, because with port 0 only the kernel knows.

@@ -1,11 +1,10 @@
 //! Which release answers which request: the rules, one after the other.
 
-mod wire;
-
 use skew_guard::decision::{Caching, Decision, IfGone, Outcome, OwnAnswer, Rule};
 use skew_guard::policy::{Gone, Policy};
 use skew_guard::request::Class;
-use wire::{Sent, policy};
+
+use crate::wire::{Sent, policy};
 
 /// A list as teams have it: one to come, one current, one to go, one gone.
 const RELEASES: &str = r#""releases":[

@@ -1,14 +1,12 @@
 //! The shell around the decision: what it asks of the host, and what it does when the configuration is
 //! wrong. `tests/envoy` proves the same in real Envoy.
 
-#[path = "wire/host.rs"]
-mod host;
-
 use std::rc::Rc;
 
-use host::FakeHost;
 use skew_guard::filter::{Exchange, Flow, Installation};
 use skew_guard::host::Host;
+
+use crate::wire::host::FakeHost;
 
 const SHOP: &str = r#"{"releases":[{"version":"2.0.0","route":"v2"},{"version":"1.4.2","route":"v1","state":"draining"}],"current":"2.0.0","revision":7}"#;
 const WRONG: &str =

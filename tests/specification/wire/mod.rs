@@ -1,5 +1,7 @@
 //! A request as a table of headers, for tests of the decision and of the answers.
 
+pub mod host;
+
 use skew_guard::decision::{Decision, decide};
 use skew_guard::policy::Policy;
 use skew_guard::request::{Incoming, Request};
@@ -72,6 +74,14 @@ impl Sent {
     /// The same where this number would be drawn.
     pub fn drawing(self, drawn: u32) -> Self {
         Self { drawn, ..self }
+    }
+
+    /// Its headers, for a host to receive.
+    pub fn headers(&self) -> Vec<(&str, &[u8])> {
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_slice()))
+            .collect()
     }
 
     /// What is decided on it.

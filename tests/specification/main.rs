@@ -1,0 +1,15 @@
+//! The filter's specification, by behaviour: all that needs no proxy to be true.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that finds something missing is to end there"
+)]
+
+mod answers;
+mod configuration;
+mod decision;
+mod shell;
+mod weights;
+mod wire;
