@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use skew_guard_lab::bootstrap::{Bootstrap, FILTER};
 use skew_guard_lab::envoy::{self, Envoy};
 use skew_guard_lab::load::Load;
-use skew_guard_lab::pods::{Pod, Role};
+use skew_guard_lab::pods::{Pod, Role, addresses};
 use skew_guard_lab::xds::Files;
 use skew_guard_lab::{module, wait};
 
@@ -114,7 +114,7 @@ impl Site {
 
     async fn publish(&self) -> Result<()> {
         publish(&self.files, &self.old, &self.new)?;
-        let all: Vec<_> = self.old.iter().chain(&self.new).map(Pod::address).collect();
+        let all = addresses(self.old.iter().chain(&self.new));
         self.envoy.wait_for_endpoints("shop", &all).await?;
         self.envoy
             .wait_for_endpoints(&cluster_of(OLD), &addresses(&self.old))
@@ -181,14 +181,10 @@ pub fn pod_name(version: &str, number: usize) -> String {
 }
 
 fn publish(files: &Files, old: &[Pod], new: &[Pod]) -> Result<()> {
-    let all: Vec<_> = old.iter().chain(new).map(Pod::address).collect();
+    let all = addresses(old.iter().chain(new));
     files.endpoints(&cluster_of(NEW), &addresses(new))?;
     files.endpoints(&cluster_of(OLD), &addresses(old))?;
     files.endpoints("shop", &all)
-}
-
-fn addresses(pods: &[Pod]) -> Vec<SocketAddr> {
-    pods.iter().map(Pod::address).collect()
 }
 
 fn cluster_of(version: &str) -> String {

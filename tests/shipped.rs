@@ -1,0 +1,166 @@
+//! The Envoy files of this repository, as a reader copies them: every Envoy accepts them, and they route.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use skew_guard_lab::bootstrap::Bootstrap;
+use skew_guard_lab::envoy::{self, Envoy};
+use skew_guard_lab::http::{self, RawAnswer};
+use skew_guard_lab::module;
+use skew_guard_lab::pods::{Pod, Role, addresses, start_release};
+use skew_guard_lab::xds::Files;
+
+const SHIPPED: [&str; 3] = [
+    "envoy/envoy.yaml",
+    "envoy/subset.yaml",
+    "envoy/compose/envoy.yaml",
+];
+
+/// Enough to meet every pod that can answer.
+const TRIES: usize = 40;
+
+#[test]
+fn every_envoy_accepts_every_shipped_file() -> Result<()> {
+    let module = module::path()?;
+    for version in envoy::VERSIONS {
+        let binary = envoy::binary(version)?;
+        for file in SHIPPED {
+            let bootstrap = Bootstrap::read(file)?.with_module(&module);
+            envoy::validate(&binary, bootstrap.value())
+                .with_context(|| format!("{file} with Envoy {version}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_for_each_release_keeps_pages_with_their_release() -> Result<()> {
+    keeps_pages_with_their_release("envoy/envoy.yaml").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subsets_of_one_cluster_keep_pages_with_their_release() -> Result<()> {
+    keeps_pages_with_their_release("envoy/subset.yaml").await
+}
+
+async fn keeps_pages_with_their_release(file: &str) -> Result<()> {
+    let mut shop = Shop::start(file).await?;
+    for (version, pods) in [
+        ("1.4.2", ["1.4.2-1", "1.4.2-2"]),
+        ("2.0.0", ["2.0.0-1", "2.0.0-2"]),
+    ] {
+        let calls = shop
+            .ask("/api/cart", &[("x-bundle-version", version.as_bytes())])
+            .await?;
+        assert_eq!(said(&calls, "x-pod"), set(&pods), "API calls of {version}");
+        let scripts = shop
+            .ask(&format!("/assets/v-{version}/main.js"), &[])
+            .await?;
+        assert_eq!(said(&scripts, "x-pod"), set(&pods), "scripts of {version}");
+    }
+    let unversioned = shop.ask("/api/cart", &[]).await?;
+    assert_eq!(
+        said(&unversioned, "x-pod"),
+        set(&["1.4.2-1", "1.4.2-2", "2.0.0-1", "2.0.0-2"])
+    );
+
+    shop.withdraw_release("1.4.2").await?;
+    let orphans = shop
+        .ask("/api/cart", &[("x-bundle-version", b"1.4.2")])
+        .await?;
+    assert_eq!(
+        said(&orphans, "x-pod"),
+        set(&[]),
+        "no other release answers for one without pods"
+    );
+    Ok(())
+}
+
+/// Two releases with two pods each, behind one of the shipped files.
+struct Shop {
+    envoy: Envoy,
+    files: Files,
+    gateway: SocketAddr,
+    clusters: Vec<String>,
+    pods: Vec<Pod>,
+}
+
+impl Shop {
+    async fn start(file: &str) -> Result<Self> {
+        let files = Files::new()?;
+        let bootstrap = Bootstrap::read(Path::new(file))?
+            .with_module(&module::path()?)
+            .with_endpoints_from(&files)
+            .on_free_ports();
+        let mut pods = start_release(Role::All, "1.4.2", 2).await?;
+        pods.extend(start_release(Role::All, "2.0.0", 2).await?);
+        let clusters = bootstrap.discovered_clusters();
+        publish(&files, &clusters, &pods)?;
+        let envoy = Envoy::start(&envoy::installed()?, bootstrap.value()).await?;
+        let gateway = envoy.listener("gateway").await?;
+        Ok(Self {
+            envoy,
+            files,
+            gateway,
+            clusters,
+            pods,
+        })
+    }
+
+    /// Takes all pods of a release out of the gateway's view.
+    async fn withdraw_release(&mut self, version: &str) -> Result<()> {
+        self.pods.retain(|pod| pod.version() != version);
+        publish(&self.files, &self.clusters, &self.pods)?;
+        for cluster in &self.clusters {
+            self.envoy
+                .wait_for_endpoints(cluster, &addresses(of_cluster(cluster, &self.pods)))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, path: &str, headers: &[(&str, &[u8])]) -> Result<Vec<RawAnswer>> {
+        let mut answers = Vec::with_capacity(TRIES);
+        for _ in 0..TRIES {
+            answers.push(http::get(self.gateway, path, headers).await?);
+        }
+        Ok(answers)
+    }
+}
+
+/// Writes each cluster's endpoints, with the labels that subsets are chosen by.
+fn publish(files: &Files, clusters: &[String], pods: &[Pod]) -> Result<()> {
+    for cluster in clusters {
+        let endpoints = of_cluster(cluster, pods).map(|pod| pod.endpoint(&route_of(pod.version())));
+        files.labelled_endpoints(cluster, endpoints.collect())?;
+    }
+    Ok(())
+}
+
+/// The cluster `shop` has all pods, `shop-v1-4-2` those of that release.
+fn of_cluster<'a>(cluster: &str, pods: &'a [Pod]) -> impl Iterator<Item = &'a Pod> {
+    let is_member =
+        move |pod: &&Pod| cluster == "shop" || cluster.ends_with(&route_of(pod.version()));
+    pods.iter()
+        .filter(is_member)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+fn route_of(version: &str) -> String {
+    format!("v{}", version.replace('.', "-"))
+}
+
+/// Every value that the answers had in a header.
+fn said(answers: &[RawAnswer], header: &str) -> BTreeSet<String> {
+    answers
+        .iter()
+        .filter_map(|answer| answer.value(header))
+        .collect()
+}
+
+fn set(values: &[&str]) -> BTreeSet<String> {
+    values.iter().map(|value| (*value).to_owned()).collect()
+}
