@@ -11,6 +11,9 @@ the words of the plugin, which would refuse most of it too. What the schema says
 {{- if and (has "*" .Values.hosts) (gt (len .Values.hosts) 1) }}
 - hosts: "*" is all hosts and stands alone
 {{- end -}}
+{{- if and (has "*" .Values.hosts) (has "mesh" .Values.gateways) }}
+- hosts: "*" is nothing that Istio takes for the gateway "mesh"; name the services that callers ask for
+{{- end -}}
 {{- end }}
 
 {{- define "skew-guard.problemsOfReleases" -}}
