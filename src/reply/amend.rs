@@ -224,17 +224,15 @@ impl Amender<'_> {
 /// The name that chart and examples give the route that catches a release which is not there.
 const CATCH_ALL_ROUTE: &[u8] = b"skew-guard-absent";
 
-/// Whether a name holds a word, that is, not as a part of a longer one: `outbound|80|v1-4|api` holds
-/// `v1-4`, and `v1-4-2` does not.
+/// Whether a name holds a route as a whole word: `outbound|80|v1-4|api` and `shop-v1-4` hold `v1-4`.
+/// `v1-4-2` does not, since what follows could go on a route, and a shorter one is not meant by it.
 fn holds_word(name: &[u8], word: &[u8]) -> bool {
     name.windows(word.len()).enumerate().any(|(start, window)| {
         let before = start.checked_sub(1).and_then(|at| name.get(at));
         let after = name.get(start + word.len());
         window == word
-            && ![before, after]
-                .into_iter()
-                .flatten()
-                .any(|&byte| is_version_byte(byte))
+            && !before.is_some_and(u8::is_ascii_alphanumeric)
+            && !after.is_some_and(|&byte| is_version_byte(byte))
     })
 }
 

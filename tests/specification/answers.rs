@@ -837,6 +837,23 @@ mod failures {
     }
 
     #[test]
+    fn a_cluster_holds_its_release_as_a_whole_word() {
+        for cluster in ["v1-4-2", "shop-v1-4-2", "api_v1-4-2", "v1-4-2|api"] {
+            let answer = failed("", &call("1.4.2"), NO_HEALTHY, cluster, "");
+            assert_eq!(answer.line(":status"), "409", "{cluster}");
+        }
+        for cluster in ["rev1-4-2", "shop-v1-4-2-canary", "shop-v1-4-20"] {
+            assert_untouched(&failed(
+                r#""hints":false"#,
+                &call("1.4.2"),
+                NO_HEALTHY,
+                cluster,
+                "",
+            ));
+        }
+    }
+
+    #[test]
     fn a_cluster_of_several_releases_can_be_named() {
         let keys = r#""reload":{"clusters":["shop"]}"#;
         assert_eq!(
