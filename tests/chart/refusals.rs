@@ -115,7 +115,7 @@ fn all_problems_are_said_at_once() -> Result<()> {
 
 #[test]
 fn the_list_of_releases_has_to_make_sense() {
-    assert_refused(
+    assert_refused_as_by_the_plugin(
         "releases: []\ncurrent: ''",
         "at '/releases': minItems: got 0, want 1",
     );
