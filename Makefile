@@ -3,6 +3,7 @@
 WASM := wasm32-wasip1
 MUSL := $(shell uname -m)-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+SHELF := $(abspath $(TARGET))/istio-lab
 DENY := $(TARGET)/tools/bin/cargo-deny
 
 # Cargo leaves these out unless they are named: they need more than Rust and Python.
@@ -36,6 +37,11 @@ test: build ## Run all tests but those that another target names, in real Envoy
 .PHONY: test-compose
 test-compose: build rust-$(MUSL) ## Run envoy/docker-compose.yaml with a real Docker engine, and test through it
 	cargo test --test compose
+
+.PHONY: test-chart
+test-chart: ## Test what the Helm chart makes of its values (builds Helm, needs Go)
+	$(MAKE) -C tests/istio/tools SHELF=$(SHELF) $(SHELF)/helm/.built
+	cargo test --test chart
 
 .PHONY: check
 check: rust-$(WASM) $(DENY) ## Check format, lints, licences, bans and sources
