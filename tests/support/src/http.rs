@@ -135,3 +135,34 @@ fn unchunk(bytes: &[u8]) -> Result<Vec<u8>> {
     chunked_transfer::Decoder::new(Cursor::new(bytes)).read_to_end(&mut body)?;
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_copy_of_a_header_and_every_byte_of_its_value_is_kept() -> Result<()> {
+        let answer = parse(b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: \xff\r\n\r\nbody")?;
+        let copies = [
+            ("x-a".to_owned(), b"1".to_vec()),
+            ("x-a".to_owned(), b"\xff".to_vec()),
+        ];
+        assert_eq!(answer.headers, copies);
+        assert_eq!(answer.body, b"body");
+        Ok(())
+    }
+
+    #[test]
+    fn chunks_are_put_together() -> Result<()> {
+        let answer = parse(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
+        )?;
+        assert_eq!(answer.text(), "body");
+        Ok(())
+    }
+
+    #[test]
+    fn half_an_answer_is_none() {
+        assert!(parse(b"HTTP/1.1 200 OK\r\nx-a").is_err());
+    }
+}

@@ -219,3 +219,61 @@ fn end_with_parent(command: &mut Command, signal: Signal) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wait;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn exists(process: i32) -> bool {
+        Pid::from_raw(process).is_some_and(|id| rustix::process::test_kill_process(id).is_ok())
+    }
+
+    #[tokio::test]
+    async fn output_and_errors_are_kept_in_order() -> Result<()> {
+        let mut process = Process::start("sh", shell("echo one; echo two >&2; echo three"))?;
+        wait::until("the end", async || Ok(process.ended()?.is_some())).await?;
+        assert_eq!(process.log(), "one\ntwo\nthree\n");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ended_too_early_is_shown_with_what_it_said() -> Result<()> {
+        let mut process = Process::start("sh", shell("echo no room; exit 3"))?;
+        wait::until("the end", async || Ok(process.ended()?.is_some())).await?;
+        let problem = process.check_running().map_err(|error| error.to_string());
+        assert_eq!(
+            problem,
+            Err("sh ended with exit status: 3; it printed:\nno room".into())
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn dropping_a_process_ends_it() -> Result<()> {
+        let process = Process::start("sh", shell("exec sleep 600"))?;
+        let id = i32::try_from(process.id())?;
+        assert!(exists(id));
+        drop(process);
+        assert!(!exists(id));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_process_with_grace_ends_its_children_before_it_is_dropped() -> Result<()> {
+        let script = "sleep 600 & trap 'kill $!; wait; echo done; exit 0' TERM; echo $!; wait";
+        let grace = Duration::from_secs(60);
+        let process = Process::start_with_grace("sh", shell(script), grace)?;
+        let child =
+            wait::until_some("the child", async || Ok(process.log().trim().parse().ok())).await?;
+        drop(process);
+        assert!(!exists(child));
+        Ok(())
+    }
+}

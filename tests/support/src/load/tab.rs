@@ -252,17 +252,14 @@ impl Page {
         if answer.tells_to_reload() {
             return Verdict::ToldToReload;
         }
-        if !answer.status.is_success() {
-            return Verdict::Failed;
-        }
-        match (
-            answer.text("x-app-version") == self.version,
-            is_usable(answer),
-        ) {
-            (true, true) => Verdict::Right,
-            (true, false) => Verdict::Failed,
-            (false, true) => Verdict::Skewed,
-            (false, false) => Verdict::Broken,
+        let is_of_use = answer.status.is_success() && is_usable(answer);
+        match answer.text("x-app-version") {
+            // Not from the application at all.
+            "" => Verdict::Failed,
+            own if own == self.version && is_of_use => Verdict::Right,
+            own if own == self.version => Verdict::Failed,
+            _ if is_of_use => Verdict::Skewed,
+            _ => Verdict::Broken,
         }
     }
 
@@ -344,4 +341,103 @@ fn attribute<'a>(html: &'a str, before: &str) -> Option<&'a str> {
         .strip_prefix('"')?
         .split_once('"')
         .map(|(value, _)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CART: &str = r#"{"items":[{"name":"Lamp","price":4900}]}"#;
+    const RENAMED_CART: &str = r#"{"items":[{"name":"Lamp","amount":4900}]}"#;
+
+    fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Result<Answer> {
+        let mut lines = HeaderMap::new();
+        for (name, value) in headers {
+            lines.insert(*name, value.parse()?);
+        }
+        Ok(Answer {
+            status: StatusCode::from_u16(status)?,
+            headers: lines,
+            body: body.into(),
+        })
+    }
+
+    fn page_of(version: &str) -> Page {
+        Page {
+            version: version.into(),
+            assets: Vec::new(),
+            cost_field: Some("price"),
+        }
+    }
+
+    fn verdict_on_cart(answer: &Result<Answer>) -> Verdict {
+        let page = page_of("1.4.2");
+        page.judge(answer, |cart| page.can_show(cart))
+    }
+
+    #[test]
+    fn an_answer_of_the_own_release_is_right() {
+        let cart = answer(200, &[("x-app-version", "1.4.2")], CART);
+        assert_eq!(verdict_on_cart(&cart), Verdict::Right);
+    }
+
+    #[test]
+    fn an_answer_of_another_release_is_skewed_even_where_the_page_can_use_it() {
+        let cart = answer(200, &[("x-app-version", "1.4.3")], CART);
+        assert_eq!(verdict_on_cart(&cart), Verdict::Skewed);
+    }
+
+    #[test]
+    fn a_cart_without_the_field_that_the_page_reads_is_broken() {
+        let cart = answer(200, &[("x-app-version", "2.0.0")], RENAMED_CART);
+        assert_eq!(verdict_on_cart(&cart), Verdict::Broken);
+    }
+
+    #[test]
+    fn an_asset_that_another_release_lacks_is_broken() {
+        let asset = answer(
+            404,
+            &[("x-app-version", "2.0.0"), ("cache-control", "no-store")],
+            "",
+        );
+        let verdict = page_of("1.4.2").judge(&asset, |asset| asset.is_of_type("text/javascript"));
+        assert_eq!(verdict, Verdict::Broken);
+    }
+
+    #[test]
+    fn errors_unusable_answers_and_answers_of_nobody_are_failures() {
+        let failures = [
+            answer(503, &[], "no healthy upstream"),
+            answer(503, &[("x-app-version", "1.4.2")], ""),
+            answer(200, &[("x-app-version", "1.4.2")], RENAMED_CART),
+            answer(200, &[], CART),
+            Err(anyhow::anyhow!("the connection was closed")),
+        ];
+        for failure in failures {
+            assert_eq!(verdict_on_cart(&failure), Verdict::Failed);
+        }
+    }
+
+    #[test]
+    fn the_two_answers_for_a_release_that_is_gone_tell_to_reload() {
+        let call = answer(409, &[("x-client-update", "required")], "{}");
+        let asset = answer(404, &[("cache-control", "no-store")], "");
+        for gone in [call, asset] {
+            assert_eq!(verdict_on_cart(&gone), Verdict::ToldToReload);
+        }
+    }
+
+    #[test]
+    fn a_page_knows_its_version_and_assets_from_its_html() {
+        let html = r#"<meta name="app-version" content="1.4.2">
+            <link rel="stylesheet" href="/a.css"><script type="module" src="/a.js"></script>"#;
+        let page = answer(200, &[], html)
+            .ok()
+            .and_then(|answer| Page::read(&answer));
+        let known = page.map(|page| (page.version, page.assets));
+        assert_eq!(
+            known,
+            Some(("1.4.2".into(), vec!["/a.css".into(), "/a.js".into()]))
+        );
+    }
 }
