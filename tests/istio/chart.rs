@@ -98,21 +98,28 @@ impl<'a> Chart<'a> {
 
     /// `helm upgrade --install`; returns the revision, which is the plugin configuration's too.
     pub async fn upgrade(&self) -> Result<u64> {
-        let file = self.values_file()?;
-        let values = file.path().to_string_lossy();
-        let chart = directory();
-        let upgraded = self
-            .helm(&[
-                "upgrade",
-                "--install",
-                &self.name,
-                &chart.to_string_lossy(),
-                "--values",
-                &values,
-                "--output",
-                "json",
-            ])
-            .await?;
+        self.upgrade_with(&[]).await
+    }
+
+    /// The same after somebody else changed what the chart made, which Helm 4 takes for a conflict.
+    pub async fn upgrade_over_changes(&self) -> Result<u64> {
+        self.upgrade_with(&["--force-conflicts"]).await
+    }
+
+    async fn upgrade_with(&self, options: &[&str]) -> Result<u64> {
+        let (chart, values) = (directory(), self.values_file()?);
+        let (chart, values) = (chart.to_string_lossy(), values.path().to_string_lossy());
+        let arguments = [
+            "upgrade",
+            "--install",
+            &self.name,
+            &chart,
+            "--values",
+            &values,
+            "--output",
+            "json",
+        ];
+        let upgraded = self.helm(&[&arguments, options].concat()).await?;
         let upgraded: Value = serde_json::from_str(&upgraded)?;
         upgraded["version"]
             .as_u64()

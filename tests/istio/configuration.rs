@@ -134,9 +134,13 @@ pub async fn dozens_of_changes(cluster: &Cluster) -> Result<()> {
     );
 
     stage.chart.values()["plugin"]["url"] = json!(format!("file://{}", module::path()?.display()));
-    stage.chart.step(&[&stage.gateway]).await?;
+    let revision = stage.chart.upgrade_over_changes().await?;
+    stage.chart.in_force(&stage.gateway, revision).await?;
     let made = change_often(&stage).await?;
-    eprintln!("FILE {made}");
+    ensure!(
+        made > CHANGES,
+        "{made} new VMs for {CHANGES} changes: a new VM for each was to be tried"
+    );
     load.answers(300).await?;
     visitors::expect_neither_skew_nor_failure(
         "configuration changes by the dozen",

@@ -26,6 +26,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use skew_guard_lab::cluster::{Cluster, IstioLine, isolation};
 use skew_guard_lab::{envoy, module, pods};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What is to be seen in a cluster.
 type Scenario = for<'a> fn(&'a Cluster) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
@@ -108,7 +109,7 @@ fn run() -> Result<ExitCode> {
     // One cluster, two processors.
     arguments.test_threads = Some(1);
     let runtime = Arc::new(Runtime::new().context("starting the runtime")?);
-    runtime.spawn(end_on_interrupt());
+    runtime.spawn(end_on_signal());
     let tests = IstioLine::ALL
         .into_iter()
         .flat_map(|line| tests_on(line, &runtime))
@@ -124,11 +125,15 @@ fn build_what_needs_the_network() -> Result<()> {
     Ok(())
 }
 
-/// The first process of a process namespace gets no signal that it does not ask for.
-async fn end_on_interrupt() {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        std::process::exit(130);
+/// The first process of a process namespace gets no signal that it does not ask for; when it ends, all others do.
+async fn end_on_signal() -> Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
     }
+    std::process::exit(130)
 }
 
 /// The tests on one line of Istio; the first that runs starts the cluster, the last ends it.

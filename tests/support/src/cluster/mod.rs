@@ -28,6 +28,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use self::kubelet::Kubelet;
@@ -115,14 +116,18 @@ impl Cluster {
         output(command).await
     }
 
-    /// Runs the line's `istioctl` as a user would, and returns what it printed.
-    pub async fn istioctl<S: AsRef<OsStr>>(
-        &self,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Result<String> {
+    /// What the line's `istioctl analyze` finds in a namespace. Findings are no failure of it.
+    pub async fn analyze(&self, namespace: &str) -> Result<Vec<Value>> {
         let mut command = self.user_command(&self.tools.istio("istioctl"));
-        command.args(arguments);
-        output(command).await
+        command.args(["analyze", "--namespace", namespace, "--output", "json"]);
+        let output = command.output().await.context("running istioctl")?;
+        serde_json::from_slice(&output.stdout).with_context(|| {
+            format!(
+                "istioctl ended with {}:\n{}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })
     }
 
     fn user_command(&self, program: &Path) -> tokio::process::Command {

@@ -1,0 +1,74 @@
+//! What Istio's own analysis says of what the chart makes.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName};
+
+use crate::stage::Stage;
+
+/// A reference to something that is not there.
+const REFERENCE_NOT_FOUND: &str = "IST0101";
+
+/// Nothing to see; and without the chart's own suppression nothing but the catch-all, whose subset is absent on purpose.
+pub async fn finds_only_the_catch_all(cluster: &Cluster) -> Result<()> {
+    let mut stage = Stage::set(cluster, "analysis").await?;
+    stage.deploy("1.4.2").await?;
+    stage.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
+    for name in [GatewayName::First, GatewayName::Second] {
+        cluster.kubernetes().apply(&gateway_pod(name)).await?;
+        cluster.kubernetes().apply(&gateway_service(name)).await?;
+    }
+    let found = cluster.analyze(stage.shop.namespace()).await?;
+    ensure!(found.is_empty(), "istioctl analyze: {found:#?}");
+
+    let annotation = "galley.istio.io/analyze-suppress-";
+    stage
+        .shop
+        .kubectl(&["annotate", "virtualservice", "--all", annotation])
+        .await?;
+    let found = cluster.analyze(stage.shop.namespace()).await?;
+    let codes: BTreeSet<_> = found
+        .iter()
+        .filter_map(|finding| finding["code"].as_str())
+        .collect();
+    ensure!(
+        codes == BTreeSet::from([REFERENCE_NOT_FOUND]),
+        "istioctl analyze: {found:#?}"
+    );
+    for finding in &found {
+        let message = finding["message"].as_str().unwrap_or_default();
+        ensure!(
+            message.contains("skew-guard-absent"),
+            "istioctl analyze: {finding:#}"
+        );
+    }
+    stage.strike().await
+}
+
+/// The gateway runs without a Pod and a Service, and the analysis looks for both behind each `Gateway` resource.
+fn gateway_pod(name: GatewayName) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": format!("gateway-{}", name.label()),
+            "namespace": GATEWAY_NAMESPACE,
+            "labels": { "istio": "ingressgateway", "gateway": name.label() },
+        },
+        "spec": { "containers": [{ "name": "istio-proxy", "image": "gateway" }] },
+    })
+}
+
+fn gateway_service(name: GatewayName) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": { "name": name.label(), "namespace": GATEWAY_NAMESPACE },
+        "spec": {
+            "selector": { "gateway": name.label() },
+            "ports": [{ "name": "http", "port": name.port(), "targetPort": name.port() }],
+        },
+    })
+}
