@@ -43,6 +43,14 @@ test-chart: ## Test what the Helm chart makes of its values (builds Helm, needs 
 	$(MAKE) -C tests/istio/tools SHELF=$(SHELF) $(SHELF)/helm/.built
 	cargo test --test chart
 
+.PHONY: istio-tools
+istio-tools: ## Build the control planes and clients that test-istio runs (needs Go; a quarter of an hour without a cache)
+	$(MAKE) -C tests/istio/tools SHELF=$(SHELF)
+
+.PHONY: test-istio
+test-istio: build istio-tools ## Test the chart in real clusters: Kubernetes' and Istio's own control planes, real rolling updates
+	cargo test --test istio
+
 .PHONY: check
 check: rust-$(WASM) $(DENY) ## Check format, lints, licences, bans and sources
 	cargo fmt --all --check
