@@ -77,6 +77,11 @@ impl<'a> Chart<'a> {
         })
     }
 
+    /// The name of the Helm release, and of the routes and the plugin that it makes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The values of the next upgrade.
     pub fn values(&mut self) -> &mut Value {
         &mut self.values
@@ -212,6 +217,19 @@ impl<'a> Chart<'a> {
             "--type=merge",
             "--patch",
             &patch,
+        ];
+        self.cluster.kubernetes().kubectl(arguments).await?;
+        Ok(())
+    }
+
+    /// Removes the plugin, and leaves the rest.
+    pub async fn delete_plugin(&self) -> Result<()> {
+        let arguments = [
+            "--namespace",
+            GATEWAY_NAMESPACE,
+            "delete",
+            "wasmplugin",
+            &self.name,
         ];
         self.cluster.kubernetes().kubectl(arguments).await?;
         Ok(())

@@ -4,11 +4,17 @@
 //! `make test-istio` builds what it needs and runs it; `cargo test --test istio -- NAME` runs a part. Each test has a
 //! Kubernetes namespace and gateways of its own in one cluster for each line of Istio.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "serde_json's index is null where a key is absent, which is what the checks want to see"
+)]
+
 mod analysis;
 mod chart;
 mod configuration;
 mod failures;
 mod gateways;
+mod installation;
 mod life;
 mod rolling_update;
 mod shop;
@@ -40,6 +46,12 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         "a_rolling_update_with_the_chart_is_neither_skewed_nor_failing",
         |cluster| Box::pin(rolling_update::with_the_chart(cluster)),
     ),
+    ("a_rolling_update_is_rolled_back_in_the_middle", |cluster| {
+        Box::pin(rolling_update::rolled_back_in_the_middle(cluster))
+    }),
+    ("a_team_moves_in_and_out_without_interruption", |cluster| {
+        Box::pin(installation::in_and_out_without_interruption(cluster))
+    }),
     ("a_release_lives_from_staged_to_removed", |cluster| {
         Box::pin(life::from_staged_to_removed(cluster))
     }),

@@ -1,8 +1,9 @@
 //! The main job: a rolling update of two Deployments, under load.
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
-use skew_guard_lab::cluster::{Cluster, GatewayName};
+use serde_json::json;
+use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
+use skew_guard_lab::load::Load;
 
 use crate::chart::Chart;
 use crate::shop::{Half, Shop};
@@ -15,7 +16,7 @@ const SOME: u64 = 500;
 pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
     let shop = Shop::open(cluster, "plain").await?;
     let gateway = cluster.start_gateway(GatewayName::First).await?;
-    shop.apply(split_by_path(&shop)).await?;
+    shop.split_by_path().await?;
     shop.deploy(Half::Api, "api", "1.4.2", 3).await?;
     shop.deploy(Half::Web, "web", "1.4.2", 3).await?;
     shop.rolled_out("api").await?;
@@ -46,24 +47,8 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
 /// In the order that makes it safe: the API's roll-out starts and is paused with a new Pod ready, the pages are rolled,
 /// the API's roll-out goes on.
 pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
-    let shop = Shop::open(cluster, "rolling").await?;
-    let gateway = cluster.start_gateway(GatewayName::First).await?;
-    shop.deploy(Half::Api, "api", "1.4.2", 3).await?;
-    shop.deploy(Half::Web, "web", "1.4.2", 3).await?;
-    shop.rolled_out("api").await?;
-    shop.rolled_out("web").await?;
-    let mut chart = Chart::of(cluster, &shop).await?;
-    chart.list(&[("1.4.2", "live")], json!(""));
-    chart.step(&[&gateway]).await?;
-
-    let load = visitors::arrive(&[&gateway], &shop).await?;
-    load.answers(SOME).await?;
-    chart.list(&[("2.0.0", "live"), ("1.4.2", "live")], json!(""));
-    chart.step(&[&gateway]).await?;
-    shop.deploy(Half::Api, "api", "2.0.0", 3).await?;
-    shop.kubectl(&["rollout", "pause", "deployment/api"])
-        .await?;
-    shop.ready(Half::Api, "2.0.0").await?;
+    let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "rolling").await?;
+    start_with_the_api(&shop).await?;
     shop.deploy(Half::Web, "web", "2.0.0", 3).await?;
     shop.rolled_out("web").await?;
     shop.kubectl(&["rollout", "resume", "deployment/api"])
@@ -80,19 +65,59 @@ pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
     shop.close().await
 }
 
-fn split_by_path(shop: &Shop<'_>) -> Value {
-    let to = |half| json!([{ "destination": { "host": shop.service_host(half), "port": { "number": 8080 } } }]);
-    json!({
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": { "name": "shop" },
-        "spec": {
-            "hosts": [shop.host()],
-            "gateways": [GatewayName::First.label()],
-            "http": [
-                { "match": [{ "uri": { "prefix": "/api/" } }], "route": to(Half::Api) },
-                { "route": to(Half::Web) },
-            ],
-        },
-    })
+/// While some pages are new already: the pages go back first, then the API, whose roll-out was paused.
+pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
+    let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "undone").await?;
+    start_with_the_api(&shop).await?;
+    shop.deploy(Half::Web, "web", "2.0.0", 3).await?;
+    load.until_page_of("2.0.0").await?;
+
+    chart.list(&[("2.0.0", "draining"), ("1.4.2", "live")], json!(""));
+    chart.step(&[&gateway]).await?;
+    shop.kubectl(&["rollout", "undo", "deployment/web"]).await?;
+    shop.rolled_out("web").await?;
+    shop.gone(Half::Web, "2.0.0").await?;
+    shop.deploy(Half::Api, "api", "1.4.2", 3).await?;
+    shop.kubectl(&["rollout", "resume", "deployment/api"])
+        .await?;
+    shop.rolled_out("api").await?;
+    shop.gone(Half::Api, "2.0.0").await?;
+    load.until_no_page_of("2.0.0").await?;
+    chart.list(&[("2.0.0", "retired"), ("1.4.2", "live")], json!(""));
+    chart.step(&[&gateway]).await?;
+    load.answers(SOME).await?;
+    let tally = load.stop().await;
+    visitors::expect_neither_skew_nor_failure("a rolling update, rolled back", &tally)?;
+    chart.uninstall().await?;
+    shop.close().await
+}
+
+/// Three Pods of each half of 1.4.2 behind a gateway with the chart, visitors, and 2.0.0 listed.
+async fn before_a_roll_out<'a>(
+    cluster: &'a Cluster,
+    name: &str,
+) -> Result<(Shop<'a>, Gateway, Chart<'a>, Load)> {
+    let shop = Shop::open(cluster, name).await?;
+    let gateway = cluster.start_gateway(GatewayName::First).await?;
+    for half in Half::BOTH {
+        shop.deploy(half, half.name(), "1.4.2", 3).await?;
+        shop.rolled_out(half.name()).await?;
+    }
+    let mut chart = Chart::of(cluster, &shop).await?;
+    chart.list(&[("1.4.2", "live")], json!(""));
+    chart.step(&[&gateway]).await?;
+    let load = visitors::arrive(&[&gateway], &shop).await?;
+    load.answers(SOME).await?;
+    chart.list(&[("2.0.0", "live"), ("1.4.2", "live")], json!(""));
+    chart.step(&[&gateway]).await?;
+    Ok((shop, gateway, chart, load))
+}
+
+/// No page may be new before the API has a new Pod.
+async fn start_with_the_api(shop: &Shop<'_>) -> Result<()> {
+    shop.deploy(Half::Api, "api", "2.0.0", 3).await?;
+    shop.ready(Half::Api, "2.0.0").await?;
+    shop.kubectl(&["rollout", "pause", "deployment/api"])
+        .await?;
+    Ok(())
 }

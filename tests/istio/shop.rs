@@ -73,6 +73,28 @@ impl<'a> Shop<'a> {
         format!("{}.{}.svc.cluster.local", half.name(), self.namespace)
     }
 
+    /// A team's own VirtualService: split by path and nothing more.
+    pub async fn split_by_path(&self) -> Result<()> {
+        let to = |half| {
+            let host = self.service_host(half);
+            json!([{ "destination": { "host": host, "port": { "number": POD_PORT } } }])
+        };
+        self.apply(json!({
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": { "name": "shop" },
+            "spec": {
+                "hosts": [self.host()],
+                "gateways": [GatewayName::First.label()],
+                "http": [
+                    { "match": [{ "uri": { "prefix": "/api/" } }], "route": to(Half::Api) },
+                    { "route": to(Half::Web) },
+                ],
+            },
+        }))
+        .await
+    }
+
     /// Creates or changes an object in the shop's namespace.
     pub async fn apply(&self, mut object: Value) -> Result<()> {
         object["metadata"]["namespace"] = json!(self.namespace);
