@@ -67,7 +67,7 @@ pub async fn run(routing: Routing, requests: u64) -> Result<Outcome> {
 /// A page whose release has no pod left cannot be served, whatever the routing. So the last old pod stays until the
 /// last old page was loaded again, as a release does that is draining.
 async fn replace_last_old_pod(site: &mut Site, load: &Load) -> Result<()> {
-    site.make_new_release_current().await?;
+    site.make_new_release_current(load).await?;
     load.reload_pages_of(OLD);
     load.until_no_page_of(OLD).await?;
     report(site, load, "the tabs of 1.4.2 have reloaded");

@@ -20,8 +20,8 @@ pub const NEW: &str = "2.0.0";
 /// How many pods each has.
 pub const PODS: usize = 4;
 
-/// How many answers in a row must come without a pod until it is called drained.
-const ANSWERS_WITHOUT_POD: u64 = 500;
+/// After so many answers every worker has followed a change that the main thread has taken over.
+const ANSWERS_TO_FOLLOW: u64 = 500;
 
 /// A running shop.
 pub struct Site {
@@ -86,7 +86,7 @@ impl Site {
     }
 
     /// Has visitors who come without a version, and those who load their page again, go to the new release only.
-    pub async fn make_new_release_current(&mut self) -> Result<()> {
+    pub async fn make_new_release_current(&mut self, load: &Load) -> Result<()> {
         let Some(guard) = &mut self.guard else {
             return Ok(());
         };
@@ -95,7 +95,9 @@ impl Site {
         guard.set("current", json!(NEW))?;
         guard.set("revision", json!(revision))?;
         self.files.extension(FILTER, &guard.filter)?;
-        self.until_in_force(revision).await
+        self.until_in_force(revision).await?;
+        // Workers follow the main thread, which shows the gauge, by moments.
+        load.answers(ANSWERS_TO_FOLLOW).await
     }
 
     /// How many answers the filter found to come from another release than it had asked for.
@@ -196,7 +198,7 @@ fn cluster_of(version: &str) -> String {
 async fn until_drained(pod: &str, load: &Load) -> Result<()> {
     loop {
         let before = load.tally().by_pod.get(pod).copied();
-        load.answers(ANSWERS_WITHOUT_POD).await?;
+        load.answers(ANSWERS_TO_FOLLOW).await?;
         if load.tally().by_pod.get(pod).copied() == before {
             return Ok(());
         }
