@@ -76,3 +76,25 @@ fn the_values_made_from_a_virtual_service_route_as_it_did() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn the_refusals_shown_are_helms() -> Result<()> {
+    let readme = fs::read_to_string(helm::chart().join("README.md"))?;
+    let shown: Vec<_> = readme
+        .lines()
+        .filter(|line| line.starts_with("- at '") || line.starts_with("- current: "))
+        .collect();
+    ensure!(shown.len() == 2, "two refusals are shown: {shown:?}");
+    let number =
+        helm::refusal("releases: [{version: \"2.0.0\"}, {version: 1.10}]\ncurrent: \"2.0.0\"")?;
+    let draining = helm::refusal(
+        "releases: [{version: \"2.1.0\", state: draining}, {version: \"2.0.0\"}]\ncurrent: \"2.1.0\"",
+    )?;
+    for (shown, said) in shown.into_iter().zip([number, draining]) {
+        ensure!(
+            said.contains(shown),
+            "`{shown}` is not what Helm said:\n{said}"
+        );
+    }
+    Ok(())
+}

@@ -14,6 +14,7 @@ pub mod envoy;
 pub mod http;
 pub mod images;
 pub mod load;
+pub mod markdown;
 pub mod module;
 pub mod pods;
 pub mod ports;

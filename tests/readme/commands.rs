@@ -1,0 +1,155 @@
+//! Commands that a reader copies into a terminal.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, bail, ensure};
+use skew_guard_lab::markdown::Document;
+
+use crate::{tool, up};
+
+/// Few requests: what is compared is what the demo says, not how much it measured.
+const REQUESTS: &str = "4000";
+
+/// Runs a block of commands and holds it to what the text says of it.
+pub fn work(block: &str) -> Result<()> {
+    let lines = lines(block);
+    match program(lines.first().context("a command")?) {
+        "make" => lines.iter().try_for_each(|line| is_target(line)),
+        "curl" => up::answers(&lines),
+        "cargo" => lines
+            .iter()
+            .try_for_each(|line| tool::installed_by(line).map(drop)),
+        "skew-guard" => tool::leads_a_release(&lines),
+        other => bail!("no test runs {other}"),
+    }
+}
+
+/// Commands for a cluster. The tool's are run; those of Helm and Kubernetes are the steps that `make test-istio` does
+/// with clients of its own.
+pub fn are_of_the_mesh(block: &str) -> Result<()> {
+    let lines = lines(block);
+    for line in &lines {
+        let known = ["helm", "kubectl", "skew-guard"].contains(&program(line));
+        ensure!(known, "no test knows `{line}`");
+    }
+    let ours = lines
+        .into_iter()
+        .filter(|line| program(line) == "skew-guard");
+    tool::runs_in_a_pipeline(&ours.collect::<Vec<_>>())
+}
+
+/// The demo's own report has the columns and rows of the one that is shown, and both show no skew with the filter.
+pub fn report_is_the_demos(shown: &str) -> Result<()> {
+    let mut demo = cargo(&["run", "--quiet", "--example", "demo", "--"]);
+    demo.args(["rollout", "--requests", REQUESTS]);
+    let said = output_of(&mut demo)?;
+    let (shown, said) = (cells(shown), cells(&said));
+    ensure!(
+        shown.first() == said.first(),
+        "the demo's columns: {said:?}"
+    );
+    let rows = said.iter().map(|row| row.first());
+    let mut rows = rows.skip(1);
+    for row in shown.iter().skip(1) {
+        let name = row.first();
+        ensure!(
+            rows.any(|row| row == name),
+            "the demo has no row {name:?} there"
+        );
+    }
+    for report in [&shown, &said] {
+        let skewed = report
+            .iter()
+            .find(|row| row.first().is_some_and(|name| name == "skewed answers"));
+        let with_filter = skewed
+            .and_then(|row| row.last())
+            .context("a row of skewed answers")?;
+        ensure!(
+            with_filter == "0",
+            "{with_filter} skewed answers with the filter"
+        );
+    }
+    Ok(())
+}
+
+/// The cells of a report's rows: columns are set apart by two spaces and more.
+fn cells(report: &str) -> Vec<Vec<String>> {
+    let rows = report
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('│'));
+    rows.map(|row| {
+        let cells = row.trim_end_matches('│').split("  ");
+        cells
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
+            .map(str::to_owned)
+            .collect()
+    })
+    .collect()
+}
+
+/// In its sentences; those in its blocks are tested with the block.
+pub fn targets_exist(document: &Document) -> Result<()> {
+    let mut named = document
+        .code
+        .iter()
+        .filter(|code| code.starts_with("make "));
+    named.try_for_each(|code| is_target(code))
+}
+
+/// `make` knows how to make it; nothing is made.
+fn is_target(line: &str) -> Result<()> {
+    let ["make", target] = words(line)[..] else {
+        bail!("`{line}` is not `make` and a target");
+    };
+    let mut make = Command::new("make");
+    make.args(["--dry-run", "--always-make", target])
+        .current_dir(repository());
+    output_of(&mut make).map(drop)
+}
+
+/// Runs cargo as this test was run.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(arguments).current_dir(repository());
+    cargo
+}
+
+/// What a command prints; an error with all of it where it fails.
+pub fn output_of(command: &mut Command) -> Result<String> {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .with_context(|| format!("running {}", command.get_program().display()))?;
+    let said = String::from_utf8_lossy(&stdout).into_owned();
+    ensure!(
+        status.success(),
+        "{command:?} ended with {status}:\n{said}{}",
+        String::from_utf8_lossy(&stderr)
+    );
+    Ok(said)
+}
+
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The commands of a block, without what is said beside them.
+fn lines(block: &str) -> Vec<&str> {
+    let lines = block
+        .lines()
+        .map(|line| line.split(" # ").next().unwrap_or(line).trim());
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+fn program(line: &str) -> &str {
+    line.split(' ').next().unwrap_or_default()
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split(' ').collect()
+}

@@ -1,0 +1,230 @@
+//! What the README says of the configuration.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::{Value, json};
+use skew_guard::config::{MOST_RETIRED, MOST_SERVED};
+use skew_guard::policy::Policy;
+use skew_guard_lab::markdown::{Cell, Document};
+
+use crate::Claim;
+
+pub const CLAIMS: &[Claim] = &[
+    (
+        "the table of the configuration has every key and no other",
+        the_table_has_every_key,
+    ),
+    (
+        "each key's row names what may stand below it",
+        each_row_names_what_stands_below,
+    ),
+    (
+        "each default of the table is the default",
+        each_default_is_the_default,
+    ),
+    (
+        "releases are limited as the table says",
+        releases_are_limited,
+    ),
+    (
+        "there are ten rules, and `explain` numbers them so",
+        there_are_ten_rules,
+    ),
+];
+
+/// A configuration as it would be copied.
+pub fn loads(text: &str) -> Result<()> {
+    load(text).map(|_| ())
+}
+
+fn load(text: &str) -> Result<Policy> {
+    Policy::load(text.as_bytes()).map_err(|problems| anyhow!("{problems}"))
+}
+
+/// The configuration that the README shows.
+pub fn shown() -> Result<String> {
+    Ok(Document::read("README.md")?.fence("json")?.text.clone())
+}
+
+/// One wrong configuration, made from the one that is shown, gets exactly these problems.
+pub fn problems_are_reported(expected: &str) -> Result<()> {
+    let right = r#""version": "1.4.2""#;
+    let wrong = shown()?.replacen(right, r#""version": 1.10"#, 1).replacen(
+        r#""current":"#,
+        r#""curent":"#,
+        1,
+    );
+    let Err(problems) = Policy::load(wrong.as_bytes()) else {
+        return Err(anyhow!(
+            "the wrong configuration is taken for right: {wrong}"
+        ));
+    };
+    let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    for problem in expected.lines() {
+        let shape = problem.replace("releases[1]", "releases[2]");
+        ensure!(
+            said.contains(&problem.to_owned()) || said.contains(&shape),
+            "`{problem}` is not among the problems {said:#?}"
+        );
+    }
+    Ok(())
+}
+
+fn the_table_has_every_key(readme: &Document) -> Result<()> {
+    let named: BTreeSet<_> = rows(readme)?.into_iter().flat_map(|row| row.keys).collect();
+    ensure!(
+        named == allowed_in(&json!({}), "")?,
+        "the table has {named:?}"
+    );
+    Ok(())
+}
+
+fn each_row_names_what_stands_below(readme: &Document) -> Result<()> {
+    for row in rows(readme)? {
+        for key in &row.keys {
+            for inner in keys_below(key)? {
+                let named = row.meaning.code.iter().any(|code| names(code, &inner));
+                ensure!(named, "the row of `{key}` does not name `{inner}`");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn each_default_is_the_default(readme: &Document) -> Result<()> {
+    let minimal = json!({ "releases": [{ "version": "2.0.0" }] });
+    let expected = format!("{:?}", load(&minimal.to_string())?);
+    for row in rows(readme)? {
+        let Some(default) = row.default_value() else {
+            continue;
+        };
+        for key in &row.keys {
+            let mut explicit = minimal.clone();
+            explicit[key] = default.clone();
+            let policy =
+                load(&explicit.to_string()).with_context(|| format!("the default of `{key}`"))?;
+            ensure!(
+                format!("{policy:?}") == expected,
+                "{default} is not the default of `{key}`"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn releases_are_limited(readme: &Document) -> Result<()> {
+    let limits = format!("1 to {MOST_SERVED} that are not retired, up to {MOST_RETIRED} that are");
+    let rows = rows(readme)?;
+    let row = rows
+        .iter()
+        .find(|row| row.keys == ["releases"])
+        .context("a row of `releases`")?;
+    ensure!(row.meaning.text.starts_with(&limits), "{limits}");
+    Ok(())
+}
+
+fn there_are_ten_rules(readme: &Document) -> Result<()> {
+    let (_, rules) = readme
+        .text
+        .split_once("### How a request is decided")
+        .context("the rules")?;
+    let last = rules
+        .lines()
+        .take_while(|line| !line.starts_with("\"Current\" is"))
+        .filter_map(|line| line.split_once(". ")?.0.parse::<u8>().ok())
+        .max();
+    let expected = skew_guard::decision::Rule::NotServed as u8;
+    ensure!(last == Some(expected), "the last rule is {last:?}");
+    Ok(())
+}
+
+/// A row of the table.
+struct Row {
+    keys: Vec<String>,
+    default: Cell,
+    meaning: Cell,
+}
+
+impl Row {
+    /// The default as a configuration would write it; absent where a key has none.
+    fn default_value(&self) -> Option<Value> {
+        let Cell { text, code } = &self.default;
+        if self.keys == ["sources"] {
+            return Some(sources(text));
+        }
+        let code = code.first()?;
+        Some(serde_json::from_str(code).unwrap_or_else(|_| json!(code)))
+    }
+}
+
+/// `headers a, b, query c`, as the table writes the sources.
+fn sources(text: &str) -> Value {
+    let mut kind = "";
+    let mut sources = Vec::new();
+    for word in text.split([',', ' ']).filter(|word| !word.is_empty()) {
+        match word {
+            "header" | "headers" => kind = "header",
+            "query" => kind = "query",
+            name => sources.push(json!({ kind: name })),
+        }
+    }
+    json!(sources)
+}
+
+fn rows(readme: &Document) -> Result<Vec<Row>> {
+    let rows = &readme.table("key")?.rows;
+    rows.iter()
+        .map(|row| {
+            let [keys, default, meaning] = row.as_slice() else {
+                return Err(anyhow!("a row of other than three cells: {row:?}"));
+            };
+            Ok(Row {
+                keys: keys.code.clone(),
+                default: default.clone(),
+                meaning: meaning.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Whether code names a key, alone or within an object.
+fn names(code: &str, key: &str) -> bool {
+    code.split(|letter: char| !letter.is_alphanumeric())
+        .any(|word| word == key)
+}
+
+/// The keys that may stand below one, whether it holds an object or a list of them.
+fn keys_below(key: &str) -> Result<BTreeSet<String>> {
+    let mut keys = allowed_in(&json!({ key: { UNKNOWN: 1 } }), key)?;
+    keys.extend(allowed_in(
+        &json!({ key: [{ UNKNOWN: 1 }] }),
+        &format!("{key}[0]"),
+    )?);
+    Ok(keys)
+}
+
+/// Like no key that there is, so that the reader lists all that it knows.
+const UNKNOWN: &str = "zzzzzzzzzzzzzzzz";
+
+/// What the reader says is allowed at a place; nothing where it holds no object.
+fn allowed_in(configuration: &Value, place: &str) -> Result<BTreeSet<String>> {
+    let mut configuration = configuration.clone();
+    let path = if place.is_empty() {
+        configuration[UNKNOWN] = json!(1);
+        UNKNOWN.to_owned()
+    } else {
+        format!("{place}.{UNKNOWN}")
+    };
+    let Err(problems) = Policy::load(configuration.to_string().as_bytes()) else {
+        return Err(anyhow!("an unknown key is taken"));
+    };
+    let allowed = problems
+        .iter()
+        .filter(|problem| problem.path == path)
+        .filter_map(|problem| problem.text.strip_prefix("unknown key; allowed: "));
+    Ok(allowed
+        .flat_map(|keys| keys.split(", ").flat_map(|keys| keys.split(" and ")))
+        .map(str::to_owned)
+        .collect())
+}

@@ -1,0 +1,137 @@
+//! What the README says is counted, seen and tested.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::json;
+use skew_guard::decision::Outcome;
+use skew_guard::policy::Policy;
+use skew_guard::request::Class;
+use skew_guard::telemetry::{self, Sight};
+use skew_guard_lab::cluster::IstioLine;
+use skew_guard_lab::envoy;
+use skew_guard_lab::markdown::{Cell, Document};
+
+use crate::Claim;
+use crate::reload_answer::{Call, reply_to};
+
+pub const CLAIMS: &[Claim] = &[
+    (
+        "the table of the metrics has every metric with its tags",
+        metrics_are_produced,
+    ),
+    (
+        "outcomes, classes and sights are those that are counted",
+        tag_values_are_counted,
+    ),
+    (
+        "the response code details are those that the filter gives",
+        details_are_given,
+    ),
+    (
+        "the versions of Envoy and Istio are those that are tested",
+        versions_are_tested,
+    ),
+];
+
+fn metrics_are_produced(readme: &Document) -> Result<()> {
+    let named: BTreeSet<_> = rows(readme)?
+        .iter()
+        .filter_map(|row| row.first()?.code.first().cloned())
+        .collect();
+    let produced = [
+        telemetry::requests(None, Outcome::Pinned, Class::Api),
+        telemetry::answers(None, Sight::Gone),
+        telemetry::revision("shop"),
+        telemetry::refused("shop"),
+        telemetry::refusals("shop"),
+    ];
+    let produced: BTreeSet<_> = produced.iter().map(|stat| as_prometheus(stat)).collect();
+    ensure!(named == produced, "the filter has {produced:#?}");
+    Ok(())
+}
+
+/// `release=.=v1;.;class=.=api;.;requests_total` is `requests_total{release,class}`.
+fn as_prometheus(stat: &str) -> String {
+    let mut parts: Vec<_> = stat.split(";.;").collect();
+    let name = parts.pop().unwrap_or_default();
+    let tags: Vec<_> = parts
+        .iter()
+        .filter_map(|part| Some(part.split_once("=.=")?.0))
+        .collect();
+    format!("{name}{{{}}}", tags.join(","))
+}
+
+fn tag_values_are_counted(readme: &Document) -> Result<()> {
+    let requests = meaning_of(readme, "skew_guard_requests_total")?;
+    let known = Outcome::ALL.map(Outcome::name).into_iter();
+    let known = known.chain(Class::ALL.map(Class::name));
+    ensure!(
+        requests.code == known.collect::<Vec<_>>(),
+        "{:?}",
+        requests.code
+    );
+    let answers = meaning_of(readme, "skew_guard_answers_total")?;
+    ensure!(
+        answers.code == Sight::ALL.map(Sight::name),
+        "{:?}",
+        answers.code
+    );
+    Ok(())
+}
+
+/// A client that is gone for each of the reasons there are.
+fn details_are_given(readme: &Document) -> Result<()> {
+    let configuration = json!({
+        "releases": [{ "version": "2.0.0" }, { "version": "1.4.2", "state": "retired" }],
+        "current": "2.0.0",
+        "denied": ["1.9.0"],
+        "minVersion": "1.2.0",
+    });
+    let policy = Policy::load(configuration.to_string().as_bytes())
+        .map_err(|problems| anyhow!("{problems}"))?;
+    for (client, reason) in [
+        ("1.4.2", "retired"),
+        ("1.9.0", "denied"),
+        ("1.1.0", "below_minimum"),
+        ("1.5.0", "unknown"),
+    ] {
+        let given = reply_to(&policy, &Call::of(client))?.details;
+        ensure!(given == format!("skew_guard_{reason}"), "{client}: {given}");
+        ensure!(
+            readme.code.iter().any(|code| code == given),
+            "`{given}` is not named"
+        );
+    }
+    Ok(())
+}
+
+fn versions_are_tested(readme: &Document) -> Result<()> {
+    let [first, last] = [envoy::VERSIONS.first(), envoy::VERSIONS.last()]
+        .map(|version| version.and_then(|version| version.rsplit_once('.')))
+        .map(|version| version.map_or("", |(line, _)| line));
+    let mut istio = IstioLine::ALL.map(IstioLine::name);
+    istio.sort_unstable();
+    let claim = format!(
+        "({first} to {last} are tested, and Istio {})",
+        istio.join(" and ")
+    );
+    let text = readme.text.replace('\n', " ");
+    ensure!(text.contains(&claim), "{claim}");
+    Ok(())
+}
+
+fn meaning_of<'a>(readme: &'a Document, metric: &str) -> Result<&'a Cell> {
+    rows(readme)?
+        .iter()
+        .find(|row| {
+            row.first()
+                .is_some_and(|name| name.text.starts_with(metric))
+        })
+        .and_then(|row| row.get(1))
+        .with_context(|| format!("a row of {metric}"))
+}
+
+fn rows(readme: &Document) -> Result<&Vec<Vec<Cell>>> {
+    Ok(&readme.table("metric")?.rows)
+}
