@@ -1,0 +1,312 @@
+//! A listener with the filter in it, and a configuration that can be changed while it runs.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+use skew_guard_lab::bootstrap::{Plugin, discovered_filter, listener, release_routes};
+use skew_guard_lab::http::{self, RawAnswer};
+use skew_guard_lab::wait;
+use skew_guard_lab::xds::Files;
+
+use crate::application::ANSWER;
+use crate::lab::Lab;
+use crate::received::Received;
+
+/// What becomes of the filter's VM when its configuration changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vms {
+    /// It stays, as in plain Envoy.
+    Kept,
+    /// Each configuration gets a new one, as under Istio with a module from a file.
+    New,
+}
+
+/// A gateway as it is to be opened.
+pub struct Spec {
+    name: String,
+    plugin: Plugin,
+    vms: Vms,
+    routes: Vec<Value>,
+    others: Vec<Value>,
+    files: Files,
+}
+
+/// The routes that every gateway has unless it says otherwise: a cluster for each release, and all pods.
+const ROUTES: [&str; 5] = ["v2-1-0", "v2-0-0", "v1-4-2", "v1-3-0", "v1-2-0"];
+
+impl Spec {
+    /// A gateway of that name, with the filter as [`shop`] configures it.
+    pub fn of(lab: &Lab, name: &str) -> Result<Self> {
+        let files = Files::new()?;
+        let spec = Self {
+            plugin: Plugin::of(lab.module()).named(name),
+            name: name.into(),
+            vms: Vms::Kept,
+            routes: release_routes(&ROUTES, |route| format!("shop-{route}"), "shop"),
+            others: Vec::new(),
+            files,
+        };
+        spec.write(&text_message(&shop(json!({})).to_string()), 0)?;
+        Ok(spec)
+    }
+
+    /// With this configuration.
+    pub fn configured(self, configuration: &Value) -> Result<Self> {
+        self.configured_by_text(&configuration.to_string())
+    }
+
+    /// With this text in the place of a configuration.
+    pub fn configured_by_text(self, text: &str) -> Result<Self> {
+        self.configured_by_message(&text_message(text))
+    }
+
+    /// With this message, as JSON with its `@type`.
+    pub fn configured_by_message(self, message: &Value) -> Result<Self> {
+        self.write(message, 0)?;
+        Ok(self)
+    }
+
+    /// With this plugin in the place of the filter's usual name, root and VM id.
+    pub fn plugin(mut self, change: impl FnOnce(Plugin) -> Plugin) -> Self {
+        self.plugin = change(self.plugin);
+        self
+    }
+
+    /// With VMs like this.
+    pub fn vms(mut self, vms: Vms) -> Self {
+        self.vms = vms;
+        self
+    }
+
+    /// With these routes.
+    pub fn routes(mut self, routes: Vec<Value>) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// With one route to one cluster, whatever the route header says.
+    pub fn one_route_to(self, cluster: &str) -> Self {
+        self.routes(vec![
+            json!({ "name": "only", "match": { "prefix": "/" }, "route": { "cluster": cluster } }),
+        ])
+    }
+
+    /// With an answer of Envoy's own to every request.
+    pub fn answer_everything_with(&mut self, body: &str) {
+        self.routes = vec![json!({
+            "name": "own",
+            "match": { "prefix": "/" },
+            "direct_response": { "status": 200, "body": { "inline_string": body } },
+        })];
+    }
+
+    /// With another filter behind ours.
+    pub fn and_filter(mut self, filter: Value) -> Self {
+        self.others.push(filter);
+        self
+    }
+
+    /// The gateway's listener.
+    pub fn listener(&self) -> Value {
+        let mut filters = vec![discovered_filter(&self.name, &self.files)];
+        filters.extend(self.others.iter().cloned());
+        let mut listener = listener(&self.name, &filters, &self.routes);
+        let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config");
+        if let Some(manager) = manager.and_then(Value::as_object_mut) {
+            manager.insert(
+                "upgrade_configs".into(),
+                json!([{ "upgrade_type": "websocket" }]),
+            );
+            manager.insert("access_log".into(), json!([self.access_log()]));
+        }
+        listener
+    }
+
+    fn access_log(&self) -> Value {
+        json!({
+            "name": "envoy.access_loggers.file",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                "path": self.files.directory().join("access.log"),
+                "log_format": { "text_format_source": { "inline_string":
+                    "%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n"
+                } },
+            },
+        })
+    }
+
+    fn write(&self, message: &Value, generation: u64) -> Result<()> {
+        let mut plugin = self.plugin.clone().configured_by_message(message.clone());
+        if self.vms == Vms::New {
+            plugin = plugin.in_vm_of(&generation.to_string());
+        }
+        self.files.extension(&self.name, &plugin.typed_config())
+    }
+
+    /// The same listener without our filter.
+    pub fn listener_without_filter(&self) -> Value {
+        let mut listener = self.listener();
+        let filters = listener.pointer_mut("/filter_chains/0/filters/0/typed_config/http_filters");
+        if let Some(filters) = filters.and_then(Value::as_array_mut) {
+            filters.retain(|filter| filter["name"] != self.name.as_str());
+        }
+        listener
+    }
+
+    /// Opens it.
+    pub async fn open(self, lab: &Lab) -> Result<Gateway<'_>> {
+        let address = lab.listen(self.listener()).await?;
+        Ok(Gateway {
+            lab,
+            address,
+            spec: self,
+            generation: 0,
+        })
+    }
+
+    /// The gateway that the Envoy had from its start.
+    pub async fn opened(self, lab: &Lab) -> Result<Gateway<'_>> {
+        let address = lab.envoy().listener(&self.name).await?;
+        Ok(Gateway {
+            lab,
+            address,
+            spec: self,
+            generation: 0,
+        })
+    }
+}
+
+/// An open gateway.
+pub struct Gateway<'l> {
+    lab: &'l Lab,
+    address: SocketAddr,
+    spec: Spec,
+    generation: u64,
+}
+
+impl Gateway<'_> {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How it is made.
+    pub fn spec(&mut self) -> &mut Spec {
+        &mut self.spec
+    }
+
+    /// Changes the configuration, and waits until every worker has it.
+    pub async fn configure(&mut self, configuration: &Value) -> Result<()> {
+        self.configure_by_text(&configuration.to_string()).await
+    }
+
+    /// The same with any text.
+    pub async fn configure_by_text(&mut self, text: &str) -> Result<()> {
+        self.configure_by_message(&text_message(text)).await
+    }
+
+    /// The same with any message, as JSON with its `@type`.
+    pub async fn configure_by_message(&mut self, message: &Value) -> Result<()> {
+        let before = self.reloads().await?;
+        self.generation += 1;
+        self.spec.write(message, self.generation)?;
+        wait::until("the configuration to be taken", async || {
+            Ok(self.reloads().await? > before)
+        })
+        .await
+        .with_context(|| format!("Envoy printed:\n{}", self.lab.envoy().log()))
+    }
+
+    /// How many configurations all workers have taken. Envoy counts one when the last of them is done.
+    async fn reloads(&self) -> Result<u64> {
+        let stat = format!(
+            "extension_config_discovery.http_filter.{}.config_reload",
+            self.spec.name
+        );
+        let found = self.lab.envoy().stats(&stat.replace('.', r"\.")).await?;
+        found
+            .into_values()
+            .next()
+            .with_context(|| format!("no stat {stat}"))
+    }
+
+    /// What the access log says so far: path, status, flags and details of each request.
+    pub fn access_log(&self) -> Result<String> {
+        let path = self.spec.files.directory().join("access.log");
+        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+    }
+
+    /// A GET.
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<RawAnswer> {
+        self.request("GET", path, headers).await
+    }
+
+    /// Any request without a body.
+    pub async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<RawAnswer> {
+        http::request(self.address, method, path, &bytes(headers)).await
+    }
+
+    /// What a pod received of a request: the shop tells it on this path, and on no other.
+    pub async fn received(&self, headers: &[(&str, &str)]) -> Result<Received> {
+        self.received_at("/api/request", headers).await
+    }
+
+    /// The same with a query behind the path.
+    pub async fn received_at(&self, path: &str, headers: &[(&str, &str)]) -> Result<Received> {
+        Received::from(&self.get(path, headers).await?)
+    }
+
+    /// The answer to a GET when the application gives this one.
+    pub async fn get_answered(
+        &self,
+        answer: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<RawAnswer> {
+        let mut headers = headers.to_vec();
+        headers.push((ANSWER, answer));
+        self.get(path, &headers).await
+    }
+}
+
+fn text_message(text: &str) -> Value {
+    json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text })
+}
+
+fn bytes<'a>(headers: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a [u8])> {
+    headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_bytes()))
+        .collect()
+}
+
+/// The configuration of the shop, with these keys added or replaced; `null` takes one away.
+pub fn shop(changes: Value) -> Value {
+    let mut configuration = json!({
+        "releases": [
+            { "version": "2.0.0", "route": "v2-0-0" },
+            { "version": "1.4.2", "route": "v1-4-2" },
+        ],
+        "current": "2.0.0",
+    });
+    if let (Some(keys), Value::Object(changes)) = (configuration.as_object_mut(), changes) {
+        apply(keys, changes);
+    }
+    configuration
+}
+
+fn apply(keys: &mut Map<String, Value>, changes: Map<String, Value>) {
+    for (key, value) in changes {
+        if value.is_null() {
+            keys.remove(&key);
+        } else {
+            keys.insert(key, value);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! One Envoy with pods behind it, to which each behaviour adds a gateway of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use skew_guard_lab::bootstrap::{Bootstrap, cluster};
+use skew_guard_lab::envoy::{self, Envoy, Launch};
+use skew_guard_lab::pods::{Pod, Role, addresses, start_release};
+use skew_guard_lab::xds::Files;
+use skew_guard_lab::{http, module, ports, wait};
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::application::Application;
+use crate::gateway::Spec;
+use crate::metrics::Metrics;
+
+/// How many pods each release has, newest first.
+const RELEASES: [(&str, usize); 3] = [("2.1.0", 1), ("2.0.0", 3), ("1.4.2", 3)];
+
+/// The pods of all releases, started when they are first needed; every Envoy has the same.
+#[derive(Default)]
+pub struct Pods(OnceCell<Vec<Pod>>);
+
+impl Pods {
+    async fn get(&self) -> Result<&[Pod]> {
+        let pods = self.0.get_or_try_init(async || {
+            let mut pods = Vec::new();
+            for (version, count) in RELEASES {
+                pods.extend(start_release(Role::All, version, count).await?);
+            }
+            anyhow::Ok(pods)
+        });
+        Ok(pods.await?)
+    }
+}
+
+/// A running Envoy.
+///
+/// Its clusters: `shop` has all pods, `shop-v2-0-0` those of that release and so on; `shop-v1-3-0` and `catalog` have
+/// none; the pod of `shop-v1-2-0` refuses connections; `application` answers as it is told.
+pub struct Lab {
+    version: &'static str,
+    envoy: Envoy,
+    module: PathBuf,
+    pods: Arc<Pods>,
+    _application: Application,
+    files: Files,
+    listeners: Mutex<Vec<Value>>,
+}
+
+const LISTENERS: &str = "listeners";
+
+impl Lab {
+    /// Starts that Envoy, with two workers.
+    pub async fn start(version: &'static str, pods: Arc<Pods>) -> Result<Self> {
+        Self::start_with(version, pods, 2, Vec::new()).await
+    }
+
+    /// Another one of the same version, with that many workers and with these gateways from its start.
+    pub async fn another(&self, workers: u32, gateways: &[&Spec]) -> Result<Self> {
+        let listeners = gateways.iter().map(|spec| spec.listener()).collect();
+        Self::start_with(self.version, Arc::clone(&self.pods), workers, listeners).await
+    }
+
+    async fn start_with(
+        version: &'static str,
+        pods: Arc<Pods>,
+        workers: u32,
+        listeners: Vec<Value>,
+    ) -> Result<Self> {
+        let files = Files::new()?;
+        let application = Application::start().await?;
+        let clusters = write_endpoints(&files, pods.get().await?, &application)?;
+        let clusters = clusters.iter().map(|name| cluster(name, &files)).collect();
+        files.listeners(LISTENERS, &listeners)?;
+        let bootstrap = Bootstrap::of(Vec::new(), clusters).discover_listeners(&files, LISTENERS);
+        let envoy = Launch::of(envoy::binary(version)?)
+            .workers(workers)
+            .argument("--file-flush-interval-msec")
+            .argument("20")
+            // What a changed listener leaves behind is soon gone.
+            .argument("--drain-time-s")
+            .argument("1")
+            .start(bootstrap.value())
+            .await
+            .with_context(|| format!("starting Envoy {version}"))?;
+        Ok(Self {
+            version,
+            envoy,
+            module: module::path()?,
+            pods,
+            _application: application,
+            files,
+            listeners: Mutex::new(listeners),
+        })
+    }
+
+    /// The Envoy.
+    pub fn envoy(&self) -> &Envoy {
+        &self.envoy
+    }
+
+    /// The module under test.
+    pub fn module(&self) -> &PathBuf {
+        &self.module
+    }
+
+    /// The names of the pods of a release.
+    pub async fn pods_of(&self, version: &str) -> Result<Vec<&str>> {
+        let pods = self.pods.get().await?.iter();
+        Ok(pods
+            .filter(|pod| pod.version() == version)
+            .map(Pod::name)
+            .collect())
+    }
+
+    /// What a Prometheus server scrapes here.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        Ok(Metrics::read(&self.envoy.prometheus().await?))
+    }
+
+    /// Waits until a GET there is answered with this body: a changed listener takes over by moments.
+    pub async fn wait_for_answer(&self, address: SocketAddr, body: &str) -> Result<()> {
+        wait::until(&format!("the answer {body}"), async || {
+            Ok(http::get(address, "/", &[]).await?.text() == body)
+        })
+        .await
+    }
+
+    /// Adds a listener, or changes the one of that name, and waits until it accepts connections.
+    pub async fn listen(&self, listener: Value) -> Result<SocketAddr> {
+        let name = listener["name"].as_str().context("a name")?.to_owned();
+        let mut listeners = self.listeners.lock().await;
+        listeners.retain(|other| other["name"] != listener["name"]);
+        listeners.push(listener);
+        self.files.listeners(LISTENERS, &listeners)?;
+        drop(listeners);
+        wait::until_some(&format!("listener {name}"), async || {
+            Ok(Some(self.envoy.listener(&name).await?))
+        })
+        .await
+        .with_context(|| format!("Envoy printed:\n{}", self.envoy.log()))
+    }
+}
+
+/// Writes the endpoints of all clusters, and tells the clusters' names.
+fn write_endpoints(files: &Files, pods: &[Pod], application: &Application) -> Result<Vec<String>> {
+    let mut clusters = vec![
+        ("shop".to_owned(), addresses(pods)),
+        ("shop-v1-3-0".to_owned(), Vec::new()),
+        ("shop-v1-2-0".to_owned(), vec![ports::free()?]),
+        ("catalog".to_owned(), Vec::new()),
+        ("application".to_owned(), vec![application.address()]),
+    ];
+    for (version, _) in RELEASES {
+        let own = pods.iter().filter(|pod| pod.version() == version);
+        clusters.push((format!("shop-{}", route_of(version)), addresses(own)));
+    }
+    for (name, endpoints) in &clusters {
+        files.endpoints(name, endpoints)?;
+    }
+    Ok(clusters.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The route of a release: what a Kubernetes label can hold.
+pub fn route_of(version: &str) -> String {
+    format!("v{}", version.replace('.', "-"))
+}

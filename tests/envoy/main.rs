@@ -1,0 +1,90 @@
+//! The built module in real Envoy: what requests become, what answers become, and what survives.
+//!
+//! `cargo test --test envoy` runs everything; `cargo test --test envoy -- NAME` a part of it, by behaviour
+//! (`hostile`) or by version of Envoy (`1.36.4`). Each version runs one Envoy, started by the first behaviour that
+//! needs it; each behaviour has a listener of its own there, with a configuration of its own that it can change live.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test may panic, as clippy.toml says of those that have the usual harness"
+)]
+
+mod application;
+mod behaviour;
+mod counting;
+mod forging;
+mod gateway;
+mod hostile;
+mod lab;
+mod live_change;
+mod metrics;
+mod own_answers;
+mod received;
+mod reinstallation;
+mod routing;
+mod scope;
+mod unreachable;
+mod wrong_configuration;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use libtest_mimic::{Arguments, Trial};
+use skew_guard_lab::envoy;
+use tokio::runtime::Runtime;
+
+use behaviour::{Behaviour, SharedLab};
+use lab::Pods;
+
+/// What depends on the proxy: run on every version of Envoy.
+const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
+    routing::BEHAVIOURS,
+    forging::BEHAVIOURS,
+    hostile::BEHAVIOURS,
+    live_change::BEHAVIOURS,
+    wrong_configuration::BEHAVIOURS,
+    reinstallation::BEHAVIOURS,
+    own_answers::ON_EVERY_ENVOY,
+    unreachable::ON_EVERY_ENVOY,
+];
+
+/// What depends on the filter alone: run on the newest.
+const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
+    scope::BEHAVIOURS,
+    counting::BEHAVIOURS,
+    own_answers::ON_THE_NEWEST_ENVOY,
+    unreachable::ON_THE_NEWEST_ENVOY,
+];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(problem) => {
+            eprintln!("{problem:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let arguments = Arguments::from_args();
+    let runtime = Arc::new(Runtime::new().context("starting the runtime")?);
+    let pods = Arc::new(Pods::default());
+    let trials = envoy::VERSIONS
+        .into_iter()
+        .flat_map(|version| trials_on(version, &runtime, &pods))
+        .collect();
+    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+}
+
+fn trials_on(version: &'static str, runtime: &Arc<Runtime>, pods: &Arc<Pods>) -> Vec<Trial> {
+    let lab = SharedLab::of(version, Arc::clone(runtime), Arc::clone(pods));
+    let mut behaviours = ON_EVERY_ENVOY.concat();
+    if version == envoy::DEFAULT_VERSION {
+        behaviours.extend(ON_THE_NEWEST_ENVOY.concat());
+    }
+    behaviours
+        .into_iter()
+        .map(|behaviour| lab.trial(behaviour))
+        .collect()
+}

@@ -1,0 +1,146 @@
+//! The filter removed and installed again, and beside other plugins.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use skew_guard_lab::bootstrap::Plugin;
+use skew_guard_lab::wait;
+use tempfile::NamedTempFile;
+
+use crate::behaviour::{Behaviour, behaviours};
+use crate::gateway::{Gateway, Spec, shop};
+use crate::lab::Lab;
+
+pub const BEHAVIOURS: &[Behaviour] = behaviours![
+    beside_another_plugin_the_last_good_configuration_is_found_again,
+    it_is_found_again_under_the_name_that_another_istio_gives_the_plugin,
+    alone_the_last_good_configuration_is_gone_with_the_plugin,
+    two_skew_guards_keep_their_configurations_apart,
+];
+
+/// A plugin that does nothing: all that a host asks of a module is there
+/// (<https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>).
+const BYSTANDER: &str = r#"(module
+    (memory (export "memory") 1)
+    (func (export "_initialize"))
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 0))"#;
+
+const WORKERS: u32 = 2;
+
+/// As Istio: every plugin has the empty VM id.
+fn as_in_istio(spec: Spec) -> Spec {
+    spec.plugin(|plugin| plugin.vm_id(""))
+}
+
+async fn beside_another_plugin_the_last_good_configuration_is_found_again(lab: &Lab) -> Result<()> {
+    let lab = lab.another(WORKERS, &[]).await?;
+    let _module = listen_with_bystander(&lab).await?;
+    let gateway = reinstalled_wrong(&lab, "shop.skew-guard", "shop.skew-guard").await?;
+    assert_eq!(gateway.received(&[]).await?.release(), "1.4.2");
+    let log = lab.envoy().log();
+    let found = "skew-guard shop.skew-guard: the last good one stays in force: revision 7";
+    assert!(log.contains(found), "{log}");
+    Ok(())
+}
+
+async fn it_is_found_again_under_the_name_that_another_istio_gives_the_plugin(
+    lab: &Lab,
+) -> Result<()> {
+    let lab = lab.another(WORKERS, &[]).await?;
+    let _module = listen_with_bystander(&lab).await?;
+    let translated = "shop.skew-guard~istio-translated-wasmplugin";
+    let gateway = reinstalled_wrong(&lab, "shop.skew-guard", translated).await?;
+    assert_eq!(gateway.received(&[]).await?.release(), "1.4.2");
+    Ok(())
+}
+
+async fn alone_the_last_good_configuration_is_gone_with_the_plugin(lab: &Lab) -> Result<()> {
+    let lab = lab.another(WORKERS, &[]).await?;
+    let gateway = reinstalled_wrong(&lab, "alone", "alone").await?;
+    let received = gateway.received(&[("x-release", "v1-4-2")]).await?;
+    assert_eq!(received.lines("x-release"), [""; 0]);
+    Ok(())
+}
+
+/// Adds a listener with only the bystander; its module has to be kept.
+async fn listen_with_bystander(lab: &Lab) -> Result<NamedTempFile> {
+    let module = NamedTempFile::with_suffix(".wasm")?;
+    std::fs::write(module.path(), wat::parse_str(BYSTANDER)?)?;
+    let plugin = Plugin::of(module.path()).named("bystander").vm_id("");
+    let mut spec = Spec::of(lab, "another-listener")?.and_filter(plugin.filter());
+    spec.answer_everything_with("bystander");
+    let address = lab.listen(spec.listener_without_filter()).await?;
+    lab.wait_for_answer(address, "bystander").await?;
+    Ok(module)
+}
+
+/// A gateway that had the plugin with a good configuration, then not at all, and now under another name with a wrong
+/// one. Between them all its VMs are gone.
+async fn reinstalled_wrong<'l>(
+    lab: &'l Lab,
+    first_name: &str,
+    second_name: &str,
+) -> Result<Gateway<'l>> {
+    let vms_of_others = vms(lab).await?;
+    let good = shop(json!({ "current": "1.4.2", "revision": 7 }));
+    let mut first = as_in_istio(Spec::of(lab, "gateway")?)
+        .plugin(|plugin| plugin.named(first_name))
+        .configured(&good)?
+        .open(lab)
+        .await?;
+    assert_eq!(first.received(&[]).await?.release(), "1.4.2");
+
+    let spec = first.spec();
+    spec.answer_everything_with("without");
+    let address = lab.listen(spec.listener_without_filter()).await?;
+    lab.wait_for_answer(address, "without").await?;
+    wait::until("the end of the plugin's VMs", async || {
+        Ok(vms(lab).await? == vms_of_others)
+    })
+    .await?;
+
+    as_in_istio(Spec::of(lab, "gateway-again")?)
+        .plugin(|plugin| plugin.named(second_name))
+        .configured(&wrong(7))?
+        .open(lab)
+        .await
+}
+
+fn wrong(number: u64) -> Value {
+    shop(json!({ "current": "3.0.0", "revision": number }))
+}
+
+async fn vms(lab: &Lab) -> Result<u64> {
+    let active = lab.envoy().stats(r"wasm\..*v8.*active").await?;
+    Ok(active.values().sum())
+}
+
+async fn two_skew_guards_keep_their_configurations_apart(lab: &Lab) -> Result<()> {
+    let spec = |name: &str, root: &str| -> Result<Spec> {
+        Ok(as_in_istio(Spec::of(lab, name)?).plugin(|plugin| plugin.root_id(root)))
+    };
+    let good = |current: &str| shop(json!({ "current": current }));
+    let mut one = spec("one", "root")?
+        .configured(&good("1.4.2"))?
+        .open(lab)
+        .await?;
+    let mut other = spec("other", "root")?
+        .configured(&good("2.0.0"))?
+        .open(lab)
+        .await?;
+    let third = spec("third", "another-root")?
+        .configured(&wrong(1))?
+        .open(lab)
+        .await?;
+    one.configure(&wrong(1)).await?;
+    other.configure(&wrong(1)).await?;
+    assert_eq!(one.received(&[]).await?.release(), "1.4.2");
+    assert_eq!(other.received(&[]).await?.release(), "2.0.0");
+    assert!(third.received(&[]).await?.lines("x-release").is_empty());
+    let metrics = lab.metrics().await?;
+    for plugin in ["one", "other", "third"] {
+        let refused = metrics.sum("skew_guard_config_refused", &[("plugin", plugin)]);
+        assert_eq!(refused, 1, "{plugin}");
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Which pods answer.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use skew_guard_lab::http;
+
+use crate::behaviour::{Behaviour, behaviours};
+use crate::gateway::{Gateway, Spec, shop};
+use crate::lab::Lab;
+
+pub const BEHAVIOURS: &[Behaviour] = behaviours![
+    a_request_is_answered_by_every_pod_of_its_release_and_by_no_other,
+    a_version_in_the_query_routes_as_one_in_the_header_does,
+    the_pod_sees_the_route_of_its_release,
+    without_a_version_current_answers,
+    without_current_a_request_without_a_version_gets_any_pod_and_no_route,
+    http_2_is_routed_as_http_1_is,
+    the_load_spreads_evenly_over_the_pods_of_a_release,
+];
+
+/// How many requests meet every pod, however the workers take turns.
+const ENOUGH: usize = 300;
+
+async fn a_request_is_answered_by_every_pod_of_its_release_and_by_no_other(
+    lab: &Lab,
+) -> Result<()> {
+    let gateway = Spec::of(lab, "pinned")?.open(lab).await?;
+    for version in ["2.0.0", "1.4.2"] {
+        let answers = answers_by_pod(&gateway, &[("x-bundle-version", version)]).await?;
+        assert_eq!(names(&answers), lab.pods_of(version).await?, "{version}");
+    }
+    Ok(())
+}
+
+async fn a_version_in_the_query_routes_as_one_in_the_header_does(lab: &Lab) -> Result<()> {
+    let gateway = Spec::of(lab, "by-query")?.open(lab).await?;
+    for (path, release) in [
+        ("/api/request?dpl=1.4.2", "1.4.2"),
+        ("/api/request?page=3&dpl=1.4.2&sort=up", "1.4.2"),
+        ("/api/request?dpl=2.0.0", "2.0.0"),
+    ] {
+        let received = gateway.received_at(path, &[]).await?;
+        assert_eq!((received.release(), received.path()), (release, path));
+    }
+    Ok(())
+}
+
+async fn the_pod_sees_the_route_of_its_release(lab: &Lab) -> Result<()> {
+    let gateway = Spec::of(lab, "route-header")?.open(lab).await?;
+    let received = gateway.received(&[("x-bundle-version", "1.4.2")]).await?;
+    assert_eq!(received.lines("x-release"), ["v1-4-2"]);
+    assert_eq!(received.lines("x-bundle-version"), ["1.4.2"]);
+    Ok(())
+}
+
+async fn without_a_version_current_answers(lab: &Lab) -> Result<()> {
+    let gateway = Spec::of(lab, "current")?
+        .configured(&shop(json!({ "current": "1.4.2" })))?
+        .open(lab)
+        .await?;
+    let answers = answers_by_pod(&gateway, &[]).await?;
+    assert_eq!(names(&answers), lab.pods_of("1.4.2").await?);
+    Ok(())
+}
+
+async fn without_current_a_request_without_a_version_gets_any_pod_and_no_route(
+    lab: &Lab,
+) -> Result<()> {
+    let gateway = Spec::of(lab, "no-current")?
+        .configured(&shop(json!({ "current": null })))?
+        .open(lab)
+        .await?;
+    assert!(gateway.received(&[]).await?.lines("x-release").is_empty());
+    let answers = answers_by_pod(&gateway, &[]).await?;
+    assert_eq!(answers.len(), 7, "every pod: {answers:?}");
+    Ok(())
+}
+
+async fn http_2_is_routed_as_http_1_is(lab: &Lab) -> Result<()> {
+    let gateway = Spec::of(lab, "http-2")?.open(lab).await?;
+    let client = http::client_http2()?;
+    for version in ["2.0.0", "1.4.2"] {
+        let answer = client
+            .get(format!("http://{}/api/request", gateway.address()))
+            .header("x-bundle-version", version)
+            .send()
+            .await?;
+        assert_eq!(
+            answer
+                .headers()
+                .get("x-app-version")
+                .context("no pod answered")?,
+            version
+        );
+    }
+    Ok(())
+}
+
+async fn the_load_spreads_evenly_over_the_pods_of_a_release(lab: &Lab) -> Result<()> {
+    let gateway = Spec::of(lab, "even")?.open(lab).await?;
+    let answers = answers_by_pod(&gateway, &[("x-bundle-version", "1.4.2")]).await?;
+    for (pod, share) in &answers {
+        let even = ENOUGH / 3;
+        assert!(
+            share.abs_diff(even) <= even / 10,
+            "{pod} answered {share} of {ENOUGH}: {answers:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Who answers many requests on connections that are kept.
+async fn answers_by_pod(
+    gateway: &Gateway<'_>,
+    headers: &[(&str, &str)],
+) -> Result<BTreeMap<String, usize>> {
+    let client = http::client()?;
+    let mut answers = BTreeMap::new();
+    for _ in 0..ENOUGH {
+        let mut request = client.get(format!("http://{}/api/cart", gateway.address()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await?;
+        let pod = answer.headers().get("x-pod").context("no pod answered")?;
+        *answers.entry(pod.to_str()?.to_owned()).or_default() += 1;
+        answer.bytes().await?;
+    }
+    Ok(answers)
+}
+
+fn names(answers: &BTreeMap<String, usize>) -> Vec<&str> {
+    answers.keys().map(String::as_str).collect()
+}
