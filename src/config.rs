@@ -12,9 +12,11 @@ use crate::source::{PathTemplate, Source};
 use crate::version::{Version, VersionPattern};
 
 mod reader;
+#[cfg(feature = "cli")]
+pub mod schema;
 
+pub use reader::{Entries, Problem, Problems};
 use reader::{Kind, Node, Object, ROOT};
-pub use reader::{Problem, Problems};
 
 /// The most releases that are not retired.
 pub const MOST_SERVED: usize = 256;
@@ -25,70 +27,102 @@ pub const LARGEST_WEIGHT: u64 = 10_000;
 
 /// The whole configuration, with its defaults.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Config {
     /// Host names that are guarded; absent: all.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub hosts: Option<Vec<HostPattern>>,
     /// Path prefixes that are guarded; absent: all.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub paths: Option<Vec<PathPrefix>>,
     /// The request header that is written for the mesh.
+    #[cfg_attr(feature = "cli", schemars(with = "schema::HeaderName", extend("default" = DEFAULT_ROUTE_HEADER)))]
     pub route_header: String,
     /// Where a client version is read from, in order.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1), extend("default" = schema::default_sources())))]
     pub sources: Vec<Source>,
     /// The releases, newest first.
     pub releases: Vec<ReleaseConfig>,
     /// Who answers requests without a version; absent: the mesh chooses.
     pub current: Option<CurrentConfig>,
     /// Path prefixes whose navigations stay on the client's version.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = [])))]
     pub pinned_navigation: Vec<PathPrefix>,
     /// Path prefixes that are never pinned.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = [])))]
     pub unpinned_paths: Vec<PathPrefix>,
     /// The cookie that remembers a visitor's version.
     pub pin_cookie: Option<PinCookieConfig>,
     /// What is done for a client version that no release names or accepts.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = "auto")))]
     pub unknown_version: UnknownVersion,
     /// The oldest version that is served at all.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<schema::Semver>"))]
     pub min_version: Option<MinVersion>,
     /// Versions that are never served.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = [])))]
     pub denied: Vec<Version>,
     /// The answer to a client that has to reload.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = {})))]
     pub reload: ReloadConfig,
     /// Cross-origin access to answers that the filter makes itself.
     pub cors: Option<CorsConfig>,
     /// Whether a stale client is told so.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = true)))]
     pub hints: bool,
     /// Whether `Vary` names the header sources on answers to API calls.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = true)))]
     pub vary: bool,
     /// Whether an asset that is answered with a page becomes 404.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = true)))]
     pub asset_fallback: bool,
     /// In which response header a pod says its version.
     pub upstream_version: Option<UpstreamVersionConfig>,
     /// How testers reach staged releases.
     pub preview: Option<PreviewConfig>,
     /// Whether decisions are carried out; else they are only counted.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = true)))]
     pub enforce: bool,
     /// The number by which a pipeline knows this configuration.
+    #[cfg_attr(feature = "cli", schemars(range(max = 9_223_372_036_854_775_807_u64)))]
     pub revision: Option<u64>,
 }
 
 /// One release.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct ReleaseConfig {
     /// Where it stands, for problems that are found later: `releases[1]`.
+    #[cfg_attr(feature = "cli", schemars(skip))]
     pub at: String,
     /// The version that names it.
     pub version: Version,
     /// The value of the route header that selects it; the version where it was left out.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<Version>"))]
     pub route: String,
     /// Where it is in its life.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = "live")))]
     pub state: State,
     /// Other client versions whose API calls it also serves.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = [])))]
     pub accepts: Vec<VersionPattern>,
-    /// When a draining release is retired: seconds since 1970, UTC.
+    /// When a draining release is retired; kept as seconds since 1970, UTC.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<schema::Time>"))]
     pub until: Option<u64>,
 }
 
 /// Where a release is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "cli", schemars(rename_all = "camelCase"))]
 pub enum State {
     /// Its routes exist; testers with the preview key reach it.
     Staged,
@@ -119,6 +153,8 @@ impl State {
 
 /// Who answers requests without a version.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "cli", schemars(untagged))]
 pub enum CurrentConfig {
     /// One release.
     One(Version),
@@ -128,35 +164,54 @@ pub enum CurrentConfig {
 
 /// A release's share of the visitors.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct Share {
     /// Where it stands, for problems that are found later: `current[0]`.
+    #[cfg_attr(feature = "cli", schemars(skip))]
     pub at: String,
     /// The release.
     pub version: Version,
     /// Its weight; only the proportion to the others counts.
+    #[cfg_attr(feature = "cli", schemars(range(max = 10_000)))]
     pub weight: u64,
 }
 
 /// The cookie that remembers a visitor's version.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct PinCookieConfig {
     /// Its name.
+    #[cfg_attr(feature = "cli", schemars(with = "schema::Token"))]
     pub name: String,
     /// How long the browser keeps it, in seconds; absent: as long as the session.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = 34_560_000)))]
     pub max_age_seconds: Option<u64>,
     /// The domain that it is sent to; absent: the host alone.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<schema::CookieDomain>"))]
     pub domain: Option<String>,
     /// The path that it is sent to.
+    #[cfg_attr(feature = "cli", schemars(with = "schema::CookiePath", extend("default" = "/")))]
     pub path: String,
     /// Whether other sites' links and requests carry it.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = "Lax")))]
     pub same_site: SameSite,
     /// Whether it is sent over TLS only.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = true)))]
     pub secure: bool,
 }
 
 /// The cookie attribute of this name. There is no `Strict`: it drops the cookie on a navigation from
 /// another site but not on the assets of the page that follows, which is half a pin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub enum SameSite {
     /// Sent with navigations from other sites.
     #[default]
@@ -167,6 +222,8 @@ pub enum SameSite {
 
 /// What is done for a client version that no release names or accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "cli", schemars(rename_all = "camelCase"))]
 pub enum UnknownVersion {
     /// With `current`: gone. Without: gone when it is older than every live release, else the mesh
     /// chooses.
@@ -189,12 +246,20 @@ pub struct MinVersion {
 
 /// The answer to a client that has to reload.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct ReloadConfig {
     /// The HTTP status, 400 to 499.
+    #[cfg_attr(feature = "cli", schemars(range(min = 400, max = 499), extend("default" = 409)))]
     pub status: u16,
     /// The JSON body; absent: one that says which version is gone and which is current.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<serde_json::Value>"))]
     pub body: Option<String>,
     /// Clusters whose failures count as a release's own.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = [])))]
     pub clusters: Vec<String>,
 }
 
@@ -205,30 +270,52 @@ impl ReloadConfig {
 
 /// Cross-origin access to answers that the filter makes itself.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct CorsConfig {
     /// The origins, exact: scheme, host and port.
+    #[cfg_attr(feature = "cli", schemars(with = "Vec<schema::Origin>"))]
     pub allow_origins: Vec<String>,
     /// Whether requests with credentials may read the answer.
+    #[cfg_attr(feature = "cli", schemars(extend("default" = false)))]
     pub allow_credentials: bool,
 }
 
 /// How a pod says its version.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct UpstreamVersionConfig {
     /// The response header, by its lower-case name.
+    #[cfg_attr(feature = "cli", schemars(with = "schema::HeaderName"))]
     pub response_header: String,
 }
 
 /// How testers reach staged releases.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "cli",
+    schemars(rename_all = "camelCase", deny_unknown_fields)
+)]
 pub struct PreviewConfig {
     /// The SHA-256 of the key.
+    #[cfg_attr(feature = "cli", schemars(with = "schema::Sha256"))]
     pub sha256: [u8; 32],
     /// The request header that carries the key.
+    #[cfg_attr(feature = "cli", schemars(with = "schema::HeaderName", extend("default" = "x-preview-key")))]
     pub header: String,
     /// The query parameter that carries key and version, or `off`.
+    #[cfg_attr(feature = "cli", schemars(with = "schema::Token", extend("default" = "preview")))]
     pub query: String,
     /// The cookie that keeps them.
+    #[cfg_attr(feature = "cli", schemars(with = "schema::Token", extend("default" = "__preview")))]
     pub cookie: String,
 }
 
@@ -724,27 +811,29 @@ fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> 
     node.parse(problems, HEADER_NAME, parse_header_name)
 }
 
+/// Headers that are not the application's to choose.
+const RESERVED_HEADERS: &[&str] = &[
+    "authorization",
+    "connection",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// A header that may be written and read without breaking the message that carries it.
 fn parse_header_name(text: &str) -> Option<String> {
-    const RESERVED: &[&str] = &[
-        "authorization",
-        "connection",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "set-cookie",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
     let name = text.to_ascii_lowercase();
     let is_plain = is_token(&name) && name.len() <= 128;
-    (is_plain && !RESERVED.contains(&name.as_str()) && !name.starts_with("content-"))
+    (is_plain && !RESERVED_HEADERS.contains(&name.as_str()) && !name.starts_with("content-"))
         .then_some(name)
 }
 

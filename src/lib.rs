@@ -9,7 +9,11 @@ pub mod policy;
 pub mod preview;
 pub mod reply;
 pub mod request;
+#[cfg(feature = "cli")]
+pub mod rollout;
 pub mod scope;
 pub mod source;
+#[cfg(feature = "cli")]
+pub mod table;
 pub mod telemetry;
 pub mod version;

@@ -1,6 +1,8 @@
 //! What the filter is concerned with: a gateway is shared, and other applications on it must not
 //! notice that we are there.
 
+use std::fmt;
+
 use crate::request::Request;
 
 /// Which requests are ours.
@@ -90,6 +92,16 @@ impl HostPattern {
     }
 }
 
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Exact(name) => f.write_str(name),
+            Self::Suffix(suffix) => write!(f, "*{suffix}"),
+        }
+    }
+}
+
 /// A name, or an address; an IPv6 address within brackets.
 fn is_host(text: &str) -> bool {
     if let Some(address) = text
@@ -129,6 +141,12 @@ impl PathPrefix {
     pub fn holds(&self, path: &[u8]) -> bool {
         path.strip_prefix(self.0.as_bytes())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
+}
+
+impl fmt::Display for PathPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "/" } else { &self.0 })
     }
 }
 

@@ -294,7 +294,7 @@ impl<'v> Object<'v> {
 }
 
 /// The keys and values of an object in the order in which they are written, none of them lost.
-struct Entries<'v>(Vec<(String, &'v RawValue)>);
+pub struct Entries<'v>(pub Vec<(String, &'v RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

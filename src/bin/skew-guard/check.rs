@@ -1,0 +1,209 @@
+//! `skew-guard check`: every problem of every configuration, and what will hurt.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use serde_json::json;
+use skew_guard::config::{Config, CurrentConfig, State, UnknownVersion};
+use skew_guard::rollout::{Side, written_time};
+use skew_guard::source::Carrier;
+
+use crate::documents::{self, Document, Located};
+use crate::{Output, Verdict, seconds};
+
+/// Tell every problem of configurations, and what in them will hurt
+///
+/// A FILE is a plugin configuration (JSON or YAML), Kubernetes manifests (WasmPlugin,
+/// TrafficExtension, EnvoyExtensionPolicy), an Envoy configuration with the JSON in a StringValue, or
+/// the values of the Helm chart. Exits with 1 where a configuration is wrong; a warning is none.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  skew-guard check plugin.json
+  skew-guard check envoy.yaml values.yaml
+  helm template shop istio --values shop.yaml > new.yaml && skew-guard check new.yaml")]
+pub struct Check {
+    /// Files with configurations
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+struct Report {
+    document: Document,
+    problems: Vec<Located>,
+    warnings: Vec<String>,
+}
+
+impl Check {
+    /// Runs the command.
+    pub fn run(&self, output: Output) -> Result<Verdict> {
+        let now = seconds(SystemTime::now());
+        let mut reports = Vec::new();
+        for file in &self.files {
+            reports.extend(
+                documents::read(file)?
+                    .into_iter()
+                    .map(|document| Report::of(document, now)),
+            );
+        }
+        match output {
+            Output::Text => reports.iter().for_each(Report::print),
+            Output::Json => println!(
+                "{:#}",
+                json!({ "configurations": reports.iter().map(Report::json).collect::<Vec<_>>() })
+            ),
+        }
+        let is_right = reports.iter().all(|report| report.problems.is_empty());
+        Ok(Verdict::of(is_right))
+    }
+}
+
+impl Report {
+    fn of(document: Document, now: u64) -> Self {
+        match document.load() {
+            Ok(side) => Self {
+                warnings: warnings(&side, now),
+                document,
+                problems: Vec::new(),
+            },
+            Err(problems) => Self {
+                document,
+                problems,
+                warnings: Vec::new(),
+            },
+        }
+    }
+
+    fn place(&self, line: Option<usize>) -> String {
+        let line = line.map_or_else(String::new, |line| format!(":{line}"));
+        let mut place = format!("{}{line}: ", self.document.file.display());
+        if self.document.index > 0 {
+            place += &format!("document {}: ", self.document.index + 1);
+        }
+        if !self.document.name.is_empty() {
+            place += &format!("{}: ", self.document.name);
+        }
+        place
+    }
+
+    fn print(&self) {
+        for problem in &self.problems {
+            println!("{}{problem}", self.place(problem.line));
+        }
+        for warning in &self.warnings {
+            println!("{}warning: {warning}", self.place(None));
+        }
+        if self.problems.is_empty() {
+            println!("{}ok", self.place(None));
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let problems: Vec<_> = self
+            .problems
+            .iter()
+            .map(|problem| json!({"path": problem.path, "line": problem.line, "problem": problem.text}))
+            .collect();
+        json!({
+            "file": self.document.file,
+            "document": self.document.index + 1,
+            "name": self.document.name,
+            "problems": problems,
+            "warnings": self.warnings,
+        })
+    }
+}
+
+/// What is right and will hurt.
+fn warnings(side: &Side, now: u64) -> Vec<String> {
+    let config = &side.config;
+    let mut warnings = Vec::new();
+    let mut warn = |applies: bool, warning: &str| {
+        if applies {
+            warnings.push(warning.to_owned());
+        }
+    };
+    let has_pin = config.pin_cookie.is_some();
+    let knows_assets = has_pin
+        || config
+            .sources
+            .iter()
+            .any(|source| source.carrier() != Carrier::Header);
+    warn(
+        config.current.is_none() && !knows_assets,
+        "without current, and with no source but headers, the version of an asset cannot be known: browsers send no header of yours with scripts and styles, so that any pod answers them. Stamp the assets' directory and add {\"path\": \"/assets/v-{version}/\"}, or set pinCookie and upstreamVersion",
+    );
+    warn(
+        has_pin && config.current.is_none() && config.upstream_version.is_none(),
+        "pinCookie without current and without upstreamVersion is never written: the mesh chooses the pod, and nothing tells which version it is",
+    );
+    warn(
+        has_pin,
+        "pinCookie costs shared caching: what a cookie decided is private, pages and API answers no-cache. Where assets carry the version in their path, they stay cacheable",
+    );
+    warn(
+        reads_cookie_early(config),
+        "sources: a cookie is read before another source: all tabs of a visitor share it, so that a second tab takes the first one along. Put cookies last",
+    );
+    warn(
+        config.unknown_version == UnknownVersion::Current,
+        "unknownVersion \"current\" answers clients of releases that are not listed any more with another release: keep every release listed as retired as long as its tabs may be open",
+    );
+    warn(
+        config.hosts.is_none(),
+        "without hosts every request of the gateway is treated as one of this application",
+    );
+    warn(
+        !config.enforce,
+        "enforce is false: nothing is routed, decisions are only counted",
+    );
+    warn(
+        config.preview.is_none() && has(config, State::Staged),
+        "a release is staged and preview is not set: nobody can reach it",
+    );
+    warnings.extend(warnings_of_releases(config, now));
+    warnings
+}
+
+fn warnings_of_releases(config: &Config, now: u64) -> impl Iterator<Item = String> {
+    config
+        .releases
+        .iter()
+        .filter(|release| release.state == State::Draining)
+        .filter_map(move |release| match release.until {
+            None => Some(format!(
+                "{} drains without until: its pods are needed until you retire it",
+                release.version
+            )),
+            Some(until) if until <= now => Some(format!(
+                "{} drained until {}: it counts as retired; write so, and its pods may go",
+                release.version,
+                written_time(until)
+            )),
+            Some(_) => None,
+        })
+        .chain(weights_of_zero(config))
+}
+
+fn weights_of_zero(config: &Config) -> Option<String> {
+    let Some(CurrentConfig::Weighted(shares)) = &config.current else {
+        return None;
+    };
+    let idle = shares.iter().find(|share| share.weight == 0)?;
+    Some(format!(
+        "{} is in current with weight 0: nobody gets it",
+        idle.version
+    ))
+}
+
+fn reads_cookie_early(config: &Config) -> bool {
+    config
+        .sources
+        .iter()
+        .skip_while(|source| source.carrier() != Carrier::Cookie)
+        .any(|source| source.carrier() != Carrier::Cookie)
+}
+
+fn has(config: &Config, state: State) -> bool {
+    config.releases.iter().any(|release| release.state == state)
+}

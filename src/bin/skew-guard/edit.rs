@@ -1,0 +1,269 @@
+//! A step made in a file: what is changed is changed, and everything else, comments too, stays as it
+//! was written.
+
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use skew_guard::config::State;
+use skew_guard::rollout::{Edit, apply};
+use yaml_edit::{Mapping, Scalar, Sequence, YamlFile, YamlNode};
+
+use crate::documents::{Document, Form};
+use crate::yaml::{self, Node, Step};
+
+/// The text of a file after some changes to one configuration in it.
+pub fn edited(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
+    ensure!(
+        document.form != Form::Text,
+        "the configuration is JSON in a text of {}; keep it in a file of its own, or in a manifest, to have steps made in it",
+        document.file.display()
+    );
+    let file = YamlFile::from_str(text).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let root = file
+        .documents()
+        .nth(document.index)
+        .and_then(|document| document.as_mapping())
+        .context("the document is no map")?;
+    let root = find(root, &document.at)?;
+    let style = Style::of(text, &root);
+    for edit in edits {
+        style.make(edit, &root, document.form)?;
+    }
+    let edited = style.lay_out(file.to_string(), edits);
+    verify(text, &edited, document, edits)?;
+    Ok(edited)
+}
+
+fn find(root: Mapping, at: &[Step]) -> Result<Mapping> {
+    let mut node = YamlNode::Mapping(root);
+    for step in at {
+        node = match step {
+            Step::Key(key) => node.get(key.as_str()),
+            Step::Item(index) => node.get_item(*index),
+        }
+        .context("the configuration is written in a way that cannot be edited here")?;
+    }
+    node.as_mapping()
+        .cloned()
+        .context("the configuration is no map")
+}
+
+/// How a file is written.
+struct Style {
+    is_json: bool,
+    /// Whether a new release is written on one line, within braces.
+    is_flow: bool,
+}
+
+impl Style {
+    fn of(text: &str, root: &Mapping) -> Self {
+        let is_json = text.trim_start().starts_with('{');
+        let releases = root.get_sequence("releases");
+        let is_flow = releases.is_none_or(|releases| {
+            releases.is_flow_style()
+                || releases
+                    .first()
+                    .and_then(|first| first.as_mapping().map(Mapping::is_flow_style))
+                    .unwrap_or(true)
+        });
+        Self { is_json, is_flow }
+    }
+
+    fn make(&self, edit: &Edit, root: &Mapping, form: Form) -> Result<()> {
+        match edit {
+            Edit::Current(current) => {
+                let node = parsed(&format!("current: {}", self.written(current)))?;
+                let node = node.get("current").context("a value of current")?;
+                root.set("current", &node);
+            }
+            Edit::Revision(revision) => {
+                let holder = match form {
+                    Form::Chart => root.get_mapping("config").context("config")?,
+                    Form::Object | Form::Text => root.clone(),
+                };
+                holder.set("revision", i64::try_from(*revision)?);
+            }
+            Edit::List(entry) => {
+                let entry = parsed(&self.entry(entry))?;
+                releases(root)?.insert(0, &entry);
+            }
+            Edit::Remove(version) => {
+                let releases = releases(root)?;
+                let index = index_of(&releases, version.as_str())?;
+                releases.remove(index);
+            }
+            Edit::State {
+                version,
+                state,
+                until,
+            } => {
+                let releases = releases(root)?;
+                let index = index_of(&releases, version.as_str())?;
+                let release = releases.get(index);
+                let release = release
+                    .as_ref()
+                    .and_then(YamlNode::as_mapping)
+                    .context("a release")?;
+                set_state(release, *state, until.as_deref())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A new release as it is written here.
+    fn entry(&self, entry: &serde_json::Map<String, Value>) -> String {
+        let mut keys: Vec<_> = entry.keys().map(String::as_str).collect();
+        // What names the release comes first.
+        keys.sort_by_key(|key| (*key != "version", *key != "route"));
+        let pairs = keys.into_iter().filter_map(|key| {
+            let value = self.written(entry.get(key)?);
+            Some(if self.is_json {
+                format!("\"{key}\": {value}")
+            } else {
+                format!("{key}: {value}")
+            })
+        });
+        let pairs: Vec<_> = pairs.collect();
+        match (self.is_json, self.is_flow) {
+            (true, _) => format!("{{ {} }}", pairs.join(", ")),
+            (false, true) => format!("{{{}}}", pairs.join(", ")),
+            (false, false) => pairs.join("\n"),
+        }
+    }
+
+    /// A value on one line. Texts are quoted: versions and times would be numbers to some readers.
+    fn written(&self, value: &Value) -> String {
+        match value {
+            Value::Object(entries) if !self.is_json => {
+                let entries = entries
+                    .iter()
+                    .map(|(key, value)| format!("{key}: {}", self.written(value)));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+            }
+            Value::Array(items) => {
+                let items = items.iter().map(|item| self.written(item));
+                format!("[{}]", items.collect::<Vec<_>>().join(", "))
+            }
+            value => value.to_string(),
+        }
+    }
+
+    /// A new first item of a list within brackets goes on a line of its own where the next one has
+    /// one.
+    fn lay_out(&self, text: String, edits: &[Edit]) -> String {
+        let entries = edits.iter().filter_map(|edit| match edit {
+            Edit::List(entry) => Some(self.entry(entry)),
+            _ => None,
+        });
+        entries.fold(text, |text, entry| {
+            let Some(start) = text.find(&entry).filter(|_| self.is_flow) else {
+                return text;
+            };
+            let before = text.get(..start).unwrap_or_default();
+            let indent = before.rsplit('\n').next().unwrap_or_default();
+            let is_on_its_own = before.contains('\n') && indent.chars().all(char::is_whitespace);
+            if !is_on_its_own {
+                return text;
+            }
+            text.replacen(&format!("{entry}, "), &format!("{entry},\n{indent}"), 1)
+        })
+    }
+}
+
+fn set_state(release: &Mapping, state: State, until: Option<&str>) -> Result<()> {
+    if state == State::Live {
+        release.remove("state");
+    } else {
+        release.set("state", state.name());
+    }
+    if state != State::Retired {
+        release.remove("until");
+    }
+    if let Some(until) = until {
+        release.set("until", &quoted(until)?);
+    }
+    Ok(())
+}
+
+fn quoted(text: &str) -> Result<Scalar> {
+    let node = parsed(&format!("value: \"{text}\""))?;
+    let value = node.get("value");
+    value
+        .as_ref()
+        .and_then(YamlNode::as_scalar)
+        .cloned()
+        .context("a quoted text")
+}
+
+fn parsed(text: &str) -> Result<Mapping> {
+    let document =
+        yaml_edit::Document::from_str(text).map_err(|error| anyhow::anyhow!("{error}"))?;
+    document.as_mapping().context("a map")
+}
+
+fn releases(root: &Mapping) -> Result<Sequence> {
+    root.get_sequence("releases").context("no list of releases")
+}
+
+fn index_of(releases: &Sequence, version: &str) -> Result<usize> {
+    releases
+        .values()
+        .position(|release| {
+            let named = release.get("version");
+            named
+                .as_ref()
+                .and_then(YamlNode::as_scalar)
+                .is_some_and(|scalar| scalar.as_string() == version)
+        })
+        .with_context(|| format!("{version} is not listed"))
+}
+
+/// That the new text means what was meant, nothing else has changed, and no comment is lost. It is
+/// read by another parser than the one that wrote it.
+fn verify(before: &str, after: &str, document: &Document, edits: &[Edit]) -> Result<()> {
+    let broken = "the file is written in a way in which this step cannot be made without harm; make it by hand";
+    let read = |text: &str| -> Result<Vec<Node>> {
+        if text.trim_start().starts_with('{') {
+            yaml::read_json(text).map(|root| vec![root])
+        } else {
+            yaml::read(text)
+        }
+    };
+    let mut meant = values(&read(before)?)?;
+    let pointer: String = document
+        .at
+        .iter()
+        .map(|step| match step {
+            Step::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Step::Item(index) => format!("/{index}"),
+        })
+        .collect();
+    let root = meant
+        .get_mut(document.index)
+        .and_then(|root| root.pointer_mut(&pointer))
+        .context(broken)?;
+    let revision_at = match document.form {
+        Form::Chart => "/config/revision",
+        Form::Object | Form::Text => "/revision",
+    };
+    apply(edits, root, revision_at);
+    ensure!(values(&read(after).context(broken)?)? == meant, broken);
+    let removes = edits.iter().any(|edit| matches!(edit, Edit::Remove(_)));
+    if !removes && comments(before)? > comments(after)? {
+        bail!("{broken}: a comment would be lost");
+    }
+    Ok(())
+}
+
+fn values(documents: &[Node]) -> Result<Vec<Value>> {
+    documents
+        .iter()
+        .map(|document| Ok(serde_json::from_str(&document.to_json())?))
+        .collect()
+}
+
+fn comments(text: &str) -> Result<usize> {
+    let file = YamlFile::from_str(text).map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(file.comments().count())
+}

@@ -1,0 +1,379 @@
+//! `skew-guard explain`: what becomes of one request, and why.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use skew_guard::config::Config;
+use skew_guard::decision::{Decision, decide};
+use skew_guard::policy::{Gone, Policy};
+use skew_guard::reply::{Change, Outgoing, Reply, amend};
+use skew_guard::request::Request;
+use skew_guard::source::Carrier;
+use skew_guard::table::Table;
+
+use crate::documents;
+use crate::{Moment, Output, Verdict};
+
+/// Tell what the filter does with a request, and by which rule
+///
+/// The decision, what is written to the request, the filter's own answer, and what is changed in the
+/// upstream's, from the same code that runs in the gateway.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  skew-guard explain plugin.json --path /api/cart --header 'x-bundle-version: 1.4.2'
+  skew-guard explain values.yaml --path / --as navigation --header 'cookie: pin=1.4.2'
+  skew-guard explain envoy.yaml --path /assets/v-1.4.2/main.js --as asset \\
+    --response-header 'content-type: text/html'
+  skew-guard explain plugin.json --path /api/cart --header 'x-bundle-version: 1.4.2' \\
+    --failure no-healthy-upstream")]
+pub struct Explain {
+    /// A file with one configuration
+    config: PathBuf,
+    /// Path and query of the request
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// Its method
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// Its host; by default one that the configuration guards
+    #[arg(long)]
+    host: Option<String>,
+    /// A header of the request, 'name: value'; may be given several times
+    #[arg(long = "header", value_name = "HEADER", value_parser = parse_header)]
+    headers: Vec<(String, String)>,
+    /// The headers by which a browser says what it loads
+    #[arg(long = "as", value_name = "KIND")]
+    kind: Option<Kind>,
+    /// The status of the upstream's answer
+    #[arg(long, default_value_t = 200)]
+    status: u16,
+    /// A header of the upstream's answer, 'name: value'; may be given several times
+    #[arg(long = "response-header", value_name = "HEADER", value_parser = parse_header)]
+    response_headers: Vec<(String, String)>,
+    /// Envoy's own failure in place of an answer
+    #[arg(long)]
+    failure: Option<Failure>,
+    #[command(flatten)]
+    moment: Moment,
+}
+
+/// What a browser may load.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// The document of a tab
+    Navigation,
+    /// A call of a script, with fetch
+    Fetch,
+    /// A script, style, image and the like
+    Asset,
+    /// The document of a frame
+    Frame,
+}
+
+/// How Envoy may fail to reach a release.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Failure {
+    /// The release's cluster has no pod that is well (UH)
+    NoHealthyUpstream,
+    /// There is no such cluster (NC)
+    NoCluster,
+}
+
+impl Kind {
+    fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Navigation => &[
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "document"),
+                ("accept", "text/html"),
+            ],
+            Self::Fetch => &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+            Self::Asset => &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")],
+            Self::Frame => &[
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "iframe"),
+                ("accept", "text/html"),
+            ],
+        }
+    }
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    // The first character may be the colon of a pseudo header.
+    let colon = text
+        .char_indices()
+        .skip(1)
+        .find(|(_, letter)| *letter == ':')
+        .map(|(at, _)| at)
+        .ok_or("a header is written 'name: value'")?;
+    let (name, value) = text.split_at(colon);
+    let value = value.trim_start_matches(':').trim();
+    Ok((name.trim().to_ascii_lowercase(), value.to_owned()))
+}
+
+/// What is said of a request.
+struct Explanation {
+    /// A line each: what, and how it is.
+    facts: Vec<(&'static str, String)>,
+    decision: Value,
+}
+
+impl Explain {
+    /// Runs the command.
+    pub fn run(&self, output: Output) -> Result<Verdict> {
+        let side = documents::read_one(&self.config)?
+            .load_or_explain()
+            .with_context(|| self.config.display().to_string())?;
+        let table = self.table(&side.config);
+        let request = Request::new(&table);
+        let explanation = match decide(&side.policy, &request) {
+            Some(decision) => self.explain(&side.policy, &request, &decision),
+            None => untouched(),
+        };
+        match output {
+            Output::Text => {
+                for (what, how) in &explanation.facts {
+                    println!("{what:<10}{how}");
+                }
+            }
+            Output::Json => println!("{:#}", explanation.decision),
+        }
+        Ok(Verdict::Good)
+    }
+
+    fn table(&self, config: &Config) -> Table {
+        let host = self.host.clone().unwrap_or_else(|| guarded_host(config));
+        let mut table = Table::new(&self.method, &host, &self.path, self.moment.seconds());
+        let implied = self.kind.map_or(&[][..], Kind::headers);
+        for (name, value) in implied {
+            if !self.headers.iter().any(|(given, _)| given == name) {
+                table = table.with(name, value);
+            }
+        }
+        self.headers
+            .iter()
+            .fold(table, |table, (name, value)| table.with(name, value))
+    }
+
+    fn explain(&self, policy: &Policy, request: &Request<'_>, decision: &Decision) -> Explanation {
+        let reply = Reply::to(policy, request, decision).filter(|_| policy.enforce);
+        let written = written_request(policy, decision, reply.is_some());
+        let (changes, sight) = if reply.is_some() {
+            (Vec::new(), None)
+        } else {
+            let amendment = amend(
+                policy,
+                decision,
+                &Answer {
+                    explain: self,
+                    decision,
+                },
+            );
+            let changes = if policy.enforce {
+                amendment.changes
+            } else {
+                Vec::new()
+            };
+            (changes, amendment.sight)
+        };
+        let mut facts = facts(policy, decision);
+        facts.extend(written.iter().map(|line| ("request", line.clone())));
+        if let Some(reply) = &reply {
+            facts.extend(reply_lines(reply).into_iter().map(|line| ("reply", line)));
+        } else if changes.is_empty() {
+            facts.push(("response", "unchanged".to_owned()));
+        }
+        facts.extend(changes.iter().map(|change| ("response", said(change))));
+        facts.extend(sight.map(|sight| ("counted", format!("answer {}", sight.name()))));
+        let decision = json!({
+            "outcome": decision.outcome.name(),
+            "class": decision.class.name(),
+            "rule": decision.rule as u8,
+            "because": decision.rule.to_string(),
+            "client": decision.client.as_ref().map(|client| client.version.as_str()),
+            "release": decision.release.as_ref().map(|release| release.version.as_str()),
+            "route": decision.release.as_ref().map(|release| release.route.as_str()),
+            "enforced": policy.enforce,
+            "request": written,
+            "reply": reply.as_ref().map(reply_json),
+            "response": changes.iter().map(said).collect::<Vec<_>>(),
+            "sight": sight.map(|sight| sight.name()),
+        });
+        Explanation { facts, decision }
+    }
+}
+
+fn untouched() -> Explanation {
+    Explanation {
+        facts: vec![(
+            "untouched",
+            "rule 1: the request is outside of hosts or paths".to_owned(),
+        )],
+        decision: json!({"outcome": null, "rule": 1, "because": "rule 1: the request is outside of hosts or paths"}),
+    }
+}
+
+fn guarded_host(config: &Config) -> String {
+    config.hosts.iter().flatten().next().map_or_else(
+        || "example.com".to_owned(),
+        |host| host.to_string().replace('*', "any"),
+    )
+}
+
+fn facts(policy: &Policy, decision: &Decision) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("outcome", decision.outcome.name().to_owned()),
+        ("because", decision.rule.to_string()),
+        ("class", decision.class.name().to_owned()),
+    ];
+    if let Some(client) = &decision.client {
+        let carrier = match client.carrier {
+            Carrier::Header => "a header",
+            Carrier::Url => "the URL",
+            Carrier::Cookie => "a cookie",
+        };
+        facts.push(("client", format!("{}, said in {carrier}", client.version)));
+        let why = policy.refuses(&client.version).map(|gone| match gone {
+            Gone::Denied => "it is one of denied",
+            _ => "it is below minVersion",
+        });
+        facts.extend(why.map(|why| ("gone", why.to_owned())));
+    }
+    facts.push((
+        "release",
+        match &decision.release {
+            Some(release) => format!("{}, route {}", release.version, release.route),
+            None if decision.answer.is_some() => "none: the filter answers itself".to_owned(),
+            None => "the mesh's choice".to_owned(),
+        },
+    ));
+    if !policy.enforce {
+        facts.push((
+            "observed",
+            "enforce is false: the decision is only counted".to_owned(),
+        ));
+    }
+    facts
+}
+
+fn written_request(policy: &Policy, decision: &Decision, is_answered: bool) -> Vec<String> {
+    if is_answered {
+        return Vec::new();
+    }
+    let header = &policy.route_header;
+    let mut lines = vec![match &decision.release {
+        Some(release) if policy.enforce => format!("{header}: {}", release.route),
+        _ => format!("{header} removed"),
+    }];
+    if decision.unconditional && policy.enforce {
+        lines.push("if-none-match and if-modified-since removed".to_owned());
+    }
+    lines
+}
+
+fn reply_lines(reply: &Reply) -> Vec<String> {
+    let mut lines = vec![format!("{} ({})", reply.status, reply.details)];
+    lines.extend(
+        reply
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
+    lines.extend(
+        reply
+            .grpc_status
+            .map(|status| format!("grpc-status: {status}")),
+    );
+    if !reply.body.is_empty() {
+        lines.push(reply.body.trim_end().to_owned());
+    }
+    lines
+}
+
+fn reply_json(reply: &Reply) -> Value {
+    let headers: Vec<_> = reply
+        .headers
+        .iter()
+        .map(|(name, value)| json!([name, value]))
+        .collect();
+    json!({
+        "status": reply.status,
+        "details": reply.details,
+        "headers": headers,
+        "grpcStatus": reply.grpc_status,
+        "body": reply.body,
+    })
+}
+
+fn said(change: &Change) -> String {
+    match change {
+        Change::Set(name, value) => format!("{name}: {value}"),
+        Change::Add(name, value) => format!("{name}: {value} (added)"),
+        Change::Remove(name) => format!("{name} removed"),
+        Change::Body(body) => format!("body: {}", body.trim_end()),
+    }
+}
+
+/// The answer that was described.
+struct Answer<'a> {
+    explain: &'a Explain,
+    decision: &'a Decision,
+}
+
+impl Outgoing for Answer<'_> {
+    fn first(&self, name: &str) -> Option<Vec<u8>> {
+        self.every(name).into_iter().next()
+    }
+
+    fn every(&self, name: &str) -> Vec<Vec<u8>> {
+        if name == ":status" {
+            let status = match self.explain.failure {
+                Some(_) => 503,
+                None => self.explain.status,
+            };
+            return vec![status.to_string().into_bytes()];
+        }
+        self.explain
+            .response_headers
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.clone().into_bytes())
+            .collect()
+    }
+
+    fn attribute(&self, path: &[&str]) -> Option<Vec<u8>> {
+        let route = || {
+            let release = self.decision.release.as_ref();
+            release.map(|release| release.route.clone().into_bytes())
+        };
+        match (path, self.explain.failure) {
+            (["response", "flags"], failure) => Some(flags(failure).to_le_bytes().to_vec()),
+            (["response", "code_details"], None) => Some(b"via_upstream".to_vec()),
+            (["response", "code_details"], Some(Failure::NoHealthyUpstream)) => {
+                Some(b"no_healthy_upstream".to_vec())
+            }
+            (["response", "code_details"], Some(Failure::NoCluster)) => {
+                Some(b"cluster_not_found".to_vec())
+            }
+            (["xds", "cluster_name"], Some(Failure::NoHealthyUpstream))
+            | (["xds", "route_name"], _) => route(),
+            _ => None,
+        }
+    }
+
+    fn has_body(&self) -> bool {
+        !matches!(self.explain.failure, Some(Failure::NoCluster))
+    }
+}
+
+/// Envoy's response flags
+/// ([access log, RESPONSE_FLAGS](https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage)).
+fn flags(failure: Option<Failure>) -> u64 {
+    match failure {
+        None => 0,
+        Some(Failure::NoHealthyUpstream) => 0x2,
+        Some(Failure::NoCluster) => 0x0100_0000,
+    }
+}

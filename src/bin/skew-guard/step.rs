@@ -1,0 +1,344 @@
+//! `skew-guard release` and `skew-guard rollback`: the next safe step, and the step back, made in a
+//! file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+use similar::TextDiff;
+use skew_guard::rollout::{Edit, Life, Refusal, Side, Stage, Wish, apply, changes};
+use skew_guard::version::Version;
+
+use crate::documents::{self, Document, Form, chart_route};
+use crate::edit;
+use crate::yaml::Node;
+use crate::{Moment, Output, Verdict};
+
+/// Make the next safe step of a release in a file of releases
+///
+/// Called once, it lists the version as live; called again, when every gateway has learned that
+/// (skew-guard wait) and its pods are ready, it puts it into current and its predecessor to draining.
+/// When nothing is left to do it says so and exits with 0. Releases that have drained are retired in
+/// the step that lists the next one, and a revision is counted up where there is one. The FILE is a
+/// plugin configuration, a manifest that holds one, or the values of the Helm chart; comments and
+/// layout stay. A step that is not safe is not made, and exits with 1.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  skew-guard release shop.yaml 2.1.0                          # lists it, or puts it into current
+  skew-guard release shop.yaml 2.1.0 --dry-run                # shows what would change
+  skew-guard release shop.yaml 2.1.0 --step current --percent 10
+  skew-guard release shop.yaml 2.0.0 --step retired           # its pods may go then
+  skew-guard release shop.yaml 1.3.0 --step removed           # no tab of it can be open any more")]
+pub struct Release {
+    /// The file
+    file: PathBuf,
+    /// The version
+    #[arg(value_parser = parse_version)]
+    version: Version,
+    /// The step to make; by default the next one, live or current
+    #[arg(long)]
+    step: Option<Stage>,
+    /// How long predecessors drain: how long their tabs may live
+    #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
+    drain_for: Duration,
+    /// Give it to so many percent of the visitors only (needs pinCookie)
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
+    percent: Option<u8>,
+    /// Its route; by default made as those of the other releases are
+    #[arg(long)]
+    route: Option<String>,
+    /// A label of its pods for the chart, 'name=value'; by default made as those of the others are
+    #[arg(long = "label", value_parser = parse_label)]
+    labels: Vec<(String, String)>,
+    #[command(flatten)]
+    making: Making,
+}
+
+/// Take the newest step back in a file of releases
+///
+/// Puts current back to the release before, and the bad one to retired, in one safe step: visitors
+/// get the old release, and tabs of the bad one are told to reload. Without current the pods are
+/// rolled back: called before, it lists the old release again and drains the bad one; called after,
+/// it retires that. When the newest release is retired already, nothing is done.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  skew-guard rollback shop.yaml
+  skew-guard rollback shop.yaml --to 1.4.2 --dry-run
+  skew-guard rollback shop.yaml --bad 2.0.0                   # though 2.1.0 was rolled back already")]
+pub struct Rollback {
+    /// The file
+    file: PathBuf,
+    /// The bad release; by default the newest that is not staged
+    #[arg(long, value_parser = parse_version)]
+    bad: Option<Version>,
+    /// The release to go back to; by default the newest that is older and has pods
+    #[arg(long, value_parser = parse_version)]
+    to: Option<Version>,
+    #[command(flatten)]
+    making: Making,
+}
+
+/// How a step is made.
+#[derive(Debug, clap::Args)]
+struct Making {
+    /// Show the change, and make none
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    moment: Moment,
+}
+
+fn parse_version(text: &str) -> Result<Version, String> {
+    Version::parse(text.into()).ok_or_else(|| format!("a version is {}", Version::ALLOWED))
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "a label is written 'name=value'".to_owned())
+}
+
+impl Release {
+    /// Runs the command.
+    pub fn run(&self, output: Output) -> Result<Verdict> {
+        let now = self.making.moment.seconds();
+        let subject = Subject::read(&self.file)?;
+        let wish = Wish {
+            version: self.version.clone(),
+            stage: self.step,
+            drain_until: now.saturating_add(self.drain_for.as_secs()),
+            percent: self.percent,
+            entry: self.entry(&subject)?,
+        };
+        let edits = Life::new(&subject.side, now).release(&wish);
+        let nothing_left = match self.step {
+            None | Some(Stage::Current) if subject.side.config.current.is_some() => {
+                format!("{} is current: nothing is left to do", self.version)
+            }
+            None => format!(
+                "{} is listed, and there is no current: nothing is left to do but the roll-out of its pods. When the last pod of a predecessor is gone: skew-guard release FILE PREDECESSOR --step retired",
+                self.version
+            ),
+            Some(_) => format!("{}: nothing is left to do", self.version),
+        };
+        subject.make(edits, &self.making, output, &nothing_left)
+    }
+
+    /// The entry of the release, where it has to be listed: its route and labels are made as those of
+    /// the newest release are.
+    fn entry(&self, subject: &Subject) -> Result<Map<String, Value>> {
+        let mut entry = Map::new();
+        entry.insert("version".to_owned(), json!(self.version.as_str()));
+        let is_listed = subject
+            .side
+            .config
+            .releases
+            .iter()
+            .any(|release| release.version == self.version);
+        if is_listed {
+            return Ok(entry);
+        }
+        let model = subject.newest();
+        let route = model.and_then(|model| model.get("route"));
+        match (&self.route, route.and_then(Node::text)) {
+            (Some(route), _) => {
+                entry.insert("route".to_owned(), json!(route));
+            }
+            (None, Some(route)) => {
+                let route = self.like(route, model).with_context(|| {
+                    format!("how a route is made cannot be told from \"{route}\": give --route")
+                })?;
+                entry.insert("route".to_owned(), json!(route));
+            }
+            (None, None) => {}
+        }
+        let labels = self.labels(model)?;
+        if !labels.is_empty() {
+            entry.insert("labels".to_owned(), Value::Object(labels));
+        }
+        Ok(entry)
+    }
+
+    fn labels(&self, model: Option<&Node>) -> Result<Map<String, Value>> {
+        if !self.labels.is_empty() {
+            let given = self.labels.iter();
+            return Ok(given
+                .map(|(name, value)| (name.clone(), json!(value)))
+                .collect());
+        }
+        let labels = model.and_then(|model| model.get("labels"));
+        labels
+            .map_or(&[][..], Node::entries)
+            .iter()
+            .map(|(name, value)| {
+                let value = value.text().unwrap_or_default();
+                let made = self.like(value, model).with_context(|| {
+                    format!("how the label {name} is made cannot be told from \"{value}\": give --label {name}=…")
+                })?;
+                Ok((name.clone(), json!(made)))
+            })
+            .collect()
+    }
+
+    /// A text of another release, made for this one: with its version in the place of the other's.
+    fn like(&self, text: &str, model: Option<&Node>) -> Option<String> {
+        let other = model?.get("version")?.text()?;
+        let spellings: [fn(&str) -> String; 3] = [str::to_owned, chart_route, |version| {
+            version.replace(['.', '+', '_'], "-")
+        }];
+        spellings
+            .iter()
+            .find(|spelling| text.contains(&spelling(other)))
+            .map(|spelling| text.replace(&spelling(other), &spelling(self.version.as_str())))
+    }
+}
+
+impl Rollback {
+    /// Runs the command.
+    pub fn run(&self, output: Output) -> Result<Verdict> {
+        let now = self.making.moment.seconds();
+        let subject = Subject::read(&self.file)?;
+        let edits = Life::new(&subject.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
+        let nothing_left = match &self.bad {
+            Some(bad) => format!("{bad} is retired: nothing is left to do"),
+            None => "the newest release is retired: it was rolled back already, and nothing is left to do. To go back further, name the bad release with --bad".to_owned(),
+        };
+        subject.make(edits, &self.making, output, &nothing_left)
+    }
+}
+
+/// A file in which a step is made.
+struct Subject {
+    text: String,
+    document: Document,
+    side: Side,
+}
+
+impl Subject {
+    fn read(file: &PathBuf) -> Result<Self> {
+        let document = documents::read_one(file)?;
+        let side = document
+            .load_or_explain()
+            .with_context(|| file.display().to_string())?;
+        let text = std::fs::read_to_string(file)?;
+        Ok(Self {
+            text,
+            document,
+            side,
+        })
+    }
+
+    /// The entry of the newest release that is not retired.
+    fn newest(&self) -> Option<&Node> {
+        let releases = self.document.root.at(&self.document.at)?.get("releases")?;
+        let is_retired =
+            |release: &&Node| release.get("state").and_then(Node::text) == Some("retired");
+        releases.items().iter().find(|release| !is_retired(release))
+    }
+
+    fn make(
+        &self,
+        edits: Result<Vec<Edit>, Refusal>,
+        making: &Making,
+        output: Output,
+        nothing_left: &str,
+    ) -> Result<Verdict> {
+        let edits = match edits {
+            Ok(edits) => edits,
+            Err(refusal) => {
+                match output {
+                    Output::Text => println!("{refusal}"),
+                    Output::Json => {
+                        println!(
+                            "{:#}",
+                            json!({"changed": false, "refused": refusal.to_string()})
+                        );
+                    }
+                }
+                return Ok(Verdict::Bad);
+            }
+        };
+        if edits.is_empty() {
+            match output {
+                Output::Text => println!("{nothing_left}"),
+                Output::Json => {
+                    println!("{:#}", json!({"changed": false, "text": nothing_left}));
+                }
+            }
+            return Ok(Verdict::Good);
+        }
+        let edited = edit::edited(&self.text, &self.document, &edits)
+            .with_context(|| self.document.file.display().to_string())?;
+        if !making.dry_run {
+            std::fs::write(&self.document.file, &edited)
+                .with_context(|| format!("cannot write {}", self.document.file.display()))?;
+        }
+        self.report(&edits, &edited, making, output)?;
+        Ok(Verdict::Good)
+    }
+
+    fn report(&self, edits: &[Edit], edited: &str, making: &Making, output: Output) -> Result<()> {
+        let after = self.after(edits)?;
+        let changes = changes(&self.side, &after);
+        let file = self.document.file.display().to_string();
+        let difference = TextDiff::from_lines(self.text.as_str(), edited)
+            .unified_diff()
+            .header(&file, &file)
+            .to_string();
+        match output {
+            Output::Text => {
+                for change in &changes {
+                    println!("{change}");
+                }
+                if making.dry_run {
+                    print!("{difference}");
+                } else {
+                    println!(
+                        "Apply it, and wait until every gateway has learned it{}.",
+                        wait_hint(&after)
+                    );
+                }
+            }
+            Output::Json => println!(
+                "{:#}",
+                json!({
+                    "changed": !making.dry_run,
+                    "changes": changes,
+                    "revision": after.config.revision,
+                    "diff": difference,
+                })
+            ),
+        }
+        Ok(())
+    }
+
+    fn after(&self, edits: &[Edit]) -> Result<Side> {
+        let mut json = self.side.json.clone();
+        let edits: Vec<_> = edits.iter().map(|edit| self.as_plugin_sees(edit)).collect();
+        apply(&edits, &mut json, "/revision");
+        match Side::load(json.to_string().as_bytes()) {
+            Ok(side) => Ok(side),
+            Err(problems) => bail!("the step would make a wrong configuration:\n{problems}"),
+        }
+    }
+
+    /// Labels are the chart's, and no word of the plugin.
+    fn as_plugin_sees(&self, edit: &Edit) -> Edit {
+        match edit {
+            Edit::List(entry) if self.document.form == Form::Chart => {
+                let mut entry = entry.clone();
+                entry.remove("labels");
+                Edit::List(entry)
+            }
+            edit => edit.clone(),
+        }
+    }
+}
+
+fn wait_hint(after: &Side) -> String {
+    after.config.revision.map_or_else(
+        || " (skew-guard wait)".to_owned(),
+        |revision| format!(": skew-guard wait --revision {revision} URL…"),
+    )
+}

@@ -1,0 +1,67 @@
+//! From one configuration to the next: what goes wrong while some gateways have the one and some the
+//! other, which steps in between are safe, and which step a release takes next.
+//!
+//! Only the command-line tool needs this; nothing of it is in the module.
+
+use serde_json::Value;
+
+use crate::config::{self, Config, Problems};
+use crate::policy::Policy;
+
+mod assess;
+mod edit;
+mod hazard;
+mod life;
+mod path;
+
+pub use assess::{Assessment, HORIZON, assess};
+pub use edit::{Edit, apply};
+pub use hazard::Hazard;
+pub use life::{Life, Refusal, Stage, Wish};
+pub use path::{changes, safe_path};
+
+/// A configuration that is in force in some gateways.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// As it was written.
+    pub json: Value,
+    /// As it was read.
+    pub config: Config,
+    /// As it decides.
+    pub policy: Policy,
+}
+
+impl Side {
+    /// The configuration that these bytes are.
+    ///
+    /// # Errors
+    /// Every problem of the configuration, as the filter would report it.
+    pub fn load(bytes: &[u8]) -> Result<Self, Problems> {
+        let policy = Policy::load(bytes)?;
+        let mut problems = Problems::default();
+        let config = config::read(bytes, &mut problems).ok_or(problems)?;
+        let json = serde_json::from_slice(bytes).map_err(|error| {
+            let mut problems = Problems::default();
+            problems.add("configuration", error.to_string());
+            problems
+        })?;
+        Ok(Self {
+            json,
+            config,
+            policy,
+        })
+    }
+}
+
+/// A time as a configuration writes it: RFC 3339, UTC.
+#[must_use]
+pub fn written_time(seconds: u64) -> String {
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .and_then(|time| {
+            time.format(&time::format_description::well_known::Rfc3339)
+                .ok()
+        })
+        .unwrap_or_else(|| format!("{seconds} seconds after 1970"))
+}

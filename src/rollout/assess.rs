@@ -1,0 +1,559 @@
+//! Whether a step is safe: the decision itself is asked, for every page that a gateway may give out
+//! during the step, and every tab that may be open, what becomes of its requests at a gateway that has
+//! the other configuration.
+//!
+//! What is taken for granted is what the steps of a release's life say: the pods of a release are
+//! there once every gateway lists it, and until no gateway serves it any more.
+
+use std::collections::BTreeSet;
+
+use super::Side;
+use super::hazard::{Hazard, Held};
+use crate::config::{CurrentConfig, ReleaseConfig, State};
+use crate::decision::{OwnAnswer, Rule, decide};
+use crate::request::Request;
+use crate::scope::{HostPattern, PathPrefix};
+use crate::source::Source;
+use crate::table::Table;
+use crate::version::{Version, VersionPattern};
+
+/// How long a step may take, in seconds, until the last gateway has learned it. What a clock changes
+/// within that time is a part of the step.
+pub const HORIZON: u64 = 60 * 60;
+
+/// What is to be said of a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assessment {
+    /// What goes wrong; empty where the step is safe.
+    pub hazards: Vec<Hazard>,
+    /// What its maker should know.
+    pub notes: Vec<String>,
+}
+
+impl Assessment {
+    /// Whether nothing goes wrong.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        self.hazards.is_empty()
+    }
+
+    fn report(&mut self, hazard: Hazard) {
+        if !self.hazards.iter().any(|known| known.covers(&hazard)) {
+            self.hazards.push(hazard);
+        }
+    }
+}
+
+/// What may go wrong between two configurations, from now on.
+#[must_use]
+pub fn assess(old: &Side, new: &Side, now: u64) -> Assessment {
+    let mut assessor = Assessor {
+        old,
+        new,
+        pods: old
+            .config
+            .releases
+            .iter()
+            .filter(|release| release.state != State::Retired)
+            .collect(),
+        moments: moments(old, new, now),
+        assessment: Assessment::default(),
+    };
+    assessor.follow_new_pages();
+    assessor.follow_open_tabs();
+    assessor.compare_routes();
+    assessor.take_notes();
+    assessor.assessment
+}
+
+/// The moments of a step at which something may differ: its start, and each `until` within it.
+fn moments(old: &Side, new: &Side, now: u64) -> BTreeSet<u64> {
+    let releases = old.config.releases.iter().chain(&new.config.releases);
+    releases
+        .filter_map(|release| release.until)
+        .filter(|until| (now..=now.saturating_add(HORIZON)).contains(until))
+        .chain([now])
+        .collect()
+}
+
+struct Assessor<'a> {
+    old: &'a Side,
+    new: &'a Side,
+    /// The releases that have pods during the step.
+    pods: Vec<&'a ReleaseConfig>,
+    moments: BTreeSet<u64>,
+    assessment: Assessment,
+}
+
+/// What becomes of a request of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    /// A release answers that is the page's, or accepts it.
+    Right,
+    /// The client is told to reload.
+    Gone,
+    /// Another release answers; any, where none is named.
+    Skewed(Option<Version>),
+}
+
+/// What a page sends beside navigations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Call,
+    Script,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Call, Self::Script];
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    host: String,
+    path: String,
+}
+
+impl Assessor<'_> {
+    /// Pages that only the new configuration gives out: the old one must keep them.
+    fn follow_new_pages(&mut self) {
+        let before = self.pages(self.old);
+        let after: Vec<_> = self.pages(self.new).difference(&before).cloned().collect();
+        for version in &after {
+            for source in sources(self.new) {
+                let Some(held) = self.harm_at_old(version, &source) else {
+                    continue;
+                };
+                self.assessment.report(Hazard::TooEarly {
+                    version: version.clone(),
+                    held,
+                    source,
+                });
+            }
+        }
+    }
+
+    fn harm_at_old(&self, version: &Version, source: &Source) -> Option<Held> {
+        let is_kept = self.places().iter().all(|place| {
+            Kind::ALL.into_iter().all(|kind| {
+                self.moments.iter().all(|&moment| {
+                    let request = request(place, kind, source, version, moment);
+                    self.fate(self.old, &request, version, kind) == Fate::Right
+                })
+            })
+        });
+        (!is_kept).then(|| self.held_by_old(version))
+    }
+
+    fn held_by_old(&self, version: &Version) -> Held {
+        let old = self.old;
+        if old.policy.refuses(version).is_some() {
+            return Held::Refused;
+        }
+        match listed(old, version) {
+            None => Held::Unlisted,
+            Some(release) => match release.state {
+                State::Staged => Held::Staged,
+                State::Retired => Held::Retired,
+                State::Live => Held::Unseen,
+                State::Draining => {
+                    let drains = |moment: &u64| release.until.is_some_and(|until| until <= *moment);
+                    if self.moments.iter().any(drains) {
+                        Held::Retired
+                    } else {
+                        Held::Unseen
+                    }
+                }
+            },
+        }
+    }
+
+    /// Tabs that were opened before: the new configuration must answer them rightly or tell them to
+    /// reload, and what was gone must stay gone.
+    fn follow_open_tabs(&mut self) {
+        let versions = self.versions_of_tabs();
+        let places = self.places();
+        for (index, place) in places.iter().enumerate() {
+            for version in &versions {
+                for source in sources(self.old) {
+                    for kind in Kind::ALL {
+                        for &moment in &self.moments.clone() {
+                            // What time changes has nothing to do with the place.
+                            if index > 0 && Some(&moment) != self.moments.first() {
+                                continue;
+                            }
+                            let request = request(place, kind, &source, version, moment);
+                            let before = self.fate(self.old, &request, version, kind);
+                            let after = self.fate(self.new, &request, version, kind);
+                            if let Fate::Skewed(by) = after
+                                && !matches!(before, Fate::Skewed(_))
+                            {
+                                let hazard = self.why_skewed(version, &source, &request, place, by);
+                                self.assessment.report(hazard);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn why_skewed(
+        &self,
+        version: &Version,
+        source: &Source,
+        request: &Table,
+        place: &Place,
+        by: Option<Version>,
+    ) -> Hazard {
+        let version = version.clone();
+        if !self.new.config.enforce && self.old.config.enforce {
+            return Hazard::NotEnforced { version };
+        }
+        if !self.new.policy.scope.holds(&Request::new(request)) {
+            return Hazard::ScopeNarrowed {
+                place: format!("{}{}", place.host, place.path),
+                version,
+            };
+        }
+        if !sources(self.new).contains(source) {
+            return Hazard::SourceDropped {
+                source: source.clone(),
+                version,
+            };
+        }
+        match (listed(self.old, &version), listed(self.new, &version)) {
+            (Some(release), None) => Hazard::Removed {
+                version,
+                until: release.until,
+                by,
+            },
+            _ => Hazard::Skewed {
+                version,
+                source: source.clone(),
+                by,
+            },
+        }
+    }
+
+    /// The releases whose pages a gateway with this configuration gives out during the step.
+    fn pages(&self, side: &Side) -> BTreeSet<Version> {
+        let shares = match &side.config.current {
+            None => {
+                return self
+                    .pods
+                    .iter()
+                    .map(|release| release.version.clone())
+                    .collect();
+            }
+            Some(CurrentConfig::Weighted(shares)) if side.config.enforce => shares.as_slice(),
+            Some(_) => &[],
+        };
+        let heaviest = side
+            .policy
+            .current
+            .as_ref()
+            .map(|current| &current.heaviest.version);
+        shares
+            .iter()
+            .filter(|share| share.weight > 0)
+            .map(|share| &share.version)
+            .chain(heaviest)
+            .cloned()
+            .collect()
+    }
+
+    /// Every version that a tab may have of which either configuration speaks. Of those that are
+    /// retired in both, which are alike, a few.
+    fn versions_of_tabs(&self) -> BTreeSet<Version> {
+        const ALIKE: usize = 3;
+        let mut alike = 0;
+        let mut versions: BTreeSet<Version> = BTreeSet::new();
+        for side in [self.old, self.new] {
+            for release in &side.config.releases {
+                let is_alike = self.old.policy.is_retired(&release.version)
+                    && self.new.policy.is_retired(&release.version);
+                alike += usize::from(is_alike);
+                if !is_alike || alike <= ALIKE {
+                    versions.insert(release.version.clone());
+                }
+                versions.extend(release.accepts.iter().filter_map(example));
+            }
+            versions.extend(side.config.denied.iter().take(ALIKE).cloned());
+        }
+        versions
+    }
+
+    fn fate(&self, side: &Side, request: &Table, version: &Version, kind: Kind) -> Fate {
+        let Some(decision) = decide(&side.policy, &Request::new(request)) else {
+            return self.fate_at_default(side, version, kind);
+        };
+        match decision.answer {
+            Some(OwnAnswer::Reload(_) | OwnAnswer::ReloadPage(_) | OwnAnswer::NoAsset(_))
+                if side.config.enforce =>
+            {
+                return Fate::Gone;
+            }
+            _ => {}
+        }
+        // Whoever names a path in unpinnedPaths wants any release to answer it.
+        if decision.rule == Rule::UnpinnedPath {
+            return Fate::Right;
+        }
+        match decision.release {
+            Some(release) if side.config.enforce => {
+                let is_accepted = kind == Kind::Call && release.accepts(version);
+                if release.version == *version || is_accepted {
+                    Fate::Right
+                } else {
+                    Fate::Skewed(Some(release.version.clone()))
+                }
+            }
+            _ => self.fate_at_default(side, version, kind),
+        }
+    }
+
+    /// The default route leads to the release of `current` that is the heaviest, and without one to
+    /// all pods.
+    fn fate_at_default(&self, side: &Side, version: &Version, kind: Kind) -> Fate {
+        let answers = |release: &ReleaseConfig| {
+            release.version == *version
+                || (kind == Kind::Call
+                    && release
+                        .accepts
+                        .iter()
+                        .any(|pattern| pattern.matches(version)))
+        };
+        match &side.policy.current {
+            Some(current) => {
+                let heaviest = &current.heaviest.version;
+                if listed(side, heaviest).is_some_and(answers) {
+                    Fate::Right
+                } else {
+                    Fate::Skewed(Some(heaviest.clone()))
+                }
+            }
+            None if self.pods.iter().all(|release| answers(release)) => Fate::Right,
+            None => Fate::Skewed(None),
+        }
+    }
+
+    /// One place that both configurations guard, if there is one, and one for each part of the scope
+    /// in which they differ.
+    fn places(&self) -> Vec<Place> {
+        let (old, new) = (&self.old.config, &self.new.config);
+        let hosts = differing(old.hosts.as_deref(), new.hosts.as_deref(), host_within);
+        let paths = differing(old.paths.as_deref(), new.paths.as_deref(), path_within);
+        hosts
+            .iter()
+            .flat_map(|host| {
+                paths.iter().map(|path| Place {
+                    host: host.clone(),
+                    path: path.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn compare_routes(&mut self) {
+        let (old, new) = (self.old, self.new);
+        for release in &new.config.releases {
+            if release.state == State::Retired {
+                continue;
+            }
+            for before in &self.pods {
+                if before.version == release.version {
+                    if before.route != release.route && before.state != State::Staged {
+                        self.assessment.report(Hazard::RouteChanged {
+                            version: release.version.clone(),
+                            from: before.route.clone(),
+                            to: release.route.clone(),
+                        });
+                    }
+                } else if before.route == release.route {
+                    self.assessment.report(Hazard::RouteReused {
+                        route: release.route.clone(),
+                        from: before.version.clone(),
+                        to: release.version.clone(),
+                    });
+                }
+            }
+        }
+        let served: BTreeSet<_> = [old, new]
+            .into_iter()
+            .flat_map(|side| &side.config.releases)
+            .filter(|release| matches!(release.state, State::Live | State::Draining))
+            .map(|release| &release.version)
+            .collect();
+        if old.config.route_header != new.config.route_header && served.len() > 1 {
+            self.assessment.report(Hazard::RouteHeaderChanged {
+                from: old.config.route_header.clone(),
+                to: new.config.route_header.clone(),
+            });
+        }
+    }
+
+    fn take_notes(&mut self) {
+        self.note_unknown_versions();
+        self.note_retired_with_pods();
+        if let (Some(old), Some(new)) = (self.old.config.revision, self.new.config.revision)
+            && old >= new
+            && self.old.json != self.new.json
+        {
+            self.assessment.notes.push(format!(
+                "the revision goes from {old} to {new}: skew-guard wait cannot tell the new configuration by it; count it up"
+            ));
+        }
+    }
+
+    /// Versions that neither configuration lists may be of tabs of releases that were removed long
+    /// ago.
+    fn note_unknown_versions(&mut self) {
+        let Some(place) = self.places().into_iter().next() else {
+            return;
+        };
+        let moment = self.moments.first().copied().unwrap_or_default();
+        let comes_back = ["0.0.0-unlisted", "999999.0.0", "unlisted"]
+            .into_iter()
+            .filter_map(|text| Version::parse(text.into()))
+            .any(|version| {
+                sources(self.old)
+                    .iter()
+                    .filter(|source| sources(self.new).contains(source))
+                    .any(|source| {
+                        let request = request(&place, Kind::Call, source, &version, moment);
+                        self.fate(self.old, &request, &version, Kind::Call) == Fate::Gone
+                            && matches!(
+                                self.fate(self.new, &request, &version, Kind::Call),
+                                Fate::Skewed(_)
+                            )
+                    })
+            });
+        if comes_back && self.unknown_handling(self.old) != self.unknown_handling(self.new) {
+            self.assessment.notes.push(
+                "clients of versions that are not listed were told to reload, and are not any more: where tabs of a release that was taken off the list may be open, list it as retired, or set unknownVersion to reload".to_owned(),
+            );
+        }
+    }
+
+    fn unknown_handling(&self, side: &Side) -> (crate::config::UnknownVersion, bool) {
+        (side.config.unknown_version, side.config.current.is_some())
+    }
+
+    /// Without `current` the mesh gives out pages as long as there are pods.
+    fn note_retired_with_pods(&mut self) {
+        if self.new.config.current.is_some() {
+            return;
+        }
+        let retired: Vec<_> = self
+            .pods
+            .iter()
+            .filter(|release| self.new.policy.is_retired(&release.version))
+            .map(|release| release.version.to_string())
+            .collect();
+        if !retired.is_empty() {
+            self.assessment.notes.push(format!(
+                "without current the mesh gives out pages of {} as long as it has pods, and their tabs would be told to reload: take this step when the last of its pods is gone",
+                retired.join(", ")
+            ));
+        }
+    }
+}
+
+/// The request that a page of this version sends, which says it in one place.
+fn request(place: &Place, kind: Kind, source: &Source, version: &Version, now: u64) -> Table {
+    let (mode, destination) = match kind {
+        Kind::Call => ("cors", "empty"),
+        Kind::Script => ("no-cors", "script"),
+    };
+    let table = Table::new("GET", &place.host, &place.path, now)
+        .with("sec-fetch-mode", mode)
+        .with("sec-fetch-dest", destination)
+        .with("sec-fetch-site", "same-origin");
+    match source {
+        Source::Header(name) => table.with(name, version.as_str()),
+        Source::Baggage(key) => table.with("baggage", format!("{key}={version}")),
+        Source::Query(name) => table.to(&format!("{}?{name}={version}", place.path)),
+        Source::Path(template) => {
+            table.to(&template.to_string().replace("{version}", version.as_str()))
+        }
+        Source::Cookie(name) | Source::Pin(name) => {
+            table.with("cookie", format!("{name}={version}"))
+        }
+    }
+}
+
+/// Where a page that was got under a configuration says its version.
+fn sources(side: &Side) -> Vec<Source> {
+    let pin = side
+        .config
+        .pin_cookie
+        .as_ref()
+        .map(|cookie| Source::Pin(cookie.name.clone()));
+    side.config.sources.iter().cloned().chain(pin).collect()
+}
+
+fn listed<'s>(side: &'s Side, version: &Version) -> Option<&'s ReleaseConfig> {
+    side.config
+        .releases
+        .iter()
+        .find(|release| release.version == *version)
+}
+
+/// A version that a pattern speaks of.
+fn example(pattern: &VersionPattern) -> Option<Version> {
+    let candidates = match pattern {
+        VersionPattern::Exact(version) => vec![version.to_string()],
+        VersionPattern::Prefix(prefix) => vec![format!("{prefix}0")],
+        VersionPattern::Range(range) => range
+            .comparators
+            .iter()
+            .flat_map(|bound| {
+                let (minor, patch) = (bound.minor.unwrap_or(0), bound.patch.unwrap_or(0));
+                [
+                    format!("{}.{minor}.{patch}", bound.major),
+                    format!("{}.{minor}.{}", bound.major, patch.saturating_add(1)),
+                    "0.0.0".to_owned(),
+                ]
+            })
+            .collect(),
+    };
+    candidates
+        .into_iter()
+        .filter_map(|text| Version::parse(text.into()))
+        .find(|version| pattern.matches(version))
+}
+
+/// An example of what two lists have in common, where there is something, and of each part that only
+/// one of them has. An absent list is everything.
+fn differing<T: PartialEq>(
+    old: Option<&[T]>,
+    new: Option<&[T]>,
+    within: impl Fn(Option<&T>) -> String,
+) -> Vec<String> {
+    let has = |list: Option<&[T]>, item: &T| list.is_none_or(|list| list.contains(item));
+    let items = || old.into_iter().chain(new).flatten();
+    let common = items().find(|item| has(old, item) && has(new, item));
+    let mut examples = Vec::new();
+    if common.is_some() || old.is_none() && new.is_none() {
+        examples.push(within(common));
+    }
+    let one_sided = items().filter(|item| !has(old, item) || !has(new, item));
+    examples.extend(one_sided.map(|item| within(Some(item))));
+    if old.is_none() != new.is_none() {
+        examples.push(within(None));
+    }
+    examples
+}
+
+fn host_within(pattern: Option<&HostPattern>) -> String {
+    match pattern {
+        Some(HostPattern::Exact(name)) => name.clone(),
+        Some(HostPattern::Suffix(suffix)) => format!("any{suffix}"),
+        Some(HostPattern::Any) | None => "any.example".to_owned(),
+    }
+}
+
+fn path_within(prefix: Option<&PathPrefix>) -> String {
+    prefix.map_or_else(|| "/any".to_owned(), ToString::to_string)
+}

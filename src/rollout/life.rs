@@ -1,0 +1,478 @@
+//! The next step of a release's life, and the step back.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::{Edit, Hazard, Side, apply, assess, written_time};
+use crate::config::{CurrentConfig, Problems, ReleaseConfig, State};
+use crate::version::Version;
+
+/// The steps that can be asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Stage {
+    /// List it as staged: only testers with the preview key reach it
+    Staged,
+    /// List it as live: whoever asks for it gets it, nobody else
+    Live,
+    /// Put it into current, and its predecessor to draining
+    Current,
+    /// Put it to retired: its tabs are told to reload
+    Retired,
+    /// Take it off the list
+    Removed,
+}
+
+/// What is wished for a release.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The release.
+    pub version: Version,
+    /// The step; absent: the next one.
+    pub stage: Option<Stage>,
+    /// Until when predecessors drain, in seconds since 1970.
+    pub drain_until: u64,
+    /// Its share of the visitors in percent; absent: all.
+    pub percent: Option<u8>,
+    /// The keys of its entry, where it has to be listed.
+    pub entry: Map<String, Value>,
+}
+
+/// Why a step is not made.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// It makes no sense from here.
+    Senseless(String),
+    /// The configuration after it would be wrong.
+    Wrong(Problems),
+    /// It is not safe.
+    Unsafe(Vec<Hazard>),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Senseless(why) => f.write_str(why),
+            Self::Wrong(problems) => {
+                write!(f, "the step would make a wrong configuration:\n{problems}")
+            }
+            Self::Unsafe(hazards) => {
+                f.write_str("the step is not safe while gateways disagree:")?;
+                hazards
+                    .iter()
+                    .try_for_each(|hazard| write!(f, "\n{hazard}"))
+            }
+        }
+    }
+}
+
+/// A list of releases at a moment, about to take a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Life<'a> {
+    side: &'a Side,
+    now: u64,
+}
+
+type Edits = Vec<Edit>;
+
+impl<'a> Life<'a> {
+    /// The configuration as it is, now, in seconds since 1970.
+    #[must_use]
+    pub fn new(side: &'a Side, now: u64) -> Self {
+        Self { side, now }
+    }
+
+    /// The changes that the wished, or next, step of a release makes; none where nothing is left to
+    /// do.
+    ///
+    /// # Errors
+    /// Where the step makes no sense from here, or is not safe.
+    pub fn release(&self, wish: &Wish) -> Result<Edits, Refusal> {
+        let stage = match wish.stage {
+            Some(stage) => stage,
+            None => match self.next(wish)? {
+                Some(stage) => stage,
+                None => return Ok(Vec::new()),
+            },
+        };
+        let edits = match stage {
+            Stage::Staged => self.stage(wish)?,
+            Stage::Live => self.list(wish),
+            Stage::Current => self.put_into_current(wish)?,
+            Stage::Retired => self.retire(&wish.version)?,
+            Stage::Removed => self.remove(&wish.version)?,
+        };
+        self.checked(edits)
+    }
+
+    /// The changes that take back the newest step: the bad release, by default the newest that is
+    /// public, is given to nobody any more. None where that has been done.
+    ///
+    /// # Errors
+    /// Where there is nothing to go back to.
+    pub fn rollback(&self, bad: Option<&Version>, to: Option<&Version>) -> Result<Edits, Refusal> {
+        let bad = match bad {
+            Some(version) => self.listed(version).ok_or_else(|| {
+                Refusal::Senseless(format!("{version} is not on the list of releases"))
+            })?,
+            None => self
+                .releases()
+                .iter()
+                .find(|release| release.state != State::Staged)
+                .ok_or_else(|| Refusal::Senseless("no release is public".to_owned()))?,
+        };
+        if bad.state == State::Retired {
+            return Ok(Vec::new());
+        }
+        if self.side.config.current.is_none() {
+            return self.checked(self.lead_back_pods(bad, to)?);
+        }
+        let edits = self.lead_back_visitors(bad, to)?;
+        // A release that not every gateway keeps for sure has to be listed first.
+        match self.checked(edits.clone()) {
+            Err(Refusal::Unsafe(hazards)) => {
+                let first: Edits = edits
+                    .into_iter()
+                    .filter(|edit| {
+                        matches!(
+                            edit,
+                            Edit::State {
+                                state: State::Live,
+                                ..
+                            }
+                        )
+                    })
+                    .collect();
+                if first.is_empty() {
+                    return Err(Refusal::Unsafe(hazards));
+                }
+                self.checked(first)
+            }
+            checked => checked,
+        }
+    }
+
+    fn next(&self, wish: &Wish) -> Result<Option<Stage>, Refusal> {
+        let version = &wish.version;
+        let Some(release) = self.listed(version) else {
+            return Ok(Some(Stage::Live));
+        };
+        match release.state {
+            State::Staged => Ok(Some(Stage::Live)),
+            State::Live if self.side.config.current.is_some() => Ok(Some(Stage::Current)),
+            State::Live => Ok(None),
+            State::Draining => Err(Refusal::Senseless(format!(
+                "{version} is draining: a newer release has taken its place. To go back to it: skew-guard rollback"
+            ))),
+            State::Retired => Err(Refusal::Senseless(format!(
+                "{version} is retired: its tabs were told to reload. Release it as a new version, or list it again with --step live"
+            ))),
+        }
+    }
+
+    fn stage(&self, wish: &Wish) -> Result<Edits, Refusal> {
+        match self.listed(&wish.version) {
+            None => Ok(vec![self.listing(wish, Some(State::Staged))]),
+            Some(release) if release.state == State::Staged => Ok(Vec::new()),
+            Some(release) => Err(Refusal::Senseless(format!(
+                "{} is {} already; only a release that is not listed can be staged",
+                wish.version,
+                release.state.name()
+            ))),
+        }
+    }
+
+    fn list(&self, wish: &Wish) -> Edits {
+        match self.listed(&wish.version) {
+            None => {
+                let mut edits = vec![self.listing(wish, None)];
+                edits.extend(self.retire_drained());
+                edits
+            }
+            Some(release) if release.state == State::Live => Vec::new(),
+            Some(_) => vec![live(&wish.version)],
+        }
+    }
+
+    fn listing(&self, wish: &Wish, state: Option<State>) -> Edit {
+        let mut entry = wish.entry.clone();
+        if let Some(state) = state {
+            entry.insert("state".to_owned(), json!(state.name()));
+        }
+        Edit::List(entry)
+    }
+
+    /// Releases that have drained count as retired already; this writes it down.
+    fn retire_drained(&self) -> impl Iterator<Item = Edit> {
+        self.releases()
+            .iter()
+            .filter(|release| {
+                release.state == State::Draining
+                    && release.until.is_some_and(|until| until <= self.now)
+            })
+            .map(|release| retired(&release.version))
+    }
+
+    fn put_into_current(&self, wish: &Wish) -> Result<Edits, Refusal> {
+        let version = &wish.version;
+        let Some(current) = &self.side.config.current else {
+            return Err(Refusal::Senseless(
+                "there is no current to put it into: visitors go to all pods".to_owned(),
+            ));
+        };
+        match self.listed(version) {
+            Some(release) if release.state == State::Live => {}
+            Some(release) => {
+                return Err(Refusal::Senseless(format!(
+                    "{version} is {}; only a live release goes into current. Make it live first, and wait until every gateway has learned it",
+                    release.state.name()
+                )));
+            }
+            None => {
+                return Err(Refusal::Senseless(format!(
+                    "{version} is not listed yet. List it first (without --step), and wait until every gateway has learned it"
+                )));
+            }
+        }
+        let shares = shares(current);
+        let others: Vec<_> = shares
+            .iter()
+            .filter(|(held, _)| *held != version)
+            .copied()
+            .collect();
+        if let Some(percent) = wish.percent.filter(|percent| *percent < 100) {
+            return self.weigh(version, u64::from(percent), &others);
+        }
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut edits = vec![Edit::Current(json!(version.as_str()))];
+        edits.extend(others.iter().map(|(held, _)| Edit::State {
+            version: (*held).clone(),
+            state: State::Draining,
+            until: Some(written_time(wish.drain_until)),
+        }));
+        Ok(edits)
+    }
+
+    fn weigh(
+        &self,
+        version: &Version,
+        percent: u64,
+        others: &[(&Version, u64)],
+    ) -> Result<Edits, Refusal> {
+        let total: u64 = others.iter().map(|(_, weight)| weight).sum();
+        if total == 0 {
+            return Err(Refusal::Senseless(format!(
+                "{version} is current alone; a share of the visitors needs another release in current"
+            )));
+        }
+        let mut weights = vec![(version, percent * total)];
+        weights.extend(
+            others
+                .iter()
+                .map(|(held, weight)| (*held, weight * (100 - percent))),
+        );
+        let divisor = weights
+            .iter()
+            .fold(0, |divisor, (_, weight)| {
+                greatest_common_divisor(divisor, *weight)
+            })
+            .max(1);
+        // A hundred reads as percent.
+        let divisor = if others.len() == 1 { total } else { divisor };
+        let current: Value = weights
+            .iter()
+            .map(|(held, weight)| json!({"version": held.as_str(), "weight": weight / divisor}))
+            .collect();
+        if self.side.json.get("current") == Some(&current) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Edit::Current(current)])
+    }
+
+    fn retire(&self, version: &Version) -> Result<Edits, Refusal> {
+        match self.listed(version) {
+            None => Err(Refusal::Senseless(format!("{version} is not listed"))),
+            Some(release) if release.state == State::Retired => Ok(Vec::new()),
+            Some(_) if self.is_in_current(version) => Err(Refusal::Senseless(format!(
+                "{version} is current. To take it back: skew-guard rollback"
+            ))),
+            Some(_) => Ok(vec![retired(version)]),
+        }
+    }
+
+    fn remove(&self, version: &Version) -> Result<Edits, Refusal> {
+        match self.listed(version) {
+            None => Ok(Vec::new()),
+            Some(release) if release.state == State::Retired => {
+                Ok(vec![Edit::Remove(version.clone())])
+            }
+            Some(release) => Err(Refusal::Senseless(format!(
+                "{version} is {}; only a retired release is taken off the list. Retire it first: --step retired",
+                release.state.name()
+            ))),
+        }
+    }
+
+    /// `current` back, and the bad release to retired, at once.
+    fn lead_back_visitors(
+        &self,
+        bad: &ReleaseConfig,
+        to: Option<&Version>,
+    ) -> Result<Edits, Refusal> {
+        let retired = retired(&bad.version);
+        if !self.is_in_current(&bad.version) {
+            return Ok(vec![retired]);
+        }
+        let left: Vec<_> = self
+            .side
+            .config
+            .current
+            .iter()
+            .flat_map(shares)
+            .filter(|(version, weight)| **version != bad.version && *weight > 0)
+            .collect();
+        let current = match (to, left.as_slice()) {
+            (None, [(only, _)]) => json!(only.as_str()),
+            (None, [_, _, ..]) => left
+                .iter()
+                .map(|(version, weight)| json!({"version": version.as_str(), "weight": weight}))
+                .collect(),
+            _ => {
+                let target = self.target(bad, to)?;
+                let mut edits = vec![Edit::Current(json!(target.version.as_str())), retired];
+                if target.state != State::Live {
+                    edits.push(live(&target.version));
+                }
+                return Ok(edits);
+            }
+        };
+        Ok(vec![Edit::Current(current), retired])
+    }
+
+    /// Without `current` the pods are rolled back: the old version is listed again before its first
+    /// pod, and the bad one retired after its last.
+    fn lead_back_pods(&self, bad: &ReleaseConfig, to: Option<&Version>) -> Result<Edits, Refusal> {
+        if bad.state == State::Draining {
+            return Ok(vec![retired(&bad.version)]);
+        }
+        let target = self.target(bad, to)?;
+        let mut edits = vec![Edit::State {
+            version: bad.version.clone(),
+            state: State::Draining,
+            until: None,
+        }];
+        if target.state != State::Live {
+            edits.push(live(&target.version));
+        }
+        Ok(edits)
+    }
+
+    /// The release to go back to: the newest that is older than the bad one and serves, or, where pods
+    /// are rolled back, may serve again.
+    fn target(
+        &self,
+        bad: &ReleaseConfig,
+        to: Option<&Version>,
+    ) -> Result<&'a ReleaseConfig, Refusal> {
+        if let Some(version) = to {
+            return self
+                .listed(version)
+                .filter(|release| release.version != bad.version)
+                .ok_or_else(|| {
+                    Refusal::Senseless(format!("{version} is no other release on the list"))
+                });
+        }
+        let has_pods = |release: &ReleaseConfig| match release.state {
+            State::Live => true,
+            State::Draining => release.until.is_none_or(|until| self.now < until),
+            State::Retired => self.side.config.current.is_none(),
+            State::Staged => false,
+        };
+        self.releases()
+            .iter()
+            .skip_while(|release| release.version != bad.version)
+            .skip(1)
+            .find(|release| has_pods(release))
+            .ok_or_else(|| {
+                Refusal::Senseless(format!(
+                    "no release older than {} has pods to go back to. Deploy one, and name it with --to",
+                    bad.version
+                ))
+            })
+    }
+
+    /// The changes, where the configuration after them is a right one and the step to it safe. The
+    /// revision is counted up where there is one.
+    fn checked(&self, mut edits: Edits) -> Result<Edits, Refusal> {
+        if edits.is_empty() {
+            return Ok(edits);
+        }
+        if let Some(revision) = self.side.config.revision {
+            edits.push(Edit::Revision(revision.saturating_add(1)));
+        }
+        let mut json = self.side.json.clone();
+        apply(&edits, &mut json, "/revision");
+        let after = Side::load(json.to_string().as_bytes()).map_err(Refusal::Wrong)?;
+        let hazards = assess(self.side, &after, self.now).hazards;
+        if hazards.is_empty() {
+            Ok(edits)
+        } else {
+            Err(Refusal::Unsafe(hazards))
+        }
+    }
+
+    fn releases(&self) -> &'a [ReleaseConfig] {
+        &self.side.config.releases
+    }
+
+    fn listed(&self, version: &Version) -> Option<&'a ReleaseConfig> {
+        self.releases()
+            .iter()
+            .find(|release| release.version == *version)
+    }
+
+    fn is_in_current(&self, version: &Version) -> bool {
+        self.side
+            .config
+            .current
+            .iter()
+            .flat_map(shares)
+            .any(|(held, _)| held == version)
+    }
+}
+
+fn shares(current: &CurrentConfig) -> Vec<(&Version, u64)> {
+    match current {
+        CurrentConfig::One(version) => vec![(version, 1)],
+        CurrentConfig::Weighted(shares) => shares
+            .iter()
+            .map(|share| (&share.version, share.weight))
+            .collect(),
+    }
+}
+
+fn live(version: &Version) -> Edit {
+    Edit::State {
+        version: version.clone(),
+        state: State::Live,
+        until: None,
+    }
+}
+
+fn retired(version: &Version) -> Edit {
+    Edit::State {
+        version: version.clone(),
+        state: State::Retired,
+        until: None,
+    }
+}
+
+fn greatest_common_divisor(one: u64, other: u64) -> u64 {
+    if other == 0 {
+        one
+    } else {
+        greatest_common_divisor(other, one % other)
+    }
+}

@@ -1,0 +1,236 @@
+//! Steps between two configurations that are safe one by one.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Map, Value, json};
+
+use super::{Side, assess};
+use crate::config::{CurrentConfig, State};
+use crate::version::Version;
+
+/// What may change by itself on the way; a step makes one or more of these changes.
+const PARTS: [Part; 4] = [Part::Listed, Part::Settings, Part::Current, Part::Removed];
+/// All of them.
+const ALL: u8 = (1 << PARTS.len()) - 1;
+
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// Releases that the old configuration does not serve are listed as live.
+    Listed = 0,
+    /// All keys but the list of releases and `current`.
+    Settings = 1,
+    /// `current`, and the states of the releases that both list.
+    Current = 2,
+    /// Releases leave the list.
+    Removed = 3,
+}
+
+impl Part {
+    fn is_in(self, parts: u8) -> bool {
+        parts & (1 << self as u8) != 0
+    }
+}
+
+/// The shortest way from one configuration to another on which every step is safe: the configurations
+/// after each step, the new one last. `None` where no way was found.
+#[must_use]
+pub fn safe_path(old: &Side, new: &Side, now: u64) -> Option<Vec<Side>> {
+    let stations: Vec<Option<Side>> = (0..=ALL)
+        .map(|parts| match parts {
+            0 => Some(old.clone()),
+            ALL => Some(new.clone()),
+            _ => Side::load(between(old, new, parts).to_string().as_bytes()).ok(),
+        })
+        .collect();
+    let station = |parts: u8| stations.get(usize::from(parts)).and_then(Option::as_ref);
+    let mut came_from = BTreeMap::new();
+    let mut waiting = VecDeque::from([0_u8]);
+    while let Some(at) = waiting.pop_front() {
+        // The farthest first, so that a step does as much as it safely can.
+        for next in (0..=ALL).rev() {
+            let is_forward = next != at && next & at == at;
+            if !is_forward || came_from.contains_key(&next) {
+                continue;
+            }
+            let (Some(from), Some(to)) = (station(at), station(next)) else {
+                continue;
+            };
+            if assess(from, to, now).is_safe() {
+                came_from.insert(next, at);
+                waiting.push_back(next);
+            }
+        }
+        if came_from.contains_key(&ALL) {
+            break;
+        }
+    }
+    let mut path = Vec::new();
+    let mut at = ALL;
+    while at != 0 {
+        path.push(station(at)?.clone());
+        at = *came_from.get(&at)?;
+    }
+    path.reverse();
+    path.dedup_by(|one, other| one.json == other.json);
+    Some(path)
+}
+
+/// The old configuration with some parts as in the new one.
+fn between(old: &Side, new: &Side, parts: u8) -> Value {
+    let settings = if Part::Settings.is_in(parts) {
+        new
+    } else {
+        old
+    };
+    let mut root = settings.json.as_object().cloned().unwrap_or_default();
+    root.insert("releases".to_owned(), Value::Array(list(old, new, parts)));
+    let current = if Part::Current.is_in(parts) { new } else { old };
+    match current.json.get("current") {
+        Some(current) => root.insert("current".to_owned(), current.clone()),
+        None => root.remove("current"),
+    };
+    Value::Object(root)
+}
+
+fn list(old: &Side, new: &Side, parts: u8) -> Vec<Value> {
+    let before = entries(old);
+    let after = entries(new);
+    let mut list = Vec::new();
+    for (version, entry) in &after {
+        match before.iter().find(|(known, _)| known == version) {
+            Some(_) if Part::Current.is_in(parts) => list.push((*entry).clone()),
+            Some((_, kept)) if Part::Listed.is_in(parts) && is_brought_back(kept, entry) => {
+                list.push(as_live(entry));
+            }
+            Some((_, kept)) => list.push((*kept).clone()),
+            None if Part::Current.is_in(parts) => list.push((*entry).clone()),
+            None if Part::Listed.is_in(parts) => list.push(as_live(entry)),
+            None => {}
+        }
+    }
+    if !Part::Removed.is_in(parts) {
+        let removed = before
+            .iter()
+            .filter(|(version, _)| !after.iter().any(|(known, _)| known == version));
+        list.extend(removed.map(|(_, entry)| (*entry).clone()));
+    }
+    list
+}
+
+fn entries(side: &Side) -> Vec<(&Version, &Value)> {
+    let written = side.json.get("releases").and_then(Value::as_array);
+    side.config
+        .releases
+        .iter()
+        .map(|release| &release.version)
+        .zip(written.into_iter().flatten())
+        .collect()
+}
+
+fn is_brought_back(before: &Value, after: &Value) -> bool {
+    let serves = |entry: &Value| {
+        matches!(
+            entry.get("state").and_then(Value::as_str),
+            None | Some("live" | "draining")
+        )
+    };
+    serves(after) && !serves(before)
+        || before.get("state") == Some(&json!("draining")) && after.get("state").is_none()
+}
+
+/// The entry as a release is first listed: what it will be later comes later.
+fn as_live(entry: &Value) -> Value {
+    let mut entry = entry.as_object().cloned().unwrap_or_else(Map::new);
+    if matches!(
+        entry.get("state").and_then(Value::as_str),
+        Some("draining" | "live")
+    ) {
+        entry.remove("state");
+        entry.remove("until");
+    }
+    Value::Object(entry)
+}
+
+/// What changes from one configuration to another, a line each.
+#[must_use]
+pub fn changes(old: &Side, new: &Side) -> Vec<String> {
+    let mut lines = Vec::new();
+    for release in &new.config.releases {
+        let version = &release.version;
+        let before = old
+            .config
+            .releases
+            .iter()
+            .find(|known| known.version == *version);
+        let state = stated(release.state, release.until);
+        match before {
+            None => lines.push(format!("list {version} as {state}")),
+            Some(before) if stated(before.state, before.until) != state => lines.push(format!(
+                "{version}: {} becomes {state}",
+                stated(before.state, before.until)
+            )),
+            Some(before) if before.route != release.route && release.state != State::Retired => {
+                lines.push(format!(
+                    "{version}: route {} becomes {}",
+                    before.route, release.route
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let removed = old.config.releases.iter().filter(|release| {
+        !new.config
+            .releases
+            .iter()
+            .any(|kept| kept.version == release.version)
+    });
+    lines.extend(removed.map(|release| format!("take {} off the list", release.version)));
+    let (before, after) = (current(old), current(new));
+    if before != after {
+        lines.push(format!("current: {before} becomes {after}"));
+    }
+    let settings = changed_settings(old, new);
+    if !settings.is_empty() {
+        lines.push(format!("change {}", settings.join(", ")));
+    }
+    lines
+}
+
+fn stated(state: State, until: Option<u64>) -> String {
+    match until {
+        Some(until) if state == State::Draining => {
+            format!("draining until {}", super::written_time(until))
+        }
+        _ => state.name().to_owned(),
+    }
+}
+
+fn current(side: &Side) -> String {
+    match &side.config.current {
+        None => "none".to_owned(),
+        Some(CurrentConfig::One(version)) => version.to_string(),
+        Some(CurrentConfig::Weighted(shares)) => {
+            let shares: Vec<_> = shares
+                .iter()
+                .map(|share| format!("{} ({})", share.version, share.weight))
+                .collect();
+            shares.join(" and ")
+        }
+    }
+}
+
+fn changed_settings(old: &Side, new: &Side) -> Vec<String> {
+    let keys = |side: &Side| -> Vec<String> {
+        let object = side.json.as_object();
+        object.into_iter().flat_map(Map::keys).cloned().collect()
+    };
+    let mut changed: Vec<_> = keys(old)
+        .into_iter()
+        .chain(keys(new))
+        .filter(|key| key != "releases" && key != "current")
+        .filter(|key| old.json.get(key) != new.json.get(key))
+        .collect();
+    changed.sort();
+    changed.dedup();
+    changed
+}
