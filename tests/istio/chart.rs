@@ -95,6 +95,24 @@ impl<'a> Chart<'a> {
         self.values["current"] = current;
     }
 
+    /// The releases in words: `2.0.0 live, 1.4.2 draining; current "2.0.0"`.
+    fn summary(&self) -> String {
+        let releases = self.values["releases"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let releases: Vec<_> = releases
+            .iter()
+            .map(|release| word(&release["version"]) + " " + &word(&release["state"]))
+            .collect();
+        format!(
+            "{}; current {}",
+            releases.join(", "),
+            self.values["current"]
+        )
+    }
+
     fn values_file(&self) -> Result<NamedTempFile> {
         let file = NamedTempFile::with_suffix(".json")?;
         fs::write(file.path(), serde_json::to_vec_pretty(&self.values)?)?;
@@ -103,6 +121,7 @@ impl<'a> Chart<'a> {
 
     /// `helm upgrade --install`; returns the revision, which is the plugin configuration's too.
     pub async fn upgrade(&self) -> Result<u64> {
+        eprintln!("  helm upgrade {}: {}", self.name, self.summary());
         self.upgrade_with(&[]).await
     }
 

@@ -78,6 +78,8 @@ pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
         )
         .await?;
     load.until_page_of("2.0.0").await?;
+    let newcomers = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
+    newcomers.until_page_of("2.0.0").await?;
     stage
         .step_under(
             &load,
@@ -86,10 +88,12 @@ pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
         )
         .await?;
     load.until_no_page_of("2.0.0").await?;
+    newcomers.until_no_page_of("2.0.0").await?;
     stage.remove("2.0.0").await?;
     load.answers(1_000).await?;
-    let tally = load.stop().await;
-    visitors::expect_neither_skew_nor_failure("a roll-out that is rolled back half-way", &tally)?;
+    let story = "a roll-out that is rolled back half-way";
+    visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
+    visitors::expect_neither_skew_nor_failure("who came meanwhile", &newcomers.stop().await)?;
     stage.strike().await
 }
 

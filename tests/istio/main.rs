@@ -169,6 +169,7 @@ struct SharedCluster {
 
 impl SharedCluster {
     fn run(&self, runtime: &Runtime, scenario: Scenario) -> Result<(), Failed> {
+        eprintln!();
         let outcome = self.started(runtime, |cluster| runtime.block_on(scenario(cluster)));
         outcome.map_err(|problem| Failed::from(format!("{problem:#}")))
     }
@@ -183,7 +184,7 @@ impl SharedCluster {
             let begin = Instant::now();
             *running = Some(runtime.block_on(Cluster::start(self.line))?);
             eprintln!(
-                "Kubernetes and Istio {} are up after {:.1?}",
+                "  Kubernetes and Istio {} are up after {:.1?}",
                 self.line.name(),
                 begin.elapsed()
             );

@@ -48,12 +48,10 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
 /// the API's roll-out goes on.
 pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
     let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "rolling").await?;
-    start_with_the_api(&shop).await?;
+    start_and_pause(&shop, Half::Api).await?;
     shop.deploy(Half::Web, "web", "2.0.0", 3).await?;
     shop.rolled_out("web").await?;
-    shop.kubectl(&["rollout", "resume", "deployment/api"])
-        .await?;
-    shop.rolled_out("api").await?;
+    resume(&shop, Half::Api).await?;
     shop.gone(Half::Api, "1.4.2").await?;
     load.until_no_page_of("1.4.2").await?;
     chart.list(&[("2.0.0", "live"), ("1.4.2", "retired")], json!(""));
@@ -65,29 +63,30 @@ pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
     shop.close().await
 }
 
-/// While some pages are new already: the pages go back first, then the API, whose roll-out was paused.
+/// While some pages are new already and both halves still have Pods of the old release: it is listed as the one to go
+/// to, then the pages go back, then the API. (`kubectl rollout undo` refuses a paused Deployment.)
 pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
     let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "undone").await?;
-    start_with_the_api(&shop).await?;
-    shop.deploy(Half::Web, "web", "2.0.0", 3).await?;
-    load.until_page_of("2.0.0").await?;
+    start_and_pause(&shop, Half::Api).await?;
+    start_and_pause(&shop, Half::Web).await?;
+    let newcomers = visitors::arrive(&[&gateway], &shop).await?;
+    newcomers.until_page_of("2.0.0").await?;
 
     chart.list(&[("2.0.0", "draining"), ("1.4.2", "live")], json!(""));
     chart.step(&[&gateway]).await?;
-    shop.kubectl(&["rollout", "undo", "deployment/web"]).await?;
-    shop.rolled_out("web").await?;
-    shop.gone(Half::Web, "2.0.0").await?;
-    shop.deploy(Half::Api, "api", "1.4.2", 3).await?;
-    shop.kubectl(&["rollout", "resume", "deployment/api"])
-        .await?;
-    shop.rolled_out("api").await?;
-    shop.gone(Half::Api, "2.0.0").await?;
+    for half in [Half::Web, Half::Api] {
+        shop.deploy(half, half.name(), "1.4.2", 3).await?;
+        resume(&shop, half).await?;
+        shop.gone(half, "2.0.0").await?;
+    }
     load.until_no_page_of("2.0.0").await?;
+    newcomers.until_no_page_of("2.0.0").await?;
     chart.list(&[("2.0.0", "retired"), ("1.4.2", "live")], json!(""));
     chart.step(&[&gateway]).await?;
     load.answers(SOME).await?;
-    let tally = load.stop().await;
-    visitors::expect_neither_skew_nor_failure("a rolling update, rolled back", &tally)?;
+    let story = "a rolling update, rolled back";
+    visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
+    visitors::expect_neither_skew_nor_failure("who came meanwhile", &newcomers.stop().await)?;
     chart.uninstall().await?;
     shop.close().await
 }
@@ -113,11 +112,17 @@ async fn before_a_roll_out<'a>(
     Ok((shop, gateway, chart, load))
 }
 
-/// No page may be new before the API has a new Pod.
-async fn start_with_the_api(shop: &Shop<'_>) -> Result<()> {
-    shop.deploy(Half::Api, "api", "2.0.0", 3).await?;
-    shop.ready(Half::Api, "2.0.0").await?;
-    shop.kubectl(&["rollout", "pause", "deployment/api"])
+/// No page may be new before the API has a new Pod, and none of the API's old ones may go before the last old page.
+async fn start_and_pause(shop: &Shop<'_>, half: Half) -> Result<()> {
+    shop.deploy(half, half.name(), "2.0.0", 3).await?;
+    shop.ready(half, "2.0.0").await?;
+    shop.kubectl(&["rollout", "pause", &format!("deployment/{}", half.name())])
         .await?;
     Ok(())
+}
+
+async fn resume(shop: &Shop<'_>, half: Half) -> Result<()> {
+    shop.kubectl(&["rollout", "resume", &format!("deployment/{}", half.name())])
+        .await?;
+    shop.rolled_out(half.name()).await
 }

@@ -53,8 +53,10 @@ impl<'a> Shop<'a> {
         };
         shop.apply(service(Half::Api)).await?;
         shop.apply(service(Half::Web)).await?;
-        shop.apply(gateway(GatewayName::First)).await?;
-        shop.apply(gateway(GatewayName::Second)).await?;
+        shop.apply(gateway(GatewayName::First, &shop.host()))
+            .await?;
+        shop.apply(gateway(GatewayName::Second, &shop.host()))
+            .await?;
         Ok(shop)
     }
 
@@ -174,14 +176,14 @@ fn service(half: Half) -> Value {
     })
 }
 
-fn gateway(name: GatewayName) -> Value {
+fn gateway(name: GatewayName, host: &str) -> Value {
     json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "Gateway",
         "metadata": { "name": name.label() },
         "spec": {
             "selector": { "gateway": name.label() },
-            "servers": [{ "port": { "number": name.port(), "name": "http", "protocol": "HTTP" }, "hosts": ["*"] }],
+            "servers": [{ "port": { "number": name.port(), "name": "http", "protocol": "HTTP" }, "hosts": [host] }],
         },
     })
 }
