@@ -10,7 +10,7 @@ use crate::config::UnknownVersion;
 use crate::pin::{Bucket, Pin};
 use crate::policy::{Gone, Policy, Release};
 use crate::preview::{self, Preview};
-use crate::request::{Class, Request};
+use crate::request::{Class, Grpc, Request};
 use crate::scope::is_below;
 use crate::source::{Carrier, Reading, Source};
 use crate::version::Version;
@@ -44,10 +44,12 @@ pub struct Decision {
 /// What is done where Envoy finds no pod, or no cluster, of the release that was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfGone {
-    /// The reload answer, which a script of this origin may read.
+    /// The reload answer.
     Reload {
-        /// The allowed origin that asked, where there is one.
+        /// The origin whose scripts may read it, where another than the page's own asked.
         origin: Option<String>,
+        /// The dialect of gRPC to say it in.
+        grpc: Option<Grpc>,
     },
     /// The page for a person who sent a form.
     ReloadPage,
@@ -557,6 +559,7 @@ impl Judge<'_> {
             }
             _ => Some(IfGone::Reload {
                 origin: self.policy.allowed_origin(self.request),
+                grpc: self.request.grpc(),
             }),
         }
     }

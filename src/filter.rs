@@ -200,7 +200,7 @@ pub struct Exchange<H> {
     host: H,
     installation: Rc<Installation>,
     decision: Option<Decision>,
-    body: Option<String>,
+    body: Option<Vec<u8>>,
 }
 
 /// Whether a request goes on.
@@ -317,8 +317,7 @@ impl<H: Host> Exchange<H> {
     pub fn on_response_body(&mut self, size: usize) {
         if let Some(body) = &mut self.body {
             // The first part becomes the whole new body, the others nothing.
-            self.host
-                .replace_response_body(size, std::mem::take(body).as_bytes());
+            self.host.replace_response_body(size, &std::mem::take(body));
         }
     }
 

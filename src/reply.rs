@@ -5,11 +5,12 @@ use crate::config::CorsConfig;
 use crate::decision::{Client, Decision, OwnAnswer};
 use crate::policy::{Gone, Policy};
 use crate::preview::Redirect;
-use crate::request::{Grpc, Request};
+use crate::request::Request;
 use crate::version::Version;
 
 mod amend;
 mod caching;
+mod grpc;
 
 pub use amend::{Amendment, Change, Outgoing, amend};
 
@@ -21,7 +22,7 @@ pub struct Reply {
     /// Its headers.
     pub headers: Headers,
     /// Its body, which Envoy leaves out in answer to HEAD.
-    pub body: String,
+    pub body: Vec<u8>,
     /// Why, for the access log's `%RESPONSE_CODE_DETAILS%`.
     pub details: &'static str,
     /// The gRPC status, for a request of which Envoy knows that it is gRPC.
@@ -31,10 +32,6 @@ pub struct Reply {
 /// Headers and their values.
 pub type Headers = Vec<(&'static str, String)>;
 
-/// FAILED_PRECONDITION: unlike UNAVAILABLE (14), no client retries it
-/// ([gRPC status codes](https://grpc.io/docs/guides/status-codes/)).
-const GRPC_FAILED_PRECONDITION: u32 = 9;
-const OUTDATED: &str = "client_outdated";
 const NO_STORE: (&str, &str) = ("cache-control", "no-store");
 
 impl Reply {
@@ -45,19 +42,19 @@ impl Reply {
             OwnAnswer::Reload(why) => Self::reload(policy, request, decision.client.as_ref(), *why),
             OwnAnswer::ReloadPage(why) => Self::page(policy, *why),
             OwnAnswer::NoAsset(why) => {
-                Self::plain(404, details_of(*why), String::new()).with(cors(policy, request))
+                Self::plain(404, details_of(*why), "").with(cors(policy, request))
             }
-            OwnAnswer::Declined => Self::plain(503, "skew_guard_declined", String::new()),
+            OwnAnswer::Declined => Self::plain(503, "skew_guard_declined", ""),
             OwnAnswer::Preview(redirect) => Self::redirect(redirect),
             OwnAnswer::NoSuchPreview(version) => Self::no_such_preview(policy, version),
         })
     }
 
-    fn plain(status: u16, details: &'static str, body: String) -> Self {
+    fn plain(status: u16, details: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
             headers: vec![own(NO_STORE)],
-            body,
+            body: body.into(),
             details,
             grpc_status: None,
         }
@@ -69,29 +66,22 @@ impl Reply {
     }
 
     fn reload(policy: &Policy, request: &Request<'_>, client: Option<&Client>, why: Gone) -> Self {
-        let content_type = request.header("content-type").unwrap_or_default();
-        let reply = match Grpc::of(&content_type) {
+        let details = details_of(why);
+        let reply = match request.grpc() {
             None => Self {
                 headers: reload_headers(policy),
-                ..Self::plain(
-                    policy.reload.status,
-                    details_of(why),
-                    reload_body(policy, client),
-                )
+                ..Self::plain(policy.reload.status, details, reload_body(policy, client))
             },
-            Some(Grpc::Native) => Self {
-                grpc_status: Some(GRPC_FAILED_PRECONDITION),
-                ..Self::plain(200, details_of(why), OUTDATED.to_owned())
-                    .with(update_required(policy))
-            },
-            Some(Grpc::Web) => Self::plain(200, details_of(why), String::new())
-                .with(vec![(
-                    "content-type",
-                    String::from_utf8(content_type)
-                        .unwrap_or_else(|_| "application/grpc-web".to_owned()),
-                )])
-                .with(grpc_status())
-                .with(update_required(policy)),
+            Some(dialect) => match grpc::web(dialect) {
+                None => Self {
+                    grpc_status: Some(grpc::FAILED_PRECONDITION),
+                    ..Self::plain(200, details, grpc::MESSAGE)
+                },
+                Some((content_type, body)) => Self::plain(200, details, body)
+                    .with(vec![("content-type", content_type.to_owned())])
+                    .with(grpc::status()),
+            }
+            .with(update_required(policy)),
         };
         reply.with(cors(policy, request))
     }
@@ -99,11 +89,7 @@ impl Reply {
     fn page(policy: &Policy, why: Gone) -> Self {
         Self {
             headers: page_headers(policy),
-            ..Self::plain(
-                policy.reload.status,
-                details_of(why),
-                RELOAD_PAGE.to_owned(),
-            )
+            ..Self::plain(policy.reload.status, details_of(why), RELOAD_PAGE)
         }
     }
 
@@ -114,7 +100,7 @@ impl Reply {
                 ("set-cookie", redirect.set_cookie.clone()),
                 ("cache-control", "private, no-store".to_owned()),
             ],
-            ..Self::plain(303, "skew_guard_preview", String::new())
+            ..Self::plain(303, "skew_guard_preview", "")
         }
     }
 
@@ -198,14 +184,7 @@ fn reload_body(policy: &Policy, client: Option<&Client>) -> String {
     let current = policy.current.as_ref().map_or_else(String::new, |current| {
         member("current", &current.heaviest.version)
     });
-    format!("{{\"error\":\"{OUTDATED}\"{client}{current}}}")
-}
-
-fn grpc_status() -> Headers {
-    vec![
-        ("grpc-status", GRPC_FAILED_PRECONDITION.to_string()),
-        ("grpc-message", OUTDATED.to_owned()),
-    ]
+    format!("{{\"error\":\"client_outdated\"{client}{current}}}")
 }
 
 /// The headers by which a script on another origin may read the filter's own answer; none where the

@@ -231,7 +231,7 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Whether the body is gRPC's, or gRPC-web's.
+    /// The dialect of gRPC that the body is in, if it is.
     #[must_use]
     pub fn grpc(&self) -> Option<Grpc> {
         Grpc::of(&self.header("content-type")?)
@@ -269,23 +269,27 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The two dialects of gRPC that a client may speak.
+/// The dialects of gRPC that a client may speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grpc {
     /// `application/grpc`: Envoy knows it, and makes its replies itself.
     Native,
-    /// `application/grpc-web`: status in the headers of a reply without body.
+    /// `application/grpc-web`.
     Web,
+    /// `application/grpc-web-text`, which is base64.
+    WebText,
 }
 
 impl Grpc {
     /// The dialect that a content type names.
-    #[must_use]
-    pub fn of(content_type: &[u8]) -> Option<Self> {
-        let rest = media_type(content_type).strip_prefix(b"application/grpc")?;
-        match rest.first() {
-            None | Some(b'+') => Some(Self::Native),
-            _ if rest.starts_with(b"-web") => Some(Self::Web),
+    fn of(content_type: &[u8]) -> Option<Self> {
+        let name = media_type(content_type)
+            .split(|&byte| byte == b'+')
+            .next()?;
+        match name {
+            b"application/grpc" => Some(Self::Native),
+            b"application/grpc-web" => Some(Self::Web),
+            b"application/grpc-web-text" => Some(Self::WebText),
             _ => None,
         }
     }

@@ -15,7 +15,7 @@ mod life;
 mod path;
 
 pub use assess::{Assessment, HORIZON, assess};
-pub use edit::{Edit, apply};
+pub use edit::{Edit, Reader, apply, written_entry};
 pub use hazard::Hazard;
 pub use life::{Life, Refusal, Stage, Wish};
 pub use path::{changes, safe_path};

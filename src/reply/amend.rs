@@ -8,8 +8,8 @@ use crate::telemetry::Sight;
 use crate::version::{Version, is_version_byte};
 
 use super::{
-    Headers, NO_STORE, RELOAD_PAGE, caching, cors_for, current_version, grpc_status, own,
-    page_headers, reload_body, reload_headers, update_required,
+    Headers, NO_STORE, RELOAD_PAGE, caching, cors_for, current_version, grpc, own, page_headers,
+    reload_body, reload_headers, update_required,
 };
 
 /// What may be asked of an answer. Each costs a call to the host.
@@ -35,7 +35,7 @@ pub enum Change {
     /// A header goes.
     Remove(&'static str),
     /// The body becomes this one.
-    Body(String),
+    Body(Vec<u8>),
 }
 
 /// All that happens to an answer.
@@ -110,8 +110,8 @@ impl Amender<'_> {
     }
 
     /// The whole body, where there is one: one cannot be added to an answer that has none.
-    fn replace_body(&mut self, body: &str) {
-        let body = if self.answer.has_body() { body } else { "" };
+    fn replace_body(&mut self, body: &[u8]) {
+        let body = if self.answer.has_body() { body } else { &[] };
         self.set("content-length", body.len().to_string());
         if self.answer.has_body() {
             self.amendment.changes.push(Change::Body(body.to_owned()));
@@ -183,15 +183,15 @@ impl Amender<'_> {
             IfGone::NoAsset => {
                 self.set(":status", "404");
                 self.set_all(vec![own(NO_STORE)]);
-                self.replace_body("");
+                self.replace_body(b"");
             }
             IfGone::ReloadPage => {
                 self.set(":status", self.policy.reload.status.to_string());
                 self.set_all(page_headers(self.policy));
-                self.replace_body(RELOAD_PAGE);
+                self.replace_body(RELOAD_PAGE.as_bytes());
             }
-            IfGone::Reload { origin } => {
-                self.reload();
+            IfGone::Reload { origin, grpc } => {
+                self.reload(*grpc);
                 if let Some(cors) = &self.policy.cors {
                     let headers = cors_for(cors, origin.clone());
                     for (name, value) in headers {
@@ -207,17 +207,21 @@ impl Amender<'_> {
         self.amendment.sight = Some(Sight::Gone);
     }
 
-    fn reload(&mut self) {
-        let content_type = self.answer.first("content-type").unwrap_or_default();
-        if Grpc::of(&content_type).is_some() {
-            self.set_all(grpc_status());
-            self.set_all(vec![own(NO_STORE)]);
-            self.set_all(update_required(self.policy));
-            return;
+    fn reload(&mut self, grpc: Option<Grpc>) {
+        let Some(dialect) = grpc else {
+            self.set(":status", self.policy.reload.status.to_string());
+            self.set_all(reload_headers(self.policy));
+            let body = reload_body(self.policy, self.decision.client.as_ref());
+            return self.replace_body(body.as_bytes());
+        };
+        self.set_all(grpc::status());
+        self.set_all(vec![own(NO_STORE)]);
+        self.set_all(update_required(self.policy));
+        if let Some((content_type, body)) = grpc::web(dialect) {
+            self.set(":status", "200");
+            self.set("content-type", content_type);
+            self.replace_body(body);
         }
-        self.set(":status", self.policy.reload.status.to_string());
-        self.set_all(reload_headers(self.policy));
-        self.replace_body(&reload_body(self.policy, self.decision.client.as_ref()));
     }
 }
 
@@ -312,7 +316,7 @@ impl Amender<'_> {
         self.set(":status", "404");
         self.set_all(vec![own(NO_STORE)]);
         self.forget_representation();
-        self.replace_body("");
+        self.replace_body(b"");
     }
 
     /// What describes the body that was there.
@@ -456,7 +460,7 @@ impl Amender<'_> {
         self.set(":status", "503");
         self.set_all(vec![own(NO_STORE)]);
         self.forget_representation();
-        self.replace_body("");
+        self.replace_body(b"");
     }
 }
 

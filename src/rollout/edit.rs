@@ -8,8 +8,13 @@ use crate::version::Version;
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// A new release on top of the list: its keys.
-    List(Map<String, Value>),
+    /// A new release on top of the list.
+    List {
+        /// The keys that the plugin knows.
+        entry: Map<String, Value>,
+        /// The labels of its pods, of which only the chart knows.
+        labels: Map<String, Value>,
+    },
     /// A listed release gets another state.
     State {
         /// The release.
@@ -27,13 +32,21 @@ pub enum Edit {
     Revision(u64),
 }
 
-/// Carries out changes on an object that holds `releases` and `current`; the revision is where this
-/// JSON pointer says.
-pub fn apply(edits: &[Edit], root: &mut Value, revision_at: &str) {
+/// Who reads what is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// The plugin: the whole configuration.
+    Plugin,
+    /// The chart: releases with labels and `current`, and all else below `config`.
+    Chart,
+}
+
+/// Carries out changes on an object that holds `releases` and `current`.
+pub fn apply(edits: &[Edit], root: &mut Value, reader: Reader) {
     for edit in edits {
         match edit {
             Edit::Revision(revision) => {
-                if let Some(value) = root.pointer_mut(revision_at) {
+                if let Some(value) = root.pointer_mut(reader.revision()) {
                     *value = json!(revision);
                 }
             }
@@ -42,19 +55,44 @@ pub fn apply(edits: &[Edit], root: &mut Value, revision_at: &str) {
                     root.insert("current".to_owned(), current.clone());
                 }
             }
-            Edit::List(_) | Edit::State { .. } | Edit::Remove(_) => {
+            Edit::List { .. } | Edit::State { .. } | Edit::Remove(_) => {
                 if let Some(releases) = root.get_mut("releases").and_then(Value::as_array_mut) {
-                    edit.apply_to(releases);
+                    edit.apply_to(releases, reader);
                 }
             }
         }
     }
 }
 
-impl Edit {
-    fn apply_to(&self, releases: &mut Vec<Value>) {
+impl Reader {
+    fn revision(self) -> &'static str {
         match self {
-            Self::List(release) => releases.insert(0, Value::Object(release.clone())),
+            Self::Plugin => "/revision",
+            Self::Chart => "/config/revision",
+        }
+    }
+}
+
+/// The entry of a new release as it is written.
+#[must_use]
+pub fn written_entry(
+    entry: &Map<String, Value>,
+    labels: &Map<String, Value>,
+    reader: Reader,
+) -> Map<String, Value> {
+    let mut written = entry.clone();
+    if reader == Reader::Chart && !labels.is_empty() {
+        written.insert("labels".to_owned(), Value::Object(labels.clone()));
+    }
+    written
+}
+
+impl Edit {
+    fn apply_to(&self, releases: &mut Vec<Value>, reader: Reader) {
+        match self {
+            Self::List { entry, labels } => {
+                releases.insert(0, Value::Object(written_entry(entry, labels, reader)));
+            }
             Self::Remove(version) => releases.retain(|release| !is_of(release, version)),
             Self::State {
                 version,

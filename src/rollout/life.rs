@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::{Edit, Hazard, Side, apply, assess, written_time};
+use super::{Edit, Hazard, Reader, Side, apply, assess, written_time};
 use crate::config::{CurrentConfig, Problems, ReleaseConfig, State};
 use crate::version::Version;
 
@@ -34,8 +34,10 @@ pub struct Wish {
     pub drain_until: u64,
     /// Its share of the visitors in percent; absent: all.
     pub percent: Option<u8>,
-    /// The keys of its entry, where it has to be listed.
-    pub entry: Map<String, Value>,
+    /// Its route, where it has to be listed; absent: its version.
+    pub route: Option<String>,
+    /// The labels of its pods, for the chart.
+    pub labels: Map<String, Value>,
 }
 
 /// Why a step is not made.
@@ -172,7 +174,7 @@ impl<'a> Life<'a> {
 
     fn stage(&self, wish: &Wish) -> Result<Edits, Refusal> {
         match self.listed(&wish.version) {
-            None => Ok(vec![self.listing(wish, Some(State::Staged))]),
+            None => Ok(vec![Self::listing(wish, Some(State::Staged))]),
             Some(release) if release.state == State::Staged => Ok(Vec::new()),
             Some(release) => Err(Refusal::Senseless(format!(
                 "{} is {} already; only a release that is not listed can be staged",
@@ -185,7 +187,7 @@ impl<'a> Life<'a> {
     fn list(&self, wish: &Wish) -> Edits {
         match self.listed(&wish.version) {
             None => {
-                let mut edits = vec![self.listing(wish, None)];
+                let mut edits = vec![Self::listing(wish, None)];
                 edits.extend(self.retire_drained());
                 edits
             }
@@ -194,12 +196,19 @@ impl<'a> Life<'a> {
         }
     }
 
-    fn listing(&self, wish: &Wish, state: Option<State>) -> Edit {
-        let mut entry = wish.entry.clone();
+    fn listing(wish: &Wish, state: Option<State>) -> Edit {
+        let mut entry = Map::new();
+        entry.insert("version".to_owned(), json!(wish.version.as_str()));
+        if let Some(route) = &wish.route {
+            entry.insert("route".to_owned(), json!(route));
+        }
         if let Some(state) = state {
             entry.insert("state".to_owned(), json!(state.name()));
         }
-        Edit::List(entry)
+        Edit::List {
+            entry,
+            labels: wish.labels.clone(),
+        }
     }
 
     /// Releases that have drained count as retired already; this writes it down.
@@ -413,7 +422,7 @@ impl<'a> Life<'a> {
             edits.push(Edit::Revision(revision.saturating_add(1)));
         }
         let mut json = self.side.json.clone();
-        apply(&edits, &mut json, "/revision");
+        apply(&edits, &mut json, Reader::Plugin);
         let after = Side::load(json.to_string().as_bytes()).map_err(Refusal::Wrong)?;
         let hazards = assess(self.side, &after, self.now).hazards;
         if hazards.is_empty() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use skew_guard::config::{Problem, Problems};
-use skew_guard::rollout::Side;
+use skew_guard::rollout::{Reader, Side};
 
 use crate::yaml::{self, Node, Step, Value};
 
@@ -229,6 +229,14 @@ impl Document {
             Form::Object => node.to_json(),
             Form::Text => node.text().unwrap_or_default().to_owned(),
             Form::Chart => chart_configuration(node).to_json(),
+        }
+    }
+
+    /// Who reads what is written here.
+    pub fn reader(&self) -> Reader {
+        match self.form {
+            Form::Chart => Reader::Chart,
+            Form::Object | Form::Text => Reader::Plugin,
         }
     }
 

@@ -4,9 +4,9 @@
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use skew_guard::config::State;
-use skew_guard::rollout::{Edit, apply};
+use skew_guard::rollout::{Edit, Reader, apply, written_entry};
 use yaml_edit::{Mapping, Scalar, Sequence, YamlFile, YamlNode};
 
 use crate::documents::{Document, Form};
@@ -26,9 +26,9 @@ pub fn edited(text: &str, document: &Document, edits: &[Edit]) -> Result<String>
         .and_then(|document| document.as_mapping())
         .context("the document is no map")?;
     let root = find(root, &document.at)?;
-    let style = Style::of(text, &root);
+    let style = Style::of(text, &root, document.reader());
     for edit in edits {
-        style.make(edit, &root, document.form)?;
+        style.make(edit, &root)?;
     }
     let edited = style.lay_out(file.to_string(), edits);
     verify(text, &edited, document, edits)?;
@@ -51,13 +51,14 @@ fn find(root: Mapping, at: &[Step]) -> Result<Mapping> {
 
 /// How a file is written.
 struct Style {
+    reader: Reader,
     is_json: bool,
     /// Whether a new release is written on one line, within braces.
     is_flow: bool,
 }
 
 impl Style {
-    fn of(text: &str, root: &Mapping) -> Self {
+    fn of(text: &str, root: &Mapping, reader: Reader) -> Self {
         let is_json = text.trim_start().starts_with('{');
         let releases = root.get_sequence("releases");
         let is_flow = releases.is_none_or(|releases| {
@@ -67,10 +68,14 @@ impl Style {
                     .and_then(|first| first.as_mapping().map(Mapping::is_flow_style))
                     .unwrap_or(true)
         });
-        Self { is_json, is_flow }
+        Self {
+            reader,
+            is_json,
+            is_flow,
+        }
     }
 
-    fn make(&self, edit: &Edit, root: &Mapping, form: Form) -> Result<()> {
+    fn make(&self, edit: &Edit, root: &Mapping) -> Result<()> {
         match edit {
             Edit::Current(current) => {
                 let node = parsed(&format!("current: {}", self.written(current)))?;
@@ -78,14 +83,14 @@ impl Style {
                 root.set("current", &node);
             }
             Edit::Revision(revision) => {
-                let holder = match form {
-                    Form::Chart => root.get_mapping("config").context("config")?,
-                    Form::Object | Form::Text => root.clone(),
+                let holder = match self.reader {
+                    Reader::Chart => root.get_mapping("config").context("config")?,
+                    Reader::Plugin => root.clone(),
                 };
                 holder.set("revision", i64::try_from(*revision)?);
             }
-            Edit::List(entry) => {
-                let entry = parsed(&self.entry(entry))?;
+            Edit::List { entry, labels } => {
+                let entry = parsed(&self.entry(entry, labels))?;
                 releases(root)?.insert(0, &entry);
             }
             Edit::Remove(version) => {
@@ -112,7 +117,8 @@ impl Style {
     }
 
     /// A new release as it is written here.
-    fn entry(&self, entry: &serde_json::Map<String, Value>) -> String {
+    fn entry(&self, entry: &Map<String, Value>, labels: &Map<String, Value>) -> String {
+        let entry = written_entry(entry, labels, self.reader);
         let mut keys: Vec<_> = entry.keys().map(String::as_str).collect();
         // What names the release comes first.
         keys.sort_by_key(|key| (*key != "version", *key != "route"));
@@ -153,7 +159,7 @@ impl Style {
     /// one.
     fn lay_out(&self, text: String, edits: &[Edit]) -> String {
         let entries = edits.iter().filter_map(|edit| match edit {
-            Edit::List(entry) => Some(self.entry(entry)),
+            Edit::List { entry, labels } => Some(self.entry(entry, labels)),
             _ => None,
         });
         entries.fold(text, |text, entry| {
@@ -243,11 +249,7 @@ fn verify(before: &str, after: &str, document: &Document, edits: &[Edit]) -> Res
         .get_mut(document.index)
         .and_then(|root| root.pointer_mut(&pointer))
         .context(broken)?;
-    let revision_at = match document.form {
-        Form::Chart => "/config/revision",
-        Form::Object | Form::Text => "/revision",
-    };
-    apply(edits, root, revision_at);
+    apply(edits, root, document.reader());
     ensure!(values(&read(after).context(broken)?)? == meant, broken);
     let removes = edits.iter().any(|edit| matches!(edit, Edit::Remove(_)));
     if !removes && comments(before)? > comments(after)? {

@@ -287,7 +287,7 @@ fn reply_lines(reply: &Reply) -> Vec<String> {
             .map(|status| format!("grpc-status: {status}")),
     );
     if !reply.body.is_empty() {
-        lines.push(reply.body.trim_end().to_owned());
+        lines.push(text(&reply.body));
     }
     lines
 }
@@ -303,7 +303,7 @@ fn reply_json(reply: &Reply) -> Value {
         "details": reply.details,
         "headers": headers,
         "grpcStatus": reply.grpc_status,
-        "body": reply.body,
+        "body": String::from_utf8_lossy(&reply.body),
     })
 }
 
@@ -312,8 +312,13 @@ fn said(change: &Change) -> String {
         Change::Set(name, value) => format!("{name}: {value}"),
         Change::Add(name, value) => format!("{name}: {value} (added)"),
         Change::Remove(name) => format!("{name} removed"),
-        Change::Body(body) => format!("body: {}", body.trim_end()),
+        Change::Body(body) => format!("body: {}", text(body)),
     }
+}
+
+/// A body, for a person.
+fn text(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim_end().to_owned()
 }
 
 /// The answer that was described.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use similar::TextDiff;
-use skew_guard::rollout::{Edit, Life, Refusal, Side, Stage, Wish, apply, changes};
+use skew_guard::rollout::{Edit, Life, Reader, Refusal, Side, Stage, Wish, apply, changes};
 use skew_guard::version::Version;
 
-use crate::documents::{self, Document, Form, chart_route};
+use crate::documents::{self, Document, chart_route};
 use crate::edit;
 use crate::yaml::Node;
 use crate::{Moment, Output, Verdict};
@@ -104,12 +104,14 @@ impl Release {
     pub fn run(&self, output: Output) -> Result<Verdict> {
         let now = self.making.moment.seconds();
         let subject = Subject::read(&self.file)?;
+        let model = subject.model_for(&self.version);
         let wish = Wish {
             version: self.version.clone(),
             stage: self.step,
             drain_until: now.saturating_add(self.drain_for.as_secs()),
             percent: self.percent,
-            entry: self.entry(&subject)?,
+            route: self.route(model)?,
+            labels: self.labels(model)?,
         };
         let edits = Life::new(&subject.side, now).release(&wish);
         let nothing_left = match self.step {
@@ -125,39 +127,17 @@ impl Release {
         subject.make(edits, &self.making, output, &nothing_left)
     }
 
-    /// The entry of the release, where it has to be listed: its route and labels are made as those of
-    /// the newest release are.
-    fn entry(&self, subject: &Subject) -> Result<Map<String, Value>> {
-        let mut entry = Map::new();
-        entry.insert("version".to_owned(), json!(self.version.as_str()));
-        let is_listed = subject
-            .side
-            .config
-            .releases
-            .iter()
-            .any(|release| release.version == self.version);
-        if is_listed {
-            return Ok(entry);
-        }
-        let model = subject.newest();
+    /// The route of the release, where it has to be listed and routes are written: made as that of the
+    /// newest release.
+    fn route(&self, model: Option<&Node>) -> Result<Option<String>> {
         let route = model.and_then(|model| model.get("route"));
         match (&self.route, route.and_then(Node::text)) {
-            (Some(route), _) => {
-                entry.insert("route".to_owned(), json!(route));
-            }
-            (None, Some(route)) => {
-                let route = self.like(route, model).with_context(|| {
-                    format!("how a route is made cannot be told from \"{route}\": give --route")
-                })?;
-                entry.insert("route".to_owned(), json!(route));
-            }
-            (None, None) => {}
+            (Some(route), _) => Ok(Some(route.clone())),
+            (None, None) => Ok(None),
+            (None, Some(route)) => self.like(route, model).map(Some).with_context(|| {
+                format!("how a route is made cannot be told from \"{route}\": give --route")
+            }),
         }
-        let labels = self.labels(model)?;
-        if !labels.is_empty() {
-            entry.insert("labels".to_owned(), Value::Object(labels));
-        }
-        Ok(entry)
     }
 
     fn labels(&self, model: Option<&Node>) -> Result<Map<String, Value>> {
@@ -229,8 +209,13 @@ impl Subject {
         })
     }
 
-    /// The entry of the newest release that is not retired.
-    fn newest(&self) -> Option<&Node> {
+    /// The release that a new one is written like, where this one is new: the newest that is not
+    /// retired.
+    fn model_for(&self, version: &Version) -> Option<&Node> {
+        let mut listed = self.side.config.releases.iter();
+        if listed.any(|release| release.version == *version) {
+            return None;
+        }
         let releases = self.document.root.at(&self.document.at)?.get("releases")?;
         let is_retired =
             |release: &&Node| release.get("state").and_then(Node::text) == Some("retired");
@@ -315,23 +300,10 @@ impl Subject {
 
     fn after(&self, edits: &[Edit]) -> Result<Side> {
         let mut json = self.side.json.clone();
-        let edits: Vec<_> = edits.iter().map(|edit| self.as_plugin_sees(edit)).collect();
-        apply(&edits, &mut json, "/revision");
+        apply(edits, &mut json, Reader::Plugin);
         match Side::load(json.to_string().as_bytes()) {
             Ok(side) => Ok(side),
             Err(problems) => bail!("the step would make a wrong configuration:\n{problems}"),
-        }
-    }
-
-    /// Labels are the chart's, and no word of the plugin.
-    fn as_plugin_sees(&self, edit: &Edit) -> Edit {
-        match edit {
-            Edit::List(entry) if self.document.form == Form::Chart => {
-                let mut entry = entry.clone();
-                entry.remove("labels");
-                Edit::List(entry)
-            }
-            edit => edit.clone(),
         }
     }
 }
