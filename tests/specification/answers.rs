@@ -111,13 +111,17 @@ mod own_replies {
             .collect()
     }
 
+    fn body(reply: &Reply) -> &str {
+        std::str::from_utf8(&reply.body).expect("it is text")
+    }
+
     #[test]
     fn the_reload_answer_says_what_is_gone_and_what_is_current() {
         let reply = reply("", &call("1.3.0"));
         assert_eq!(reply.status, 409);
         assert_eq!(reply.details, "skew_guard_retired");
         assert_eq!(
-            reply.body,
+            body(&reply),
             r#"{"error":"client_outdated","client":"1.3.0","current":"2.0.0"}"#
         );
         assert_eq!(header(&reply, "content-type"), ["application/json"]);
@@ -134,7 +138,7 @@ mod own_replies {
             &call("1.3.0"),
         );
         assert_eq!(
-            (reply.status, reply.body.as_str()),
+            (reply.status, body(&reply)),
             (410, r#"{"code":"OLD", "n":1.10}"#)
         );
     }
@@ -155,7 +159,7 @@ mod own_replies {
     #[test]
     fn an_asset_gets_404_that_no_cache_keeps() {
         let reply = reply("", &Sent::script("/main.js?dpl=1.3.0"));
-        assert_eq!((reply.status, reply.body.as_str()), (404, ""));
+        assert_eq!((reply.status, body(&reply)), (404, ""));
         assert_eq!(header(&reply, "cache-control"), ["no-store"]);
     }
 
@@ -167,7 +171,7 @@ mod own_replies {
         let reply = reply("", &post);
         assert_eq!(reply.status, 409);
         assert_eq!(header(&reply, "content-type"), ["text/html; charset=utf-8"]);
-        assert!(reply.body.starts_with("<!doctype html>"));
+        assert!(body(&reply).starts_with("<!doctype html>"));
     }
 
     #[test]
@@ -182,17 +186,25 @@ mod own_replies {
     }
 
     #[test]
-    fn grpc_web_gets_it_in_the_headers() {
-        let reply = reply(
-            "",
-            &call("1.3.0").with("content-type", "application/grpc-web+proto"),
-        );
-        assert_eq!((reply.status, reply.grpc_status), (200, None));
-        assert_eq!(
-            header(&reply, "content-type"),
-            ["application/grpc-web+proto"]
-        );
-        assert_eq!(header(&reply, "grpc-status"), ["9"]);
+    fn grpc_web_gets_it_in_the_headers_and_as_a_frame_of_trailers() {
+        for (content_type, format, start) in [
+            (
+                "application/grpc-web",
+                "application/grpc-web+proto",
+                &b"\x80\0\0\0"[..],
+            ),
+            (
+                "application/grpc-web-text+proto",
+                "application/grpc-web-text+proto",
+                b"gAAAA",
+            ),
+        ] {
+            let reply = reply("", &call("1.3.0").with("content-type", content_type));
+            assert_eq!((reply.status, reply.grpc_status), (200, None));
+            assert_eq!(header(&reply, "content-type"), [format]);
+            assert_eq!(header(&reply, "grpc-status"), ["9"]);
+            assert!(reply.body.starts_with(start));
+        }
     }
 
     #[test]
@@ -747,7 +759,15 @@ mod failures {
             ("grpc-status", "14"),
             ("grpc-message", "no healthy upstream"),
         ];
-        let answer = failed_with("", &call("1.4.2"), NO_HEALTHY, CLUSTER, "", grpc, "");
+        let answer = failed_with(
+            "",
+            &call("1.4.2").with("content-type", "application/grpc"),
+            NO_HEALTHY,
+            CLUSTER,
+            "",
+            grpc,
+            "",
+        );
         assert_eq!(
             (
                 answer.line(":status").as_str(),
@@ -756,6 +776,21 @@ mod failures {
             ("200", "9")
         );
         assert_eq!(answer.line("x-client-update"), "required");
+    }
+
+    #[test]
+    fn grpc_web_is_answered_in_its_own_format() {
+        let sent = call("1.4.2").with("content-type", "application/grpc-web+proto");
+        let answer = failed("", &sent, NO_HEALTHY, CLUSTER, "");
+        assert_eq!(answer.line(":status"), "200");
+        assert_eq!(answer.line("content-type"), "application/grpc-web+proto");
+        assert_eq!(answer.line("grpc-status"), "9");
+        assert!(
+            answer
+                .0
+                .body()
+                .ends_with("grpc-message:client_outdated\r\n")
+        );
     }
 
     #[track_caller]

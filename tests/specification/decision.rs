@@ -1025,7 +1025,10 @@ mod failures {
     #[test]
     fn a_reload_is_only_promised_where_it_helps() {
         let call = |version: &str| Sent::fetch("/api").with("x-bundle-version", version);
-        let reload = Some(IfGone::Reload { origin: None });
+        let reload = Some(IfGone::Reload {
+            origin: None,
+            grpc: None,
+        });
         assert_eq!(decide(&shop(), &call("1.4.2")).if_gone, reload);
         assert_eq!(decide(&shop(), &call("2.0.0")).if_gone, None);
         assert_eq!(decide(&shop(), &Sent::fetch("/api")).if_gone, None);

@@ -147,7 +147,7 @@ mod cost {
     }
 
     #[test]
-    fn a_fetch_of_an_old_client_is_watched_for_a_release_that_is_gone() {
+    fn a_fetch_of_an_old_client_is_prepared_for_a_release_that_is_gone() {
         let old: Vec<_> = CALL
             .iter()
             .map(|(name, value)| {
@@ -164,7 +164,12 @@ mod cost {
         assert_calls(
             SHOP,
             &old,
-            &["read x-bundle-version", "count", "set x-release"],
+            &[
+                "read x-bundle-version",
+                "read content-type",
+                "count",
+                "set x-release",
+            ],
             JSON,
             &[
                 "attribute response.flags",
