@@ -54,7 +54,7 @@ test-istio: build istio-tools ## Test the chart in real clusters: Kubernetes' an
 .PHONY: check
 check: rust-$(WASM) $(DENY) ## Check format, lints, licences, bans and sources
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets $(addprefix --test ,$(SET_APART)) -- --deny warnings
+	cargo clippy --workspace --all-targets --all-features $(addprefix --test ,$(SET_APART)) -- --deny warnings
 	cargo clippy --lib --target $(WASM) -- --deny warnings
 	$(DENY) check licenses bans sources
 

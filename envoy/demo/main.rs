@@ -7,13 +7,17 @@ mod up;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use skew_guard_lab::images;
+use tokio::signal;
 
 use crate::report::Runs;
 use crate::rollout::Routing;
 use crate::site::{NEW, OLD};
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 /// Rolling updates of the demo shop behind real Envoy.
 #[derive(Debug, Parser)]
@@ -41,7 +45,11 @@ enum Job {
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     match Cli::parse().job {
-        Job::Rollout { requests } => compare(requests).await,
+        Job::Rollout { requests } => tokio::select! {
+            outcome = compare(requests) => outcome,
+            // Pods and Envoy end with the future that holds them.
+            interrupted = signal::ctrl_c() => interrupted.map(|()| INTERRUPTED.into()).context("waiting for Ctrl-C"),
+        },
         Job::Up => up::run().await,
         Job::Images => {
             println!("{}", images::prepare()?.display());
