@@ -17,6 +17,7 @@ help: ## List the targets
 .PHONY: build
 build: rust-$(WASM) ## Build the module, target/wasm32-wasip1/release/skew_guard.wasm
 	cargo build --release --lib --target $(WASM)
+	cargo run --quiet --package trim-module -- $(TARGET)/$(WASM)/release/skew_guard.wasm
 
 .PHONY: demo
 demo: build ## Watch a rolling update under load: with plain routing, then with skew-guard

@@ -441,6 +441,7 @@ mod proxy_wasm_contexts {
 
     impl Context for Exchange<ProxyWasm> {}
 
+    /// The callbacks of a request; `trim-module` takes those out of the module that are not here.
     impl HttpContext for Exchange<ProxyWasm> {
         fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
             match self.on_request_headers() {

@@ -26,5 +26,7 @@ fn build() -> Result<PathBuf> {
         "--package=skew-guard",
         "--target=wasm32-wasip1",
     ])?;
-    Ok(cargo::target().join("wasm32-wasip1/release/skew_guard.wasm"))
+    let module = cargo::target().join("wasm32-wasip1/release/skew_guard.wasm");
+    trim_module::trim(&module)?;
+    Ok(module)
 }
