@@ -259,7 +259,17 @@ impl Gateway<'_> {
 
     /// The same with a query behind the path.
     pub async fn received_at(&self, path: &str, headers: &[(&str, &str)]) -> Result<Received> {
-        Received::from(&self.get(path, headers).await?)
+        self.received_as("GET", path, headers).await
+    }
+
+    /// The same with any method.
+    pub async fn received_as(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Received> {
+        Received::from(&self.request(method, path, headers).await?)
     }
 
     /// The answer to a GET when the application gives this one.

@@ -122,6 +122,13 @@ impl Lab {
         Ok(Metrics::read(&self.envoy.prometheus().await?))
     }
 
+    /// Takes all pods of a release out of its cluster, and waits until Envoy has done so.
+    pub async fn withdraw(&self, version: &str) -> Result<()> {
+        let cluster = format!("shop-{}", route_of(version));
+        self.files.endpoints(&cluster, &[])?;
+        self.envoy.wait_for_endpoints(&cluster, &[]).await
+    }
+
     /// Waits until a GET there is answered with this body: a changed listener takes over by moments.
     pub async fn wait_for_answer(&self, address: SocketAddr, body: &str) -> Result<()> {
         wait::until(&format!("the answer {body}"), async || {

@@ -10,11 +10,14 @@
 
 mod application;
 mod behaviour;
+mod browsers;
+mod classes;
 mod counting;
 mod forging;
 mod gateway;
 mod hostile;
 mod lab;
+mod life;
 mod live_change;
 mod metrics;
 mod own_answers;
@@ -22,6 +25,7 @@ mod received;
 mod reinstallation;
 mod routing;
 mod scope;
+mod sources;
 mod unreachable;
 mod wrong_configuration;
 
@@ -52,8 +56,11 @@ const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
 const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
     scope::BEHAVIOURS,
     counting::BEHAVIOURS,
+    classes::BEHAVIOURS,
+    sources::BEHAVIOURS,
     own_answers::ON_THE_NEWEST_ENVOY,
     unreachable::ON_THE_NEWEST_ENVOY,
+    life::BEHAVIOURS,
 ];
 
 fn main() -> ExitCode {
