@@ -5,7 +5,8 @@
 //! the first would send its reader around the loop once a typo. What makes sense together is not
 //! decided here but in [`crate::policy`].
 
-use serde_json::value::RawValue;
+use hifijson::token::Lex;
+use hifijson::{SliceLexer, value};
 
 use crate::scope::{HostPattern, PathPrefix};
 use crate::source::{PathTemplate, Source};
@@ -15,8 +16,8 @@ mod reader;
 #[cfg(feature = "cli")]
 pub mod schema;
 
-pub use reader::{Entries, Problem, Problems};
-use reader::{Kind, Node, Object, ROOT};
+use reader::{Json, Node, Object, ROOT};
+pub use reader::{Problem, Problems};
 
 /// The most releases that are not retired.
 pub const MOST_SERVED: usize = 256;
@@ -24,6 +25,8 @@ pub const MOST_SERVED: usize = 256;
 pub const MOST_RETIRED: usize = 4096;
 /// The largest weight of a release: what counts is the proportion, so nobody needs more.
 pub const LARGEST_WEIGHT: u64 = 10_000;
+/// How deep lists and objects may nest, in the body of the reload answer too: a stack has an end.
+const DEEPEST_NEST: usize = 128;
 
 /// The whole configuration, with its defaults.
 #[derive(Clone, Debug)]
@@ -358,7 +361,7 @@ const KEYS: &[&str] = &[
 /// has its default: the rest can still be looked at.
 pub fn read(bytes: &[u8], problems: &mut Problems) -> Option<Config> {
     let json = parse_json(bytes, problems)?;
-    let root = Node::root(json).object(problems, KEYS)?;
+    let root = Node::root(&json).object(problems, KEYS)?;
     Some(Config::read(&root, problems))
 }
 
@@ -368,7 +371,7 @@ pub fn read(bytes: &[u8], problems: &mut Problems) -> Option<Config> {
 pub fn remains(bytes: &[u8]) -> Option<Remains> {
     let mut problems = Problems::default();
     let json = parse_json(bytes, &mut problems)?;
-    let root = Node::root(json).object(&mut Problems::default(), KEYS)?;
+    let root = Node::root(&json).object(&mut Problems::default(), KEYS)?;
     let remains = Remains {
         hosts: read_hosts(&root, &mut problems),
         paths: read_optional_paths(&root, "paths", &mut problems),
@@ -377,7 +380,7 @@ pub fn remains(bytes: &[u8]) -> Option<Remains> {
     problems.is_empty().then_some(remains)
 }
 
-fn parse_json<'b>(bytes: &'b [u8], problems: &mut Problems) -> Option<&'b RawValue> {
+fn parse_json<'b>(bytes: &'b [u8], problems: &mut Problems) -> Option<Json<'b>> {
     if bytes.trim_ascii().is_empty() {
         problems.add(
             ROOT,
@@ -385,13 +388,26 @@ fn parse_json<'b>(bytes: &'b [u8], problems: &mut Problems) -> Option<&'b RawVal
         );
         return None;
     }
-    match serde_json::from_slice(bytes) {
+    let mut lexer = SliceLexer::new(bytes);
+    let json = lexer.exactly_one(Lex::ws_peek, |next, lexer| {
+        value::parse_bounded(DEEPEST_NEST, next, lexer)
+    });
+    match json {
         Ok(json) => Some(json),
         Err(error) => {
-            problems.add(ROOT, format!("not JSON: {error}; allowed: a JSON object (in Envoy's own configuration within a google.protobuf.StringValue)"));
+            let place = place_before(lexer.as_slice(), bytes);
+            problems.add(ROOT, format!("not JSON: {error} at {place}; allowed: a JSON object (in Envoy's own configuration within a google.protobuf.StringValue)"));
             None
         }
     }
+}
+
+/// Where the rest of these bytes begins: `line 3 column 5`.
+fn place_before(rest: &[u8], bytes: &[u8]) -> String {
+    let read = bytes.strip_suffix(rest).unwrap_or_default();
+    let line = 1 + read.iter().filter(|&&byte| byte == b'\n').count();
+    let column = 1 + read.iter().rev().take_while(|&&byte| byte != b'\n').count();
+    format!("line {line} column {column}")
 }
 
 impl Config {
@@ -497,12 +513,12 @@ impl CurrentConfig {
         "a version, or a list of objects with the keys version and weight";
 
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        match node.kind() {
-            Kind::List => {
+        match node.json {
+            Json::Array(_) => {
                 refuse_empty_list(node, problems, Self::ALLOWED);
                 Some(Self::Weighted(node.list_of(problems, Share::read)))
             }
-            Kind::Text | Kind::Number => read_version(node, problems).map(Self::One),
+            Json::String(_) | Json::Number(_) => read_version(node, problems).map(Self::One),
             _ => node.not(problems, Self::ALLOWED),
         }
     }
@@ -603,7 +619,7 @@ impl ReloadConfig {
                 .and_then(|node| node.integer(problems, 400, 499))
                 .and_then(|status| u16::try_from(status).ok())
                 .unwrap_or(Self::DEFAULT_STATUS),
-            body: get("body").map(|node| node.written().to_owned()),
+            body: get("body").map(|node| node.json.to_string()),
             clusters: get("clusters")
                 .map(|node| node.list_of(problems, |item, problems| item.text(problems)))
                 .unwrap_or_default(),
@@ -796,9 +812,7 @@ fn refuse_empty(node: &Node<'_>, problems: &mut Problems) {
 }
 
 fn refuse_empty_list(node: &Node<'_>, problems: &mut Problems, allowed: &str) {
-    let is_empty =
-        node.kind() == Kind::List && node.list(problems).is_some_and(|items| items.is_empty());
-    if is_empty {
+    if matches!(node.json, Json::Array(items) if items.is_empty()) {
         node.refuse(problems, allowed);
     }
 }

@@ -1,4 +1,4 @@
-//! The module as gateways fetch it: at home in every host of Proxy-Wasm 0.2.1.
+//! The module as gateways fetch it: small, and at home in every host of Proxy-Wasm 0.2.1.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,6 +6,8 @@ use std::fs;
 use anyhow::Result;
 use skew_guard_lab::module;
 use wasmparser::{Parser, Payload};
+
+const LARGEST: usize = 300 * 1024;
 
 /// What the filter answers; the names of its memory and of the ABI; and how it starts.
 const EXPORTS: [&str; 11] = [
@@ -75,6 +77,13 @@ const WASI: [&str; 6] = [
     "proc_exit",
     "random_get",
 ];
+
+#[test]
+fn the_module_is_under_300_kib() -> Result<()> {
+    let size = built()?.len();
+    assert!(size < LARGEST, "{size} bytes; allowed: {LARGEST}");
+    Ok(())
+}
 
 #[test]
 fn it_exports_what_it_answers_and_no_more() -> Result<()> {

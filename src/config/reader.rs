@@ -1,10 +1,10 @@
 //! Reading JSON with every problem in mind: a node knows where it stands, and says what is wrong with
 //! it in the words of the person who wrote it.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use hifijson::value::Value;
 
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,58 +70,32 @@ impl fmt::Display for Problems {
 /// What the root of a configuration is called in a problem.
 pub const ROOT: &str = "configuration";
 
-/// A JSON value, as it was written, and where it stands.
-///
-/// It is taken apart as it is read, so a number still has the digits that its writer gave it.
+/// A JSON value with nothing of it lost: a number is the digits that its writer gave it, and an object
+/// its entries in order, also those that are there twice.
+pub type Json<'b> = Value<&'b str, Cow<'b, str>>;
+
+/// A JSON value and where it stands.
 pub struct Node<'v> {
     /// Where: `releases[1].version`.
     pub path: String,
-    written: &'v RawValue,
-}
-
-/// The kinds of JSON values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Null,
-    Boolean,
-    Number,
-    Text,
-    List,
-    Object,
+    /// What it is.
+    pub json: &'v Json<'v>,
 }
 
 impl<'v> Node<'v> {
-    pub fn root(written: &'v RawValue) -> Self {
+    pub fn root(json: &'v Json<'v>) -> Self {
         Self {
             path: ROOT.to_owned(),
-            written,
-        }
-    }
-
-    /// The value as it was written.
-    pub fn written(&self) -> &'v str {
-        self.written.get()
-    }
-
-    /// What kind of value it is: JSON tells by the first character.
-    pub fn kind(&self) -> Kind {
-        match self.written().as_bytes().first() {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::List,
-            Some(b'"') => Kind::Text,
-            Some(b't' | b'f') => Kind::Boolean,
-            Some(b'n') => Kind::Null,
-            _ => Kind::Number,
+            json,
         }
     }
 
     /// The text, or a problem. A number gets the explanation that everybody needs once: `1.10` loses
     /// its zero on the way, in YAML and in Istio.
     pub fn text(&self, problems: &mut Problems) -> Option<String> {
-        match self.kind() {
-            Kind::Text => serde_json::from_str(self.written()).ok(),
-            Kind::Number => {
-                let number = self.written();
+        match self.json {
+            Json::String(text) => Some(text.as_ref().to_owned()),
+            Json::Number((number, _)) => {
                 problems.add(
                     &self.path,
                     format!("{number} is a number; write it as a string: \"{number}\""),
@@ -148,9 +122,8 @@ impl<'v> Node<'v> {
     }
 
     pub fn boolean(&self, problems: &mut Problems) -> Option<bool> {
-        match self.written() {
-            "true" => Some(true),
-            "false" => Some(false),
+        match self.json {
+            Json::Bool(boolean) => Some(*boolean),
             _ => self.not(problems, "true or false"),
         }
     }
@@ -158,11 +131,13 @@ impl<'v> Node<'v> {
     /// A whole number within bounds, both included.
     pub fn integer(&self, problems: &mut Problems, least: u64, most: u64) -> Option<u64> {
         let allowed = format!("a whole number from {least} to {most}");
-        if self.kind() != Kind::Number {
+        let Json::Number((number, _)) = self.json else {
             return self.not(problems, &allowed);
-        }
-        let number = self.written().parse().ok();
-        let integer = number.filter(|integer| (least..=most).contains(integer));
+        };
+        let integer = number
+            .parse()
+            .ok()
+            .filter(|integer| (least..=most).contains(integer));
         if integer.is_none() {
             self.refuse(problems, &allowed);
         }
@@ -170,17 +145,16 @@ impl<'v> Node<'v> {
     }
 
     pub fn list(&self, problems: &mut Problems) -> Option<Vec<Node<'v>>> {
-        if self.kind() != Kind::List {
+        let Json::Array(items) = self.json else {
             return self.not(problems, "a list");
-        }
-        let items: Vec<&'v RawValue> = serde_json::from_str(self.written()).ok()?;
+        };
         Some(
             items
-                .into_iter()
+                .iter()
                 .enumerate()
-                .map(|(index, written)| Node {
+                .map(|(index, json)| Node {
                     path: format!("{}[{index}]", self.path),
-                    written,
+                    json,
                 })
                 .collect(),
         )
@@ -202,15 +176,14 @@ impl<'v> Node<'v> {
     /// An object with these keys and no others, each once, or a problem. JSON lets the last of two
     /// equal keys win in silence; half of a list lost in a merge is nothing to be silent about.
     pub fn object(&self, problems: &mut Problems, known: &[&str]) -> Option<Object<'v>> {
-        if self.kind() != Kind::Object {
+        let Json::Object(entries) = self.json else {
             return self.not(
                 problems,
                 &format!("an object with the keys {}", enumerated(known)),
             );
-        }
-        let Entries(entries) = serde_json::from_str(self.written()).ok()?;
+        };
         for (index, (key, _)) in entries.iter().enumerate() {
-            if !known.contains(&key.as_str()) {
+            if !known.contains(&key.as_ref()) {
                 problems.add(below(&self.path, key), unknown_key(key, known));
             } else if entries
                 .iter()
@@ -231,15 +204,15 @@ impl<'v> Node<'v> {
 
     /// Reports that the value is of a wrong kind.
     pub fn not<T>(&self, problems: &mut Problems, allowed: &str) -> Option<T> {
-        let kind = match self.kind() {
-            Kind::Null => "no value",
-            Kind::Boolean => "a boolean",
-            Kind::Number => "a number",
-            Kind::Text => "a string",
-            Kind::List => "a list",
-            Kind::Object => "an object",
+        let kind = match self.json {
+            Json::Null => "no value",
+            Json::Bool(_) => "a boolean",
+            Json::Number(_) => "a number",
+            Json::String(_) => "a string",
+            Json::Array(_) => "a list",
+            Json::Object(_) => "an object",
         };
-        let excerpt = excerpt(self.written());
+        let excerpt = excerpt(self.json);
         problems.add(
             &self.path,
             format!("{excerpt} is {kind}; allowed: {allowed}"),
@@ -249,7 +222,7 @@ impl<'v> Node<'v> {
 
     /// Reports that the value, though of the right kind, is not one of those allowed.
     pub fn refuse(&self, problems: &mut Problems, allowed: &str) {
-        let excerpt = excerpt(self.written());
+        let excerpt = excerpt(self.json);
         problems.add(
             &self.path,
             format!("{excerpt} is not allowed; allowed: {allowed}"),
@@ -260,7 +233,7 @@ impl<'v> Node<'v> {
 /// A JSON object and where it stands.
 pub struct Object<'v> {
     path: String,
-    entries: Vec<(String, &'v RawValue)>,
+    entries: &'v [(Cow<'v, str>, Json<'v>)],
 }
 
 impl<'v> Object<'v> {
@@ -269,9 +242,9 @@ impl<'v> Object<'v> {
         self.entries
             .iter()
             .find(|(name, _)| name == key)
-            .map(|(_, written)| Node {
+            .map(|(_, json)| Node {
                 path: below(&self.path, key),
-                written,
+                json,
             })
     }
 
@@ -289,34 +262,7 @@ impl<'v> Object<'v> {
 
     /// The keys that are there.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(key, _)| key.as_str())
-    }
-}
-
-/// The keys and values of an object in the order in which they are written, none of them lost.
-pub struct Entries<'v>(pub Vec<(String, &'v RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(InOrder)
+        self.entries.iter().map(|(key, _)| key.as_ref())
     }
 }
 
@@ -354,11 +300,10 @@ pub fn enumerated(names: &[&str]) -> String {
     }
 }
 
-/// A value as it was written, on one line, cut where it is long.
-fn excerpt(written: &str) -> String {
+/// A value on one line, cut where it is long.
+fn excerpt(json: &Json<'_>) -> String {
     const LONGEST: usize = 60;
-    let line: Vec<_> = written.split_ascii_whitespace().collect();
-    let line = line.join(" ");
+    let line = json.to_string();
     match line.char_indices().nth(LONGEST) {
         Some((cut, _)) => format!("{}…", line.get(..cut).unwrap_or_default()),
         None => line,

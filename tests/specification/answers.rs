@@ -139,7 +139,7 @@ mod own_replies {
         );
         assert_eq!(
             (reply.status, body(&reply)),
-            (410, r#"{"code":"OLD", "n":1.10}"#)
+            (410, r#"{"code":"OLD","n":1.10}"#)
         );
     }
 

@@ -5,11 +5,12 @@
 //! `1.10` a number, a date a string.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use skew_guard::config::Entries;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -294,4 +295,31 @@ fn node_of_json(text: &str, written: &RawValue) -> Result<Node> {
         _ => Value::Number(json.to_owned()),
     };
     Ok(Node { line, value })
+}
+
+/// The keys and values of an object in the order in which they are written, none of them lost.
+struct Entries<'v>(Vec<(String, &'v RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
 }
