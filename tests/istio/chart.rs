@@ -104,7 +104,7 @@ impl<'a> Chart<'a> {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let releases: Vec<_> = releases
             .iter()
-            .map(|release| word(&release["version"]) + " " + &word(&release["state"]))
+            .map(|release| format!("{} {}", word(&release["version"]), word(&release["state"])))
             .collect();
         format!(
             "{}; current {}",

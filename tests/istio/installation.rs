@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use skew_guard_lab::cluster::Cluster;
+use skew_guard_lab::cluster::{Cluster, GatewayName};
 
 use crate::stage::Stage;
 use crate::visitors;
@@ -15,7 +15,7 @@ const SOME: u64 = 1_500;
 pub async fn in_and_out_without_interruption(cluster: &Cluster) -> Result<()> {
     let mut stage = Stage::set(cluster, "moving").await?;
     stage.deploy("1.4.2").await?;
-    stage.shop.split_by_path().await?;
+    stage.shop.split_by_path(GatewayName::First.label()).await?;
     let load = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
     load.answers(SOME).await?;
 
@@ -28,7 +28,7 @@ pub async fn in_and_out_without_interruption(cluster: &Cluster) -> Result<()> {
     load.answers(SOME).await?;
     ensure!(decided(&stage).await? > 0, "the plugin decides");
 
-    stage.shop.split_by_path().await?;
+    stage.shop.split_by_path(GatewayName::First.label()).await?;
     load.answers(SOME).await?;
     stage.chart.delete_plugin().await?;
     load.answers(SOME).await?;

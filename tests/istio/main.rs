@@ -16,6 +16,7 @@ mod failures;
 mod gateways;
 mod installation;
 mod life;
+mod readme;
 mod rolling_update;
 mod shop;
 mod stage;
@@ -30,7 +31,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
 use skew_guard_lab::cluster::{Cluster, IstioLine, isolation};
-use skew_guard_lab::{envoy, module, pods};
+use skew_guard_lab::{envoy, module, pods, tool};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -102,6 +103,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         "istioctl_analyze_finds_nothing_but_the_catch_all",
         |cluster| Box::pin(analysis::finds_only_the_catch_all(cluster)),
     ),
+    (
+        "every_command_of_the_charts_readme_does_what_it_says",
+        |cluster| Box::pin(readme::followed_to_the_letter(cluster)),
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -132,6 +137,7 @@ fn run() -> Result<ExitCode> {
 /// In the namespaces there is no way out.
 fn build_what_needs_the_network() -> Result<()> {
     module::path()?;
+    tool::path()?;
     pods::application()?;
     envoy::installed()?;
     Ok(())

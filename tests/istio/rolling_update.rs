@@ -16,7 +16,7 @@ const SOME: u64 = 500;
 pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
     let shop = Shop::open(cluster, "plain").await?;
     let gateway = cluster.start_gateway(GatewayName::First).await?;
-    shop.split_by_path().await?;
+    shop.split_by_path(GatewayName::First.label()).await?;
     shop.deploy(Half::Api, "api", "1.4.2", 3).await?;
     shop.deploy(Half::Web, "web", "1.4.2", 3).await?;
     shop.rolled_out("api").await?;

@@ -76,7 +76,7 @@ impl<'a> Shop<'a> {
     }
 
     /// A team's own VirtualService: split by path and nothing more.
-    pub async fn split_by_path(&self) -> Result<()> {
+    pub async fn split_by_path(&self, gateway: &str) -> Result<()> {
         let to = |half| {
             let host = self.service_host(half);
             json!([{ "destination": { "host": host, "port": { "number": POD_PORT } } }])
@@ -87,7 +87,7 @@ impl<'a> Shop<'a> {
             "metadata": { "name": "shop" },
             "spec": {
                 "hosts": [self.host()],
-                "gateways": [GatewayName::First.label()],
+                "gateways": [gateway],
                 "http": [
                     { "match": [{ "uri": { "prefix": "/api/" } }], "route": to(Half::Api) },
                     { "route": to(Half::Web) },
@@ -171,7 +171,10 @@ fn service(half: Half) -> Value {
         "metadata": { "name": half.name() },
         "spec": {
             "selector": { "app": half.name() },
-            "ports": [{ "name": "http", "port": POD_PORT, "targetPort": POD_PORT }],
+            "ports": [
+                { "name": "http", "port": POD_PORT, "targetPort": POD_PORT },
+                { "name": "http-web", "port": 80, "targetPort": POD_PORT },
+            ],
         },
     })
 }
@@ -190,7 +193,7 @@ fn gateway(name: GatewayName, host: &str) -> Value {
 
 /// As a team would write it: the version label is the release's route, and old Pods get time until every gateway has
 /// heard that they leave.
-fn deployment(half: Half, name: &str, version: &str, replicas: u32) -> Value {
+pub fn deployment(half: Half, name: &str, version: &str, replicas: u32) -> Value {
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",

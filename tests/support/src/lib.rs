@@ -19,5 +19,6 @@ pub mod module;
 pub mod pods;
 pub mod ports;
 pub mod process;
+pub mod tool;
 pub mod wait;
 pub mod xds;

@@ -74,9 +74,16 @@ impl Api {
     }
 
     /// Every change from now on, what exists already first.
+    ///
+    /// Version 0 is whatever the API server has at hand. Without it the server would first catch up with etcd, which
+    /// takes until the next change of such an object: this etcd tells of no progress in between.
     pub(super) async fn watch(&self, path: &str) -> Result<Watch> {
         let response = self
-            .send(Method::GET, &format!("{path}&watch=true"), None)
+            .send(
+                Method::GET,
+                &format!("{path}&watch=true&resourceVersion=0"),
+                None,
+            )
             .await?;
         Ok(Watch {
             response,

@@ -17,7 +17,7 @@ use super::{isolation, istio};
 use crate::process::Process;
 use crate::{envoy, http};
 
-/// The namespace of every gateway here, as in Istio's own charts.
+/// The namespace of a gateway where no other is asked for: Istio's own.
 pub const NAMESPACE: &str = "istio-system";
 
 /// A gateway of a cluster, by the value of its `gateway` label: a `Gateway` resource with that selector and that port
@@ -72,7 +72,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    pub(super) async fn start(tools: &Tools, name: GatewayName) -> Result<Self> {
+    pub(super) async fn start(tools: &Tools, namespace: &str, name: GatewayName) -> Result<Self> {
         let directory = TempDir::with_prefix("skew-guard-gateway-")?;
         let gate = Gate::before(istio::DISCOVERY).await?;
         let binary = mortal_envoy(directory.path())?;
@@ -84,7 +84,7 @@ impl Gateway {
                 "proxy",
                 "router",
                 "--domain",
-                "istio-system.svc.cluster.local",
+                &format!("{namespace}.svc.cluster.local"),
                 "--concurrency",
                 "2",
             ])
@@ -110,7 +110,7 @@ impl Gateway {
             )
             .envs([
                 ("POD_NAME", name.label()),
-                ("POD_NAMESPACE", NAMESPACE),
+                ("POD_NAMESPACE", namespace),
                 ("ISTIO_META_CLUSTER_ID", "Kubernetes"),
                 ("ISTIO_META_UNPRIVILEGED_POD", "true"),
                 ("CREDENTIAL_FETCHER_TYPE", ""),

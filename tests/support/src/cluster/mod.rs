@@ -92,7 +92,12 @@ impl Cluster {
 
     /// Starts a gateway with nothing kept from an earlier one, as a new Pod would.
     pub async fn start_gateway(&self, name: GatewayName) -> Result<Gateway> {
-        Gateway::start(&self.tools, name).await
+        self.start_gateway_in(GATEWAY_NAMESPACE, name).await
+    }
+
+    /// The same in another namespace than Istio's own.
+    pub async fn start_gateway_in(&self, namespace: &str, name: GatewayName) -> Result<Gateway> {
+        Gateway::start(&self.tools, namespace, name).await
     }
 
     /// Publishes a module in the cluster's registry, and returns the URL for the plugin.
@@ -106,12 +111,6 @@ impl Cluster {
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<String> {
         let mut command = self.user_command(&self.tools.helm());
-        for place in ["CACHE", "CONFIG", "DATA"] {
-            command.env(
-                format!("HELM_{place}_HOME"),
-                self.directory.path().join("helm").join(place),
-            );
-        }
         command.args(arguments);
         output(command).await
     }
@@ -130,11 +129,38 @@ impl Cluster {
         })
     }
 
+    /// Runs a script of commands in a folder, as a user would with `kubectl`, `helm` and that tool on the PATH.
+    pub async fn shell(&self, script: &str, folder: &Path, tool: &Path) -> Result<String> {
+        let mut command = self.user_command(Path::new("bash"));
+        let programs = [
+            self.tools.kubernetes("kubectl"),
+            self.tools.helm(),
+            tool.to_owned(),
+        ];
+        let inherited = std::env::var_os("PATH").unwrap_or_default();
+        let folders = programs
+            .iter()
+            .filter_map(|program| program.parent().map(Path::to_owned));
+        let path = std::env::join_paths(folders.chain(std::env::split_paths(&inherited)))?;
+        command
+            .args(["-euo", "pipefail", "-c", script])
+            .env("PATH", path)
+            .current_dir(folder);
+        output(command).await
+    }
+
+    /// Where the programs find the cluster, and nothing of whoever runs this.
     fn user_command(&self, program: &Path) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(program);
         command
             .env("KUBECONFIG", self.kubernetes.kubeconfig())
             .env("HOME", self.directory.path());
+        for place in ["CACHE", "CONFIG", "DATA"] {
+            command.env(
+                format!("HELM_{place}_HOME"),
+                self.directory.path().join("helm").join(place),
+            );
+        }
         command
     }
 

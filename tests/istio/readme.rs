@@ -1,0 +1,227 @@
+//! Every command of the chart's README, run in its order in a real cluster, with the files that it names.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
+use skew_guard_lab::markdown::Document;
+use skew_guard_lab::{module, tool};
+use tempfile::TempDir;
+
+use crate::chart;
+use crate::shop::{Half, Shop, deployment};
+use crate::visitors;
+
+/// How many answers are waited for between two blocks.
+const SOME: u64 = 500;
+
+/// The namespace of the README's gateway.
+const INGRESS: &str = "istio-ingress";
+
+/// The README's gateway; there is one.
+const GATEWAY_POD: &str = "GATEWAY-POD";
+
+/// In the README, what the command before it printed.
+const REVISION: (&str, &str) = (
+    "REVISION",
+    "\"$(helm history shop --namespace shop --max 1 --output json | jq '.[0].revision')\"",
+);
+
+/// From the first installation to leaving, under load.
+pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
+    let readme = Readme::read()?;
+    let reader = Reader::sit_down(cluster, &readme).await?;
+    let [install, rolling_update, pipeline, roll_back, leave] = readme.commands()?;
+
+    reader.deploy("api.yaml", Half::Api, "api", "1.4.2")?;
+    reader.deploy("web.yaml", Half::Web, "web", "1.4.2")?;
+    reader
+        .run("kubectl apply --namespace shop --filename api.yaml --filename web.yaml")
+        .await?;
+    reader.list(&readme.first_list()?)?;
+    reader.run(install).await?;
+    let load = visitors::arrive(&[&reader.gateway], &reader.shop).await?;
+    load.answers(SOME).await?;
+
+    reader.list(readme.list_with("current: \"\"")?)?;
+    reader.deploy("api-2.0.0.yaml", Half::Api, "api", "2.0.0")?;
+    reader.deploy("web-2.0.0.yaml", Half::Web, "web", "2.0.0")?;
+    reader.run(rolling_update).await?;
+    reader.shop.gone(Half::Api, "1.4.2").await?;
+    load.until_no_page_of("1.4.2").await?;
+    reader.list("releases: [{version: \"2.0.0\"}, {version: \"1.4.2\", state: retired}]\ncurrent: \"2.0.0\"\n")?;
+    reader.run(UPGRADE_AND_WAIT).await?;
+
+    reader.deploy("release-2.1.0.yaml", Half::Api, "api-2-1-0", "2.1.0")?;
+    reader.deploy("release-2.1.0.yaml", Half::Web, "web-2-1-0", "2.1.0")?;
+    reader.run(pipeline).await?;
+    load.until_page_of("2.1.0").await?;
+    load.answers(SOME).await?;
+
+    reader.run(roll_back).await?;
+    load.until_no_page_of("2.1.0").await?;
+    reader.run(WAIT).await?;
+    reader
+        .run("kubectl --namespace shop delete deployment api-2-1-0 web-2-1-0")
+        .await?;
+    for half in Half::BOTH {
+        reader.shop.gone(half, "2.1.0").await?;
+    }
+    load.answers(SOME).await?;
+
+    reader
+        .shop
+        .split_by_path(&format!("{INGRESS}/shop"))
+        .await?;
+    load.answers(SOME).await?;
+    reader.run(leave).await?;
+    load.answers(SOME).await?;
+    let story = "the chart's README, followed to the letter";
+    visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
+    reader.shop.close().await
+}
+
+const UPGRADE_AND_WAIT: &str = "helm upgrade shop istio --namespace shop --values shop.yaml
+skew-guard wait --revision REVISION http://GATEWAY-POD:15020/stats/prometheus";
+
+const WAIT: &str = "skew-guard wait --revision REVISION http://GATEWAY-POD:15020/stats/prometheus";
+
+/// The document.
+struct Readme(Document);
+
+impl Readme {
+    fn read() -> Result<Self> {
+        Document::read("istio/README.md").map(Self)
+    }
+
+    /// Every block of commands; one that comes or goes has to come or go here.
+    fn commands(&self) -> Result<[&str; 5]> {
+        let blocks = self.0.fences.iter().filter(|fence| fence.language == "sh");
+        let blocks: Vec<_> = blocks.map(|fence| fence.text.as_str()).collect();
+        let found = blocks.len();
+        <[&str; 5]>::try_from(blocks)
+            .map_err(|_| anyhow::anyhow!("{found} blocks of commands, not 5"))
+    }
+
+    /// The first values that the README shows are whole: what is before `services` is the list, the rest stays.
+    fn first_values(&self) -> Result<(&str, &str)> {
+        let values = self.0.fences.iter().find(|fence| fence.language == "yaml");
+        let values = &values.context("the README shows values")?.text;
+        let services = values
+            .find("services:")
+            .context("the first values are whole")?;
+        Ok(values.split_at(services))
+    }
+
+    fn first_list(&self) -> Result<String> {
+        Ok(self.first_values()?.0.to_owned())
+    }
+
+    /// A list of releases that holds these words.
+    fn list_with(&self, words: &str) -> Result<&str> {
+        let lists = self
+            .0
+            .fences
+            .iter()
+            .filter(|fence| fence.text.starts_with("releases:"));
+        let list = lists
+            .map(|fence| fence.text.as_str())
+            .find(|list| list.contains(words));
+        list.with_context(|| format!("no list of releases with {words}"))
+    }
+}
+
+/// Somebody with a terminal, a folder of files, and a cluster.
+struct Reader<'a> {
+    cluster: &'a Cluster,
+    shop: Shop<'a>,
+    gateway: Gateway,
+    folder: TempDir,
+    rest_of_values: String,
+}
+
+impl<'a> Reader<'a> {
+    async fn sit_down(cluster: &'a Cluster, readme: &Readme) -> Result<Self> {
+        let shop = Shop::open(cluster, "shop").await?;
+        let namespace =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": INGRESS } });
+        cluster.kubernetes().apply(&namespace).await?;
+        cluster.kubernetes().apply(&readmes_gateway()).await?;
+        let gateway = cluster
+            .start_gateway_in(INGRESS, GatewayName::First)
+            .await?;
+        let module = cluster
+            .push_module(&module::path()?, "skew-guard", "0.1.0")
+            .await?;
+        let (_, rest) = readme.first_values()?;
+        let rest_of_values = rest.replace("oci://registry.example.com/skew-guard:0.1.0", &module);
+        if rest_of_values == rest {
+            bail!("the README's values name another module");
+        }
+        let folder = TempDir::with_prefix("skew-guard-reader-")?;
+        symlink(chart::directory(), folder.path().join("istio"))?;
+        Ok(Self {
+            cluster,
+            shop,
+            gateway,
+            folder,
+            rest_of_values,
+        })
+    }
+
+    /// Writes `shop.yaml` with that list of releases.
+    fn list(&self, releases: &str) -> Result<()> {
+        Ok(fs::write(
+            self.path("shop.yaml"),
+            format!("{releases}{}", self.rest_of_values),
+        )?)
+    }
+
+    /// Adds a Deployment to a file of manifests.
+    fn deploy(&self, file: &str, half: Half, name: &str, version: &str) -> Result<()> {
+        let path = self.path(file);
+        let manifests = if path.exists() {
+            fs::read_to_string(&path)?
+        } else {
+            String::new()
+        };
+        let manifest = deployment(half, name, version, 2);
+        Ok(fs::write(path, format!("{manifests}---\n{manifest}\n"))?)
+    }
+
+    /// Runs a block of commands as it is but for its placeholders; ends at the first that fails.
+    async fn run(&self, block: &str) -> Result<()> {
+        let block = block
+            .replace(GATEWAY_POD, "127.0.0.1")
+            .replace(REVISION.0, REVISION.1);
+        for line in block.lines().filter(|line| !line.is_empty()) {
+            eprintln!("  $ {line}");
+        }
+        self.cluster
+            .shell(&block, self.folder.path(), &tool::path()?)
+            .await?;
+        Ok(())
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        Path::new(self.folder.path()).join(file)
+    }
+}
+
+fn readmes_gateway() -> Value {
+    json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": { "name": "shop", "namespace": INGRESS },
+        "spec": {
+            "selector": { "istio": "ingressgateway" },
+            "servers": [{
+                "port": { "number": GatewayName::First.port(), "name": "http", "protocol": "HTTP" },
+                "hosts": ["*"],
+            }],
+        },
+    })
+}
