@@ -48,8 +48,12 @@ test-chart: ## Test what the Helm chart makes of its values (builds Helm, needs 
 istio-tools: ## Build the control planes and clients that test-istio runs (needs Go; a quarter of an hour without a cache)
 	$(MAKE) -C tests/istio/tools SHELF=$(SHELF)
 
+.PHONY: jq
+jq:
+	@command -v jq > /dev/null || apt-get install --yes --quiet jq
+
 .PHONY: test-istio
-test-istio: build istio-tools ## Test the chart in real clusters: Kubernetes' and Istio's own control planes, real rolling updates
+test-istio: build istio-tools jq ## Test the chart in real clusters: Kubernetes' and Istio's own control planes, real rolling updates
 	cargo test --test istio
 
 .PHONY: check

@@ -59,8 +59,25 @@ pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
     load.answers(SOME).await?;
     let tally = load.stop().await;
     visitors::expect_neither_skew_nor_failure("a rolling update with skew-guard", &tally)?;
+    ensure!(
+        counted(&gateway, "outcome=.=pinned").await? > 0,
+        "the filter counts what it pins"
+    );
+    ensure!(
+        counted(&gateway, "sight=.=skewed").await? == 0,
+        "the filter saw an answer of another release"
+    );
     chart.uninstall().await?;
     shop.close().await
+}
+
+/// What the filter itself counted.
+async fn counted(gateway: &Gateway, tag: &str) -> Result<u64> {
+    Ok(gateway
+        .stats(&format!("{tag};.*skew_guard_.*_total"))
+        .await?
+        .values()
+        .sum())
 }
 
 /// While some pages are new already and both halves still have Pods of the old release: it is listed as the one to go
