@@ -33,7 +33,7 @@ images: build rust-$(MUSL) ## Build what envoy/docker-compose.yaml needs
 
 .PHONY: test
 test: build ## Run all tests but those that another target names, in real Envoy
-	cargo test --workspace
+	cargo test --workspace --features skew-guard/cli
 
 .PHONY: test-compose
 test-compose: build rust-$(MUSL) ## Run envoy/docker-compose.yaml with a real Docker engine, and test through it
@@ -48,12 +48,14 @@ test-chart: ## Test what the Helm chart makes of its values (builds Helm, needs 
 istio-tools: ## Build the control planes and clients that test-istio runs (needs Go; a quarter of an hour without a cache)
 	$(MAKE) -C tests/istio/tools SHELF=$(SHELF)
 
-.PHONY: jq
-jq:
-	@command -v jq > /dev/null || apt-get install --yes --quiet jq
+.PHONY: lab-commands
+lab-commands:
+	@for pair in ip:iproute2 jq:jq openssl:openssl; do \
+		command -v $${pair%:*} > /dev/null || apt-get install --yes --quiet $${pair#*:}; \
+	done
 
 .PHONY: test-istio
-test-istio: build istio-tools jq ## Test the chart in real clusters: Kubernetes' and Istio's own control planes, real rolling updates
+test-istio: build istio-tools lab-commands ## Test the chart in real clusters: Kubernetes' and Istio's own control planes, real rolling updates
 	cargo test --test istio
 
 .PHONY: check

@@ -175,7 +175,6 @@ fn start_doorkeeper(tools: &Tools, kubeconfig: &Path) -> Result<Process> {
         .arg("--kubeconfig")
         .arg(kubeconfig)
         .args(["proxy", "--address=127.0.0.1", "--port=8001"]);
-    proxy.arg("--reject-methods=^$");
     Process::start("kubectl proxy", proxy)
 }
 

@@ -49,7 +49,6 @@ pub const APPLICATION_IMAGE: &str = "shop";
 /// A running cluster; dropping it ends all of it.
 #[derive(Debug)]
 pub struct Cluster {
-    line: IstioLine,
     tools: Tools,
     // Ended in this order.
     kubelet: Kubelet,
@@ -70,7 +69,6 @@ impl Cluster {
         let programs = HashMap::from([(APPLICATION_IMAGE.to_owned(), pods::application()?)]);
         let kubelet = Kubelet::start(kubernetes.api(), programs).await?;
         Ok(Self {
-            line,
             tools,
             kubelet,
             _istiod: istiod,
@@ -78,11 +76,6 @@ impl Cluster {
             kubernetes,
             directory,
         })
-    }
-
-    /// Which Istio it runs.
-    pub fn line(&self) -> IstioLine {
-        self.line
     }
 
     /// Its Kubernetes.
@@ -164,7 +157,8 @@ impl Cluster {
         command
     }
 
-    /// Kills the process of a Pod (`namespace/name`) without notice to anyone, as a crash does, and waits until another runs in its place.
+    /// Kills the process of a Pod (`namespace/name`) without notice to anyone, as a crash does, and waits until another
+    /// runs in its place.
     pub async fn crash_pod(&self, pod: &str) -> Result<()> {
         let id = self
             .kubelet
