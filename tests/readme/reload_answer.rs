@@ -33,7 +33,8 @@ fn as_http(reply: &Reply) -> Result<String> {
         .iter()
         .map(|(name, value)| format!("{name}: {value}\n"));
     let headers: String = headers.collect();
-    Ok(format!("HTTP/1.1 {status}\n{headers}\n{}\n", reply.body))
+    let body = str::from_utf8(&reply.body)?;
+    Ok(format!("HTTP/1.1 {status}\n{headers}\n{body}\n"))
 }
 
 /// An API call of a page of a release, long after.
