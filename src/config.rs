@@ -162,7 +162,7 @@ pub enum CurrentConfig {
     /// One release.
     One(Version),
     /// Several, each with its share of the visitors.
-    Weighted(Vec<Share>),
+    Weighted(#[cfg_attr(feature = "cli", schemars(length(min = 1)))] Vec<Share>),
 }
 
 /// A release's share of the visitors.

@@ -3,7 +3,7 @@
 use crate::request::Incoming;
 
 /// A request, and the moment at which it arrives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
     headers: Vec<(String, Vec<u8>)>,
     now: u64,

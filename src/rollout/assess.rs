@@ -379,6 +379,13 @@ impl Assessor<'_> {
                 }
             }
         }
+        if old.config.current.is_some() {
+            for version in self.pages(old) {
+                if listed(new, &version).is_none() {
+                    self.assessment.report(Hazard::StillGivenOut { version });
+                }
+            }
+        }
         let served: BTreeSet<_> = [old, new]
             .into_iter()
             .flat_map(|side| &side.config.releases)

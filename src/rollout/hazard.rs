@@ -27,6 +27,11 @@ pub enum Hazard {
         /// Who would answer; absent: any pod.
         by: Option<Version>,
     },
+    /// A release leaves the list while the old configuration gives its pages out.
+    StillGivenOut {
+        /// The release.
+        version: Version,
+    },
     /// The new configuration does not look where clients say their version.
     SourceDropped {
         /// The place.
@@ -121,6 +126,7 @@ impl Hazard {
         match self {
             Self::TooEarly { .. } => "too_early",
             Self::Removed { .. } => "removed",
+            Self::StillGivenOut { .. } => "still_given_out",
             Self::SourceDropped { .. } => "source_dropped",
             Self::ScopeNarrowed { .. } => "scope_narrowed",
             Self::NotEnforced { .. } => "not_enforced",
@@ -160,6 +166,10 @@ impl fmt::Display for Hazard {
                     "; until then keep it listed as retired, or set unknownVersion to reload",
                 )
             }
+            Self::StillGivenOut { version } => write!(
+                f,
+                "{version} is taken off the list, and its routes with it, while a gateway that has the old configuration still sends visitors there. Put it to retired in this step, and take it off the list later"
+            ),
             Self::SourceDropped { source, version } => write!(
                 f,
                 "{source} is not read any more: a tab of {version} that says its version only there would be answered by another release. Safe while one release is served, and no tab of another can be open"

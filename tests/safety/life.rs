@@ -1,0 +1,170 @@
+//! Whole lives: the steps that the tool makes, one after the other, with tabs that stay open over all
+//! of them.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Map, json};
+use skew_guard::config::State;
+use skew_guard::rollout::{Edit, Life, Reader, Refusal, Side, Stage, Wish, apply};
+use skew_guard::version::Version;
+
+use crate::shop::{Answer, Ask, NOW, answer, ask, is_right, load, open, pods, versions};
+
+/// What an operator does next.
+#[derive(Clone, Debug)]
+enum Move {
+    Release(usize, Option<Stage>),
+    Percent(usize, u8),
+    Rollback,
+    RollbackOf(usize),
+}
+
+const VERSIONS: [&str; 5] = ["1.0.0", "1.1.0", "2.0.0", "2.1.0", "3.0.0"];
+
+fn operator_move() -> impl Strategy<Value = Move> {
+    let version = 0..VERSIONS.len();
+    let stage = select(vec![
+        Stage::Staged,
+        Stage::Live,
+        Stage::Current,
+        Stage::Retired,
+        Stage::Removed,
+    ]);
+    prop_oneof![
+        6 => version.clone().prop_map(|version| Move::Release(version, None)),
+        4 => (version.clone(), stage).prop_map(|(version, stage)| Move::Release(version, Some(stage))),
+        2 => (version.clone(), 0..=100_u8).prop_map(|(version, percent)| Move::Percent(version, percent)),
+        2 => Just(Move::Rollback),
+        1 => version.prop_map(Move::RollbackOf),
+    ]
+}
+
+fn version(index: usize) -> Version {
+    Version::parse(VERSIONS[index].into()).expect("a version")
+}
+
+fn wish(index: usize, stage: Option<Stage>, percent: Option<u8>) -> Wish {
+    Wish {
+        version: version(index),
+        stage,
+        drain_until: NOW + 24 * 60 * 60,
+        percent,
+        route: None,
+        labels: Map::new(),
+    }
+}
+
+impl Move {
+    fn plan(&self, side: &Side) -> Result<Vec<Edit>, Refusal> {
+        let life = Life::new(side, NOW);
+        match self {
+            Self::Release(version, stage) => life.release(&wish(*version, *stage, None)),
+            Self::Percent(version, percent) => {
+                life.release(&wish(*version, Some(Stage::Current), Some(*percent)))
+            }
+            Self::Rollback => life.rollback(None, None),
+            Self::RollbackOf(bad) => life.rollback(Some(&version(*bad)), None),
+        }
+    }
+}
+
+fn after(side: &Side, edits: &[Edit]) -> Side {
+    let mut root = side.json.clone();
+    apply(edits, &mut root, Reader::Plugin);
+    load(&root).expect("the tool makes right configurations")
+}
+
+fn beginning(has_current: bool) -> Side {
+    let mut root = json!({
+        "releases": [{"version": "1.0.0"}],
+        "sources": [{"header": "x-bundle-version"}, {"query": "dpl"}],
+        "pinCookie": {"name": "pin"},
+        "revision": 1,
+    });
+    if has_current {
+        root["current"] = json!("1.0.0");
+    }
+    load(&root).expect("a right configuration")
+}
+
+proptest! {
+    /// Two gateways, one a step behind the other, all along a life; a tab goes on at either.
+    #[test]
+    fn no_tab_is_skewed_by_any_steps_that_the_tool_makes(
+        has_current in any::<bool>(),
+        moves in proptest::collection::vec(operator_move(), 1..16),
+        visits in proptest::collection::vec((any::<bool>(), any::<u32>(), any::<Index>(), ask()), 16),
+    ) {
+        let mut old = beginning(has_current);
+        let mut tabs: Vec<String> = vec!["1.0.0".to_owned()];
+        for operator_move in &moves {
+            let Ok(edits) = operator_move.plan(&old) else { continue };
+            if edits.is_empty() {
+                continue;
+            }
+            let is_removal = edits.iter().any(|edit| matches!(edit, Edit::Remove(_)));
+            let new = after(&old, &edits);
+            prop_assert!(new.config.revision > old.config.revision);
+            let pods = pods(&old);
+            let opened_before = tabs.clone();
+            for (is_ahead, visitor, pod, ask) in &visits {
+                let (one, other) = if *is_ahead { (&new, &old) } else { (&old, &new) };
+                let fresh = open(one, *visitor, &pods, *pod);
+                // No clock runs within a step here.
+                let ask = Ask { after: 0, ..ask.clone() };
+                for tab in opened_before.iter().chain([&fresh]) {
+                    let request = ask.of(tab, &old);
+                    let given = answer(other, &request);
+                    let is_final = given == Answer::Reload && answer(&new, &request) == Answer::Reload;
+                    let was_gone = *tab != fresh
+                        && given == Answer::Reload
+                        && answer(&old, &request) == Answer::Reload;
+                    prop_assert!(
+                        is_final || was_gone || is_right(other, tab, &given, ask.is_asset, &pods),
+                        "a tab of {tab}: {given:?}\n{operator_move:?}\nfrom {}\nto {}", old.json, new.json
+                    );
+                }
+                tabs.push(fresh);
+            }
+            tabs.sort();
+            tabs.dedup();
+            // Whoever takes a release off the list says that no tab of it is open any more.
+            if is_removal {
+                let listed = versions(&new, |_| true);
+                tabs.retain(|tab| listed.contains(tab));
+            }
+            old = new;
+        }
+    }
+
+    #[test]
+    fn the_two_steps_of_every_day_are_always_made_and_end_there(
+        releases in 1..VERSIONS.len(),
+    ) {
+        let mut side = beginning(true);
+        for index in 1..=releases.min(VERSIONS.len() - 1) {
+            for _ in 0..2 {
+                let edits = Life::new(&side, NOW).release(&wish(index, None, None));
+                let edits = edits.map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
+                prop_assert!(!edits.is_empty());
+                side = after(&side, &edits);
+            }
+            let current = side.policy.current.as_ref().map(|current| current.heaviest.version.clone());
+            prop_assert_eq!(current, Some(version(index)));
+            let third = Life::new(&side, NOW).release(&wish(index, None, None));
+            prop_assert!(third.is_ok_and(|edits| edits.is_empty()));
+        }
+        let before_last = VERSIONS[releases - 1].to_owned();
+        let back = Life::new(&side, NOW).rollback(None, None);
+        let back = back.map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
+        let back = after(&side, &back);
+        let current = back.policy.current.as_ref().map(|current| current.heaviest.version.to_string());
+        prop_assert_eq!(current, Some(before_last));
+        prop_assert_eq!(
+            versions(&back, |release| release.state == State::Retired),
+            vec![VERSIONS[releases].to_owned()]
+        );
+        let again = Life::new(&back, NOW).rollback(None, None);
+        prop_assert!(again.is_ok_and(|edits| edits.is_empty()));
+    }
+}

@@ -1,0 +1,14 @@
+//! Properties that hold for every configuration, every step and every request: no page is skewed
+//! while gateways disagree, and nothing that anybody sends or writes ends in a panic.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a property that does not hold is to end there"
+)]
+
+mod life;
+mod robust;
+mod shop;
+mod steps;

@@ -1,0 +1,285 @@
+//! Nothing that anybody sends or writes ends in a panic, and what loads decides to what is served.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use skew_guard::config::{State, remains};
+use skew_guard::decision::{Outcome, decide};
+use skew_guard::policy::Policy;
+use skew_guard::reply::{Outgoing, Reply, amend};
+use skew_guard::request::{Incoming, Request};
+use skew_guard::table::Table;
+
+use crate::shop::{NOW, ask, configuration};
+
+const NAMES: [&str; 20] = [
+    ":method",
+    ":authority",
+    ":path",
+    "accept",
+    "access-control-request-method",
+    "baggage",
+    "content-type",
+    "cookie",
+    "if-none-match",
+    "origin",
+    "referer",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-purpose",
+    "x-bundle-version",
+    "x-deployment-id",
+    "x-preview-key",
+    "x-release",
+    "x-release",
+];
+
+/// Values that mean something, nearly mean something, or mean nothing.
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..40),
+        select(vec![
+            "GET",
+            "POST",
+            "HEAD",
+            "OPTIONS",
+            "/",
+            "/assets/v-2.0.0/x.js",
+            "/?dpl=2.0.0&dpl=%zz",
+            "/%2?dpl=",
+            "//?preview=key:2.0.0",
+            "/?preview=off",
+            "navigate",
+            "cors",
+            "no-cors",
+            "same-origin",
+            "document",
+            "script",
+            "iframe",
+            "empty",
+            "text/html",
+            "cross-site",
+            "2.0.0",
+            "1.0.0",
+            "pin=2.0.0; pin",
+            "pin=00000000~2.0.0",
+            "pin=~",
+            "=;=;",
+            "own=1.1.0",
+            "client-version=2.0.0;p=1",
+            "application/grpc",
+            "application/grpc-web+proto",
+            "https://shop.example.com/sw.js",
+            "[::1]:80",
+            ":",
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
+    ]
+}
+
+fn request() -> impl Strategy<Value = Table> {
+    let headers = proptest::collection::vec((select(NAMES.as_slice()), value()), 0..12);
+    (headers, any::<u32>(), 0..7200_u64).prop_map(|(headers, drawn, after)| {
+        let table = Table::new("GET", "shop.example.com", "/", NOW + after).drawing(drawn);
+        // What comes first counts, so half of the requests have a method, host and path of their own.
+        let is_bare = drawn % 2 == 0;
+        let start = if is_bare { Table::default() } else { table };
+        headers
+            .into_iter()
+            .fold(start, |table, (name, value)| table.with(name, value))
+    })
+}
+
+/// An answer of any shape.
+#[derive(Clone, Debug)]
+struct Upstream {
+    headers: Vec<(&'static str, Vec<u8>)>,
+    attribute: Option<Vec<u8>>,
+    has_body: bool,
+}
+
+impl Outgoing for Upstream {
+    fn first(&self, name: &str) -> Option<Vec<u8>> {
+        self.every(name).into_iter().next()
+    }
+
+    fn every(&self, name: &str) -> Vec<Vec<u8>> {
+        let lines = self.headers.iter().filter(|(key, _)| *key == name);
+        lines.map(|(_, value)| value.clone()).collect()
+    }
+
+    fn attribute(&self, _: &[&str]) -> Option<Vec<u8>> {
+        self.attribute.clone()
+    }
+
+    fn has_body(&self) -> bool {
+        self.has_body
+    }
+}
+
+fn upstream() -> impl Strategy<Value = Upstream> {
+    let names = vec![
+        ":status",
+        "cache-control",
+        "content-type",
+        "vary",
+        "x-app-version",
+        "access-control-expose-headers",
+    ];
+    let attribute = prop_oneof![
+        Just(None),
+        Just(Some(2_u64.to_le_bytes().to_vec())),
+        Just(Some(0x0100_0000_u64.to_le_bytes().to_vec())),
+        proptest::collection::vec(any::<u8>(), 0..12).prop_map(Some),
+    ];
+    let headers = proptest::collection::vec((select(names), value()), 0..6);
+    (headers, attribute, any::<bool>()).prop_map(|(headers, attribute, has_body)| Upstream {
+        headers,
+        attribute,
+        has_body,
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_request_and_no_answer_is_a_panic(
+        side in configuration(),
+        request in request(),
+        upstream in upstream(),
+    ) {
+        let asked = Request::new(&request);
+        let decision = decide(&side.policy, &asked).expect("the shop guards all requests");
+        let reply = Reply::to(&side.policy, &asked, &decision);
+        prop_assert_eq!(reply.is_some(), decision.answer.is_some());
+        let amendment = amend(&side.policy, &decision, &upstream);
+        prop_assert!(amendment.skewed_to.is_none() || side.policy.upstream_version.is_some());
+    }
+
+    #[test]
+    fn a_request_is_only_ever_sent_to_a_release_that_is_served(
+        side in configuration(),
+        request in request(),
+        client in select(crate::shop::VERSIONS.as_slice()),
+        ask in ask(),
+    ) {
+        for request in [&request, &ask.of(client, &side)] {
+            let decision = decide(&side.policy, &Request::new(request)).expect("the shop guards all requests");
+            prop_assert_ne!(decision.outcome, Outcome::Unconfigured);
+            let Some(release) = &decision.release else { continue };
+            let mut listed = side.config.releases.iter();
+            let entry = listed.find(|entry| entry.version == release.version).expect("a listed release");
+            prop_assert!(!side.config.denied.contains(&entry.version), "{decision:?}");
+            prop_assert!(
+                match entry.state {
+                    State::Live => true,
+                    State::Draining => entry.until.is_none_or(|until| request.now() < until),
+                    State::Staged | State::Retired => false,
+                },
+                "{decision:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_navigation_always_reaches_a_release_that_is_live_where_there_is_a_current(
+        side in configuration(),
+        carried in select(crate::shop::VERSIONS.as_slice()),
+        visitor in any::<u32>(),
+    ) {
+        prop_assume!(side.policy.current.is_some());
+        let request = Table::new("GET", "shop.example.com", "/", NOW)
+            .with("sec-fetch-mode", "navigate")
+            .with("sec-fetch-dest", "document")
+            .with("cookie", format!("pin={carried}; own={carried}"))
+            .drawing(visitor);
+        let decision = decide(&side.policy, &Request::new(&request)).expect("the shop guards all requests");
+        let release = decision.release.expect("a release");
+        let mut listed = side.config.releases.iter();
+        prop_assert!(listed.any(|entry| entry.version == release.version && entry.state == State::Live));
+        prop_assert!(decision.answer.is_none());
+    }
+
+    #[test]
+    fn no_bytes_are_a_panic_when_they_are_loaded(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let loaded = Policy::load(&bytes);
+        prop_assert!(loaded.is_err());
+        prop_assert!(remains(&bytes).is_none());
+    }
+
+    #[test]
+    fn no_damage_to_a_configuration_is_a_panic_and_every_refusal_says_why(
+        side in configuration(),
+        damage in proptest::collection::vec((any::<Index>(), damage()), 1..6),
+    ) {
+        let mut bytes = side.json.to_string().into_bytes();
+        for (place, damage) in damage {
+            if bytes.is_empty() {
+                break;
+            }
+            damage.do_to(&mut bytes, place);
+        }
+        match Policy::load(&bytes) {
+            Err(problems) => prop_assert!(!problems.is_empty()),
+            Ok(_) => prop_assert!(remains(&bytes).is_some()),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Damage {
+    Byte(u8),
+    Cut,
+    Repeat,
+    Token(&'static str),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        any::<u8>().prop_map(Damage::Byte),
+        Just(Damage::Cut),
+        Just(Damage::Repeat),
+        select(vec![
+            "null",
+            "1e999",
+            "-1",
+            "\"\"",
+            "[]",
+            "{}",
+            "\"\\ud800\"",
+            "18446744073709551616",
+            "1.10",
+            "\"9999-12-31T23:59:59Z\"",
+            "\"0000-01-01T00:00:00Z\"",
+            "true",
+            "[[[[[[",
+            "\"*.\"",
+        ])
+        .prop_map(Damage::Token),
+    ]
+}
+
+impl Damage {
+    fn do_to(&self, bytes: &mut Vec<u8>, place: Index) {
+        let at = place.index(bytes.len());
+        match self {
+            Self::Byte(byte) => bytes[at] = *byte,
+            Self::Cut => bytes.truncate(at),
+            Self::Repeat => {
+                let again = bytes[at..].to_vec();
+                bytes.extend(again);
+            }
+            // In the place of a value, mostly: after a colon or a comma.
+            Self::Token(token) => {
+                let from = bytes[at..]
+                    .iter()
+                    .position(|byte| matches!(byte, b':' | b','));
+                let from = from.map_or(at, |from| at + from + 1);
+                let rest = bytes[from..]
+                    .iter()
+                    .position(|byte| matches!(byte, b',' | b'}' | b']'));
+                let to = rest.map_or(bytes.len(), |rest| from + rest);
+                bytes.splice(from..to, token.bytes());
+            }
+        }
+    }
+}
