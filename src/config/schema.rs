@@ -188,6 +188,13 @@ impl JsonSchema for HeaderName {
     }
 }
 
+/// A path with `{version}` once, in a segment that holds more than it.
+fn path_template() -> String {
+    let plain = r#"[!"$-.0->@-z|~]"#;
+    let any = r#"[!"$->@-z|~]"#;
+    format!(r"^/({any}*/)?({plain}+\{{version\}}{plain}*|\{{version\}}{plain}+)(/{any}*)?$")
+}
+
 /// Schemas know no flag for it.
 fn in_any_case(name: &str) -> String {
     name.chars()
@@ -220,7 +227,7 @@ impl JsonSchema for Source {
                 "path": {
                     "type": "string",
                     "description": crate::source::PathTemplate::ALLOWED,
-                    "pattern": r"^/([!-~]*/)?([^/{}?#\s]+\{version\}[^/{}?#\s]*|\{version\}[^/{}?#\s]+)(/[^{}?#\s]*)?$",
+                    "pattern": path_template(),
                 },
             },
             "additionalProperties": false,

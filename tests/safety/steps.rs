@@ -34,8 +34,35 @@ pub fn harm(old: &Side, new: &Side, visitor: u32, pod: Index, ask: &Ask) -> Opti
                 "a page of {page} is answered {given:?}: {request:?}"
             ));
         }
+        if let Answer::Release(version) = &given
+            && !is_routed_alike(old, new, asked, version)
+        {
+            return Some(format!(
+                "the route of {version} leads elsewhere: {request:?}"
+            ));
+        }
     }
     None
+}
+
+/// Whether the route that a gateway writes leads to this release in a mesh that has the routes of
+/// either configuration: no gateway learns plugin and routes at one moment.
+fn is_routed_alike(old: &Side, new: &Side, asked: &Side, version: &str) -> bool {
+    let routed = |side: &Side| -> Vec<(String, String)> {
+        let releases = side.config.releases.iter();
+        releases
+            .filter(|release| release.state != State::Retired)
+            .map(|release| (release.version.to_string(), release.route.clone()))
+            .collect()
+    };
+    let mut written = routed(asked).into_iter();
+    let Some((_, route)) = written.find(|(routed, _)| routed == version) else {
+        return true;
+    };
+    [old, new]
+        .into_iter()
+        .flat_map(routed)
+        .all(|(other, its_route)| (other == version) == (its_route == route))
 }
 
 /// A tab of a version that the old configuration told to reload, and that another release answers

@@ -1,0 +1,252 @@
+//! `check`: every problem of every configuration, wherever it is written.
+
+use crate::tool::{Desk, run};
+
+const WRONG: &str = r#"
+releases:
+  - {version: 1.10, state: live}
+  - {version: "1.4.2", stat: draining}
+current: "1.4.2"
+"#;
+
+/// The plugin configuration below some keys of a manifest.
+fn indented(configuration: &str, by: usize) -> String {
+    let indent = " ".repeat(by);
+    configuration
+        .trim()
+        .lines()
+        .map(|line| format!("{indent}{line}\n"))
+        .collect()
+}
+
+#[test]
+fn every_shipped_file_is_right() {
+    run(&[
+        "check",
+        "envoy/envoy.yaml",
+        "envoy/subset.yaml",
+        "istio/values.yaml",
+        "istio/plain/skew-guard.yaml",
+    ])
+    .ends(0)
+    .says("WasmPlugin shop/skew-guard: ok");
+}
+
+#[test]
+fn a_number_is_explained_with_the_digits_that_were_written() {
+    let desk = Desk::new();
+    desk.write("plugin.yaml", WRONG);
+    desk.run(&["check", "plugin.yaml"])
+        .ends(1)
+        .says(
+            "plugin.yaml:3: releases[0].version: 1.10 is a number; write it as a string: \"1.10\"",
+        )
+        .says("plugin.yaml:4: releases[1].stat: unknown key; did you mean \"state\"?");
+}
+
+#[test]
+fn a_number_that_only_yaml_knows_is_explained_too() {
+    let desk = Desk::new();
+    desk.write(
+        "plugin.yaml",
+        "releases:\n  - version: 0123\n  - version: 0x1F\n  - version: 1_0\n",
+    );
+    desk.run(&["check", "plugin.yaml"])
+        .ends(1)
+        .says("releases[0].version: 0123 is a number in YAML; write it as a string: \"0123\"")
+        .says("releases[1].version: 0x1F is a number in YAML")
+        .says("releases[2].version: 1_0 is a number in YAML");
+}
+
+#[test]
+fn json_is_read_with_tabs_and_without_a_word_of_yaml() {
+    let desk = Desk::new();
+    desk.write(
+        "plugin.json",
+        "{\n\t\"releases\": [\n\t\t{\"version\": 2.10}\n\t]\n}",
+    );
+    desk.run(&["check", "plugin.json"])
+        .ends(1)
+        .says("plugin.json:3: releases[0].version: 2.10 is a number");
+    desk.write("plugin.json", "{\"releases\": [}");
+    let run = desk.run(&["check", "plugin.json"]).ends(2);
+    assert!(run.err.contains("not JSON"), "{run:?}");
+}
+
+#[test]
+fn each_document_of_a_file_is_found_and_named() {
+    let desk = Desk::new();
+    let manifests = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: shop}}\n---\n\
+         apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: guard, namespace: shop}}\nspec:\n  url: oci://x/skew-guard:1\n  pluginConfig:\n{wasm}---\n\
+         apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {{name: next}}\nspec:\n  wasm:\n    url: oci://x\n    pluginConfig:\n{traffic}---\n\
+         apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: EnvoyExtensionPolicy\nmetadata: {{name: policy}}\nspec:\n  wasm:\n  - name: other\n    config: {{anything: 1}}\n  - name: guard\n    config:\n{policy}",
+        wasm = indented(WRONG, 4),
+        traffic = indented(WRONG, 6),
+        policy = indented(WRONG, 6),
+    );
+    desk.write("all.yaml", &manifests);
+    desk.run(&["check", "all.yaml"])
+        .ends(1)
+        .says("document 2: WasmPlugin shop/guard: spec.pluginConfig.releases[0].version: 1.10")
+        .says("document 3: TrafficExtension next: spec.wasm.pluginConfig.releases[1].stat")
+        .says("document 4: EnvoyExtensionPolicy policy: spec.wasm[1].config.releases[0].version")
+        .never_says("anything");
+}
+
+#[test]
+fn the_text_in_an_envoy_configuration_is_found() {
+    let desk = Desk::new();
+    let listener = r#"
+resources:
+  - "@type": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig
+    name: guard
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+      config:
+        name: shop
+        configuration:
+          "@type": type.googleapis.com/google.protobuf.StringValue
+          value: |
+            {"releases": [{"version": "1.0.0"}], "curent": "1.0.0"}
+"#;
+    desk.write("ecds.yaml", listener);
+    desk.run(&["check", "ecds.yaml"])
+        .ends(1)
+        .says("Wasm filter shop: resources[0].typed_config.config.configuration.value: curent: unknown key; did you mean \"current\"?");
+}
+
+#[test]
+fn the_values_of_the_chart_are_checked_as_the_plugin_would_see_them() {
+    let desk = Desk::new();
+    desk.write(
+        "values.yaml",
+        r#"
+releases:
+  - {version: "2.0.0", labels: {version: blue}}
+  - {version: "1.4.2", state: draining, until: tomorrow}
+current: "3.0.0"
+hosts: ["https://shop.example.com"]
+config:
+  pinCookie: {name: "a b"}
+services: []
+"#,
+    );
+    desk.run(&["check", "values.yaml"])
+        .ends(1)
+        .says("values.yaml:4: chart values: releases[1].until: \"tomorrow\" is not allowed")
+        .says("values.yaml:6: chart values: hosts[0]: \"https://shop.example.com\" is not allowed")
+        .says("values.yaml:8: chart values: config.pinCookie.name: \"a b\" is not allowed");
+    desk.write(
+        "values.yaml",
+        "releases:\n  - {version: \"2.0.0\", labels: {version: blue}}\ncurrent: \"3.0.0\"\nservices: []\n",
+    );
+    desk.run(&["check", "values.yaml"])
+        .ends(1)
+        .says("values.yaml:3: chart values: current: \"3.0.0\" names no release");
+}
+
+#[test]
+fn another_wasm_module_is_none_of_our_business() {
+    let desk = Desk::new();
+    desk.write(
+        "mixed.yaml",
+        "kind: WasmPlugin\nmetadata: {name: waf}\nspec: {pluginConfig: {rules: [1]}}\n---\nkind: WasmPlugin\nmetadata: {name: guard}\nspec: {pluginConfig: {releases: [{version: \"1\"}]}}\n",
+    );
+    desk.run(&["check", "mixed.yaml"])
+        .ends(0)
+        .never_says("waf")
+        .says("WasmPlugin guard: ok");
+    desk.write("none.yaml", "kind: Service\nmetadata: {name: shop}\n");
+    let run = desk.run(&["check", "none.yaml"]).ends(2);
+    assert!(
+        run.err.contains("no skew-guard configuration was found"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn anchors_merges_and_repeated_keys_are_read_as_they_are_meant() {
+    let desk = Desk::new();
+    desk.write(
+        "plugin.yaml",
+        "releases:\n  - &one {version: \"1.0.0\", accepts: [\"0.9.*\"]}\n  - {<<: *one, version: \"2.0.0\", accepts: []}\nhints: on\nhints: off\n",
+    );
+    desk.run(&["check", "plugin.yaml"])
+        .ends(1)
+        .says("hints: this key is there twice")
+        .never_says("releases");
+}
+
+#[test]
+fn what_will_hurt_is_a_warning() {
+    let desk = Desk::new();
+    for (configuration, warning) in [
+        (
+            r#"{"releases":[{"version":"1"}],"sources":[{"header":"x-v"}]}"#,
+            "the version of an asset cannot be known",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"current":"1","pinCookie":{"name":"p"}}"#,
+            "pinCookie costs shared caching",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"pinCookie":{"name":"p"}}"#,
+            "without upstreamVersion is never written",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"sources":[{"cookie":"c"},{"header":"x-v"}]}"#,
+            "a cookie is read before",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"current":"1","unknownVersion":"current"}"#,
+            "unknownVersion \"current\"",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"enforce":false}"#,
+            "only counted",
+        ),
+        (r#"{"releases":[{"version":"1"}]}"#, "without hosts"),
+        (
+            r#"{"releases":[{"version":"2","state":"staged"},{"version":"1"}],"current":"1"}"#,
+            "nobody can reach it",
+        ),
+        (
+            r#"{"releases":[{"version":"2"},{"version":"1","state":"draining"}]}"#,
+            "1 drains without until",
+        ),
+        (
+            r#"{"releases":[{"version":"2"},{"version":"1","state":"draining","until":"2020-01-01T00:00:00Z"}]}"#,
+            "1 drained until 2020-01-01T00:00:00Z",
+        ),
+    ] {
+        desk.write("plugin.json", configuration);
+        desk.run(&["check", "plugin.json"])
+            .ends(0)
+            .says("warning: ")
+            .says(warning);
+    }
+    desk.write(
+        "plugin.json",
+        r#"{"hosts":["a.example"],"releases":[{"version":"1"}],"current":"1","sources":[{"header":"x-v"},{"path":"/a/v-{version}/"}]}"#,
+    );
+    desk.run(&["check", "plugin.json"])
+        .ends(0)
+        .never_says("warning");
+}
+
+#[test]
+fn a_machine_reads_paths_and_lines() {
+    let desk = Desk::new();
+    desk.write("plugin.yaml", WRONG);
+    let answer = desk.json(&["check", "plugin.yaml"]);
+    let problem = &answer["configurations"][0]["problems"][0];
+    assert_eq!(problem["path"], "releases[0].version");
+    assert_eq!(problem["line"], 3);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_answer() {
+    let run = run(&["check", "nowhere.yaml"]).ends(2);
+    assert!(run.err.contains("cannot read nowhere.yaml"), "{run:?}");
+}

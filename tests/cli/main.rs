@@ -1,0 +1,16 @@
+//! The command-line tool, run as a user runs it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that finds something missing is to end there"
+)]
+
+mod checking;
+mod comparing;
+mod explaining;
+mod schema;
+mod stepping;
+mod tool;
+mod waiting;

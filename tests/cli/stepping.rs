@@ -1,0 +1,373 @@
+//! `release` and `rollback`: the next safe step, made in a file that keeps its comments and layout.
+
+use crate::tool::Desk;
+
+const AT: &str = "2026-11-21T12:00:00Z";
+
+/// A file as a team keeps it, with what an editor must not lose.
+const VALUES: &str = r#"# Our shop.
+releases:                 # newest first
+  # the one that everybody has
+  - {version: "2.0.0", route: v2-0-0, labels: {version: v2-0-0}}   # since Monday
+  - {version: "1.4.2", route: v1-4-2, state: draining, until: "2026-11-21T11:00:00Z"}
+
+current: "2.0.0"          # all of them
+
+services: [{host: web, port: 80, paths: ["/"]}]
+config:
+  revision: 7             # for skew-guard wait
+  sources: [{header: x-bundle-version}]
+"#;
+
+impl Desk {
+    fn step(&self, arguments: &[&str]) -> crate::tool::Run {
+        self.run(&[arguments, &["--now", AT]].concat())
+    }
+}
+
+#[test]
+fn the_first_step_lists_a_release_as_the_others_are_listed_and_retires_what_has_drained() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    desk.step(&["release", "shop.yaml", "2.1.0"])
+        .ends(0)
+        .says("list 2.1.0 as live")
+        .says("skew-guard wait --revision 8");
+    let expected = VALUES
+        .replace(
+            "  - {version: \"2.0.0\"",
+            "  - {version: \"2.1.0\", route: \"v2-1-0\", labels: {version: \"v2-1-0\"}}\n  - {version: \"2.0.0\"",
+        )
+        .replace("state: draining", "state: retired")
+        .replace("revision: 7 ", "revision: 8 ");
+    assert_eq!(desk.read("shop.yaml"), expected);
+}
+
+#[test]
+fn the_second_step_puts_it_into_current_and_its_predecessor_to_draining() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    desk.step(&["release", "shop.yaml", "2.1.0"]).ends(0);
+    let before = desk.read("shop.yaml");
+    desk.step(&["release", "shop.yaml", "2.1.0", "--drain-for", "6h"])
+        .ends(0)
+        .says("current: 2.0.0 becomes 2.1.0");
+    let expected = before
+        .replace(
+            "labels: {version: v2-0-0}}",
+            "labels: {version: v2-0-0}, state: draining, until: \"2026-11-21T18:00:00Z\"}",
+        )
+        .replace("current: \"2.0.0\"", "current: \"2.1.0\"")
+        .replace("revision: 8 ", "revision: 9 ");
+    assert_eq!(desk.read("shop.yaml"), expected);
+}
+
+#[test]
+fn when_nothing_is_left_to_do_nothing_is_done() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    desk.step(&["release", "shop.yaml", "2.0.0"])
+        .ends(0)
+        .says("2.0.0 is current: nothing is left to do");
+    assert_eq!(desk.read("shop.yaml"), VALUES);
+    let answer = desk.json(&["release", "shop.yaml", "2.0.0"]);
+    assert_eq!(answer["changed"], false);
+}
+
+#[test]
+fn a_dry_run_shows_the_change_and_makes_none() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    desk.step(&["release", "shop.yaml", "2.1.0", "--dry-run"])
+        .ends(0)
+        .says("+++ shop.yaml")
+        .says("\n+  - {version: \"2.1.0\", route: \"v2-1-0\"")
+        .says("\n-  revision: 7 ");
+    assert_eq!(desk.read("shop.yaml"), VALUES);
+}
+
+#[test]
+fn a_rollback_is_one_step_and_a_second_one_does_nothing() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    desk.step(&["release", "shop.yaml", "2.1.0"]).ends(0);
+    desk.step(&["release", "shop.yaml", "2.1.0"]).ends(0);
+    desk.step(&["rollback", "shop.yaml"])
+        .ends(0)
+        .says("2.1.0: live becomes retired")
+        .says("current: 2.1.0 becomes 2.0.0");
+    let after = desk.read("shop.yaml");
+    assert!(
+        after.contains("labels: {version: v2-0-0}}   # since Monday"),
+        "{after}"
+    );
+    desk.step(&["rollback", "shop.yaml"])
+        .ends(0)
+        .says("it was rolled back already");
+    assert_eq!(desk.read("shop.yaml"), after);
+}
+
+#[test]
+fn a_rollback_in_the_middle_of_a_roll_out_leaves_current_alone() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    desk.step(&["release", "shop.yaml", "2.1.0"]).ends(0);
+    desk.step(&["rollback", "shop.yaml"])
+        .ends(0)
+        .says("2.1.0: live becomes retired");
+    assert!(desk.read("shop.yaml").contains("current: \"2.0.0\""));
+}
+
+#[test]
+fn going_back_to_a_release_that_has_drained_lists_it_first() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    desk.step(&["rollback", "shop.yaml"])
+        .ends(1)
+        .says("no release older than 2.0.0 has pods to go back to");
+    desk.step(&["rollback", "shop.yaml", "--to", "1.4.2"])
+        .ends(0)
+        .says("1.4.2: draining until 2026-11-21T11:00:00Z becomes live");
+    desk.step(&["rollback", "shop.yaml"])
+        .ends(0)
+        .says("current: 2.0.0 becomes 1.4.2");
+}
+
+#[test]
+fn a_step_can_be_named_and_one_that_makes_no_sense_or_is_not_safe_is_not_made() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    for (arguments, why) in [
+        (
+            ["release", "shop.yaml", "2.1.0", "--step", "current"],
+            "2.1.0 is not listed yet",
+        ),
+        (
+            ["release", "shop.yaml", "2.0.0", "--step", "retired"],
+            "2.0.0 is current",
+        ),
+        (
+            ["release", "shop.yaml", "1.4.2", "--step", "removed"],
+            "only a retired release",
+        ),
+        (
+            ["release", "shop.yaml", "2.0.0", "--step", "staged"],
+            "2.0.0 is live already",
+        ),
+    ] {
+        desk.step(&arguments).ends(1).says(why);
+    }
+    assert_eq!(desk.read("shop.yaml"), VALUES);
+    desk.step(&["release", "shop.yaml", "1.4.2", "--step", "retired"])
+        .ends(0);
+    desk.step(&["release", "shop.yaml", "1.4.2", "--step", "removed"])
+        .ends(0);
+    assert!(!desk.read("shop.yaml").contains("1.4.2"));
+    desk.step(&["release", "shop.yaml", "3.0.0", "--step", "staged"])
+        .ends(0);
+    desk.step(&["release", "shop.yaml", "3.0.0"])
+        .ends(0)
+        .says("3.0.0: staged becomes live");
+}
+
+#[test]
+fn a_removal_that_brings_clients_back_is_refused() {
+    let desk = Desk::new();
+    let values = VALUES
+        .replace("state: draining", "state: retired")
+        .replace("config:\n", "config:\n  unknownVersion: current\n");
+    desk.write("shop.yaml", &values);
+    desk.step(&["release", "shop.yaml", "1.4.2", "--step", "removed"])
+        .ends(1)
+        .says("Safe when no tab of 1.4.2 can be open any more");
+    assert_eq!(desk.read("shop.yaml"), values);
+}
+
+#[test]
+fn a_share_of_the_visitors_first() {
+    let desk = Desk::new();
+    desk.write(
+        "shop.yaml",
+        &VALUES.replace("config:\n", "config:\n  pinCookie: {name: pin}\n"),
+    );
+    desk.step(&["release", "shop.yaml", "2.1.0"]).ends(0);
+    let percent = [
+        "release",
+        "shop.yaml",
+        "2.1.0",
+        "--step",
+        "current",
+        "--percent",
+    ];
+    desk.step(&[&percent[..], &["10"]].concat()).ends(0);
+    assert!(
+        desk.read("shop.yaml").contains(
+            r#"current: [{version: "2.1.0", weight: 10}, {version: "2.0.0", weight: 90}]"#
+        ),
+        "{}",
+        desk.read("shop.yaml")
+    );
+    desk.step(&[&percent[..], &["50"]].concat())
+        .ends(0)
+        .says("2.1.0 (50) and 2.0.0 (50)");
+    desk.step(&["release", "shop.yaml", "2.1.0"])
+        .ends(0)
+        .says("current: 2.1.0 (50) and 2.0.0 (50) becomes 2.1.0")
+        .says("2.0.0: live becomes draining");
+}
+
+#[test]
+fn blocks_are_edited_as_blocks() {
+    let desk = Desk::new();
+    let manifest = "\
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata:
+  name: shop-skew-guard
+spec:
+  url: oci://registry.example.com/skew-guard:1
+  pluginConfig:
+    revision: 3
+    # all that we have
+    releases:
+
+      - version: 2.0.0
+        # the route of the new chart
+        route: blue-2.0.0
+
+      - version: 1.4.2
+        state: draining # soon gone
+
+    current: 2.0.0
+---
+kind: Service
+metadata: {name: shop}
+";
+    desk.write("plugin.yaml", manifest);
+    desk.step(&["release", "plugin.yaml", "2.1.0"]).ends(0);
+    let expected = manifest.replace("revision: 3", "revision: 4").replace(
+        "      - version: 2.0.0\n",
+        "      - version: \"2.1.0\"\n        route: \"blue-2.1.0\"\n      - version: 2.0.0\n",
+    );
+    assert_eq!(desk.read("plugin.yaml"), expected);
+    desk.step(&["release", "plugin.yaml", "2.1.0"]).ends(0);
+    let expected = expected
+        .replace("revision: 4", "revision: 5")
+        .replace("current: 2.0.0", "current: \"2.1.0\"")
+        .replace(
+            "route: blue-2.0.0\n",
+            "route: blue-2.0.0\n        state: draining\n        until: \"2026-11-22T12:00:00Z\"\n",
+        );
+    assert_eq!(desk.read("plugin.yaml"), expected);
+}
+
+#[test]
+fn json_stays_json() {
+    let desk = Desk::new();
+    let json = "{\n  \"releases\": [\n    { \"version\": \"2.0.0\" },\n    { \"version\": \"1.4.2\", \"state\": \"retired\" }\n  ],\n  \"current\": \"2.0.0\"\n}\n";
+    desk.write("shop.json", json);
+    desk.step(&["release", "shop.json", "2.1.0"]).ends(0);
+    let expected = json.replace(
+        "    { \"version\": \"2.0.0\" }",
+        "    { \"version\": \"2.1.0\" },\n    { \"version\": \"2.0.0\" }",
+    );
+    assert_eq!(desk.read("shop.json"), expected);
+    desk.step(&["release", "shop.json", "2.1.0"]).ends(0);
+    let expected = expected
+        .replace("\"current\": \"2.0.0\"", "\"current\": \"2.1.0\"")
+        .replace(
+            "{ \"version\": \"2.0.0\" }",
+            "{ \"version\": \"2.0.0\", \"state\": \"draining\", \"until\": \"2026-11-22T12:00:00Z\" }",
+        );
+    assert_eq!(desk.read("shop.json"), expected);
+    desk.write(
+        "tabs.json",
+        "{\n\t\"releases\": [\n\t\t{\"version\": \"2.0.0\"}\n\t]\n}\n",
+    );
+    desk.step(&["release", "tabs.json", "2.1.0"]).ends(0);
+    assert_eq!(
+        desk.read("tabs.json"),
+        "{\n\t\"releases\": [\n\t\t{ \"version\": \"2.1.0\" },\n\t\t{\"version\": \"2.0.0\"}\n\t]\n}\n"
+    );
+}
+
+#[test]
+fn without_current_the_pods_are_rolled_and_rolled_back_between_the_steps() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", "releases:\n  - version: \"1.0.0\"\n");
+    desk.step(&["release", "shop.yaml", "2.0.0"]).ends(0);
+    desk.step(&["release", "shop.yaml", "2.0.0"])
+        .ends(0)
+        .says("nothing is left to do but the roll-out");
+    desk.step(&["rollback", "shop.yaml"])
+        .ends(0)
+        .says("2.0.0: live becomes draining");
+    desk.step(&["rollback", "shop.yaml"])
+        .ends(0)
+        .says("2.0.0: draining becomes retired");
+    assert_eq!(
+        desk.read("shop.yaml"),
+        "releases:\n  - version: \"2.0.0\"\n    state: retired\n  - version: \"1.0.0\"\n"
+    );
+}
+
+#[test]
+fn a_route_that_tells_nothing_has_to_be_given() {
+    let desk = Desk::new();
+    desk.write(
+        "shop.yaml",
+        "releases: [{version: \"1.0.0\", route: blue}]\ncurrent: \"1.0.0\"\n",
+    );
+    let run = desk.step(&["release", "shop.yaml", "2.0.0"]).ends(2);
+    assert!(run.err.contains("give --route"), "{run:?}");
+    desk.step(&["release", "shop.yaml", "2.0.0", "--route", "green"])
+        .ends(0);
+    assert_eq!(
+        desk.read("shop.yaml"),
+        "releases: [{version: \"2.0.0\", route: \"green\"}, {version: \"1.0.0\", route: blue}]\ncurrent: \"1.0.0\"\n"
+    );
+}
+
+#[test]
+fn a_version_with_a_zero_at_its_end_stays_a_text() {
+    let desk = Desk::new();
+    desk.write(
+        "shop.yaml",
+        "releases:\n- version: \"1.9\"\ncurrent: \"1.9\"\n",
+    );
+    desk.step(&["release", "shop.yaml", "1.10"]).ends(0);
+    desk.step(&["release", "shop.yaml", "1.10"]).ends(0);
+    desk.run(&["check", "shop.yaml"]).ends(0);
+    assert!(desk.read("shop.yaml").contains("current: \"1.10\""));
+}
+
+#[test]
+fn a_file_that_cannot_be_edited_without_harm_is_left_as_it_was() {
+    let desk = Desk::new();
+    let shared = "base: &base\n  releases: [{version: \"1.0.0\"}]\n  current: \"1.0.0\"\nkind: WasmPlugin\nmetadata: {name: guard}\nspec:\n  pluginConfig: *base\n";
+    desk.write("aliased.yaml", shared);
+    desk.step(&["release", "aliased.yaml", "2.0.0"]).ends(2);
+    assert_eq!(desk.read("aliased.yaml"), shared);
+    let envoy = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/envoy.yaml"))
+        .expect("the shipped file");
+    desk.write("envoy.yaml", &envoy);
+    let run = desk.step(&["release", "envoy.yaml", "3.0.0"]).ends(2);
+    assert!(run.err.contains("JSON in a text"), "{run:?}");
+    assert_eq!(desk.read("envoy.yaml"), envoy);
+}
+
+#[test]
+fn the_chart_is_led_through_a_release_in_its_own_values() {
+    let desk = Desk::new();
+    let values = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/istio/values.yaml"))
+        .expect("the chart's values");
+    desk.write("values.yaml", &values);
+    for _ in 0..2 {
+        desk.write("before.yaml", &desk.read("values.yaml"));
+        desk.step(&["release", "values.yaml", "2.1.0"]).ends(0);
+        desk.run(&["diff", "before.yaml", "values.yaml", "--now", AT])
+            .ends(0);
+    }
+    let comments = |text: &str| text.lines().filter(|line| line.contains('#')).count();
+    assert_eq!(comments(&desk.read("values.yaml")), comments(&values));
+}

@@ -1,0 +1,89 @@
+//! The tool, and files to run it on.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory of files for one test.
+pub struct Desk(TempDir);
+
+/// How a run of the tool ended.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> &Self {
+        std::fs::write(self.path(name), text).expect("a file");
+        self
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).expect("a file")
+    }
+
+    /// Runs the tool where the files are.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        run_in(self.0.path(), arguments)
+    }
+
+    /// The tool's answer for machines.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let run = self.run(&[&["--output", "json"], arguments].concat());
+        serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {run:?}"))
+    }
+}
+
+/// Runs the tool in the root of the repository.
+pub fn run(arguments: &[&str]) -> Run {
+    run_in(Path::new(env!("CARGO_MANIFEST_DIR")), arguments)
+}
+
+fn run_in(directory: &Path, arguments: &[&str]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_skew-guard"))
+        .current_dir(directory)
+        .args(arguments)
+        .output()
+        .expect("the tool runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Run {
+        code: output.status.code().expect("an exit status"),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+impl Run {
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    /// That the answer holds these words.
+    #[track_caller]
+    pub fn says(self, words: &str) -> Self {
+        assert!(self.out.contains(words), "{words:?} in {self:?}");
+        self
+    }
+
+    /// That the answer does not hold these words.
+    #[track_caller]
+    pub fn never_says(self, words: &str) -> Self {
+        assert!(!self.out.contains(words), "{words:?} in {self:?}");
+        self
+    }
+}

@@ -1,0 +1,240 @@
+//! `wait`: until every gateway has a configuration in force.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::routing::get;
+use serde_json::{Value, json};
+use skew_guard_lab::bootstrap::{Bootstrap, Plugin, discovered_filter, listener};
+use skew_guard_lab::envoy::{self, Envoy};
+use skew_guard_lab::module;
+use skew_guard_lab::wait;
+use skew_guard_lab::xds::Files;
+
+use crate::tool::{Run, run};
+
+/// A gateway's metrics, one text for each look; the last one stays.
+struct Gateway {
+    address: SocketAddr,
+    looks: Arc<AtomicUsize>,
+}
+
+impl Gateway {
+    async fn showing(texts: &[&str]) -> Result<Self> {
+        let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
+        let looks = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&looks);
+        let answer = move || {
+            let look = counted.fetch_add(1, Ordering::SeqCst);
+            let text = texts[look.min(texts.len() - 1)].clone();
+            async move { text }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let router = Router::new().route("/stats/prometheus", get(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Self { address, looks })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/stats/prometheus", self.address)
+    }
+
+    fn looks(&self) -> usize {
+        self.looks.load(Ordering::SeqCst)
+    }
+}
+
+async fn wait_for(arguments: &[&str]) -> Result<Run> {
+    let arguments: Vec<String> = arguments
+        .iter()
+        .map(|&argument| argument.to_owned())
+        .collect();
+    let ran = tokio::task::spawn_blocking(move || {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        run(&[&["wait"], arguments.as_slice()].concat())
+    });
+    Ok(ran.await?)
+}
+
+const SEVEN: &str = "# TYPE skew_guard_config_revision gauge
+skew_guard_config_revision{plugin=\"shop\"} 7
+skew_guard_config_refused{plugin=\"shop\"} 0
+";
+const SIX: &str = "skew_guard_config_revision{plugin=\"shop\"} 6\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revision_counts_when_it_was_seen_twice_in_a_row_at_every_gateway() -> Result<()> {
+    let ready = Gateway::showing(&[SEVEN]).await?;
+    let wavering = Gateway::showing(&[SEVEN, SIX, SEVEN]).await?;
+    wait_for(&["--revision", "7", &ready.url(), &wavering.url()])
+        .await?
+        .ends(0)
+        .says("revision 7 is in force in 2 gateways");
+    assert_eq!(wavering.looks(), 4);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_configuration_is_named_when_time_is_up() -> Result<()> {
+    let refusing = Gateway::showing(&[
+        "skew_guard_config_revision{plugin=\"shop\"} 7\nskew_guard_config_refused{plugin=\"shop\"} 1\n",
+    ])
+    .await?;
+    let late = Gateway::showing(&[SIX]).await?;
+    let run = wait_for(&[
+        "--revision",
+        "7",
+        "--timeout",
+        "3s",
+        &refusing.url(),
+        &late.url(),
+    ])
+    .await?
+    .ends(1)
+    .says("refused its newest configuration and goes on with revision 7")
+    .says("still has revision 6");
+    assert!(
+        run.err.contains("still has revision 6"),
+        "progress: {run:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_several_plugins_run_one_is_named() -> Result<()> {
+    let both = format!(
+        "{SEVEN}skew_guard_config_revision{{plugin=\"shop-admin\"}} 3\nskew_guard_config_refused{{plugin=\"shop-admin\"}} 1\n"
+    );
+    let gateway = Gateway::showing(&[&both]).await?;
+    wait_for(&["--revision", "7", "--timeout", "1s", &gateway.url()])
+        .await?
+        .ends(1)
+        .says("has several plugins, choose one with --plugin: shop, shop-admin");
+    wait_for(&["--revision", "7", "--plugin", "shop", &gateway.url()])
+        .await?
+        .ends(0);
+    wait_for(&[
+        "--revision",
+        "3",
+        "--plugin",
+        "admin",
+        "--timeout",
+        "1s",
+        &gateway.url(),
+    ])
+    .await?
+    .ends(1)
+    .says("refused");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_tag_expression_the_plugin_stands_in_the_name() -> Result<()> {
+    let gateway = Gateway::showing(&[
+        "plugin___istio_system_shop____skew_guard_config_revision{} 7\nplugin___istio_system_shop____skew_guard_config_refused{} 0\n",
+    ])
+    .await?;
+    wait_for(&[
+        "--revision",
+        "7",
+        "--plugin",
+        "istio-system.shop",
+        &gateway.url(),
+    ])
+    .await?
+    .ends(0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_cannot_be_reached_or_has_no_filter_is_named() -> Result<()> {
+    let bare = Gateway::showing(&["envoy_server_live{} 1\n"]).await?;
+    let nobody = skew_guard_lab::ports::free()?;
+    wait_for(&[
+        "--revision",
+        "7",
+        "--timeout",
+        "1s",
+        &bare.url(),
+        &format!("http://{nobody}/"),
+    ])
+    .await?
+    .ends(1)
+    .says("shows no skew_guard_config_revision")
+    .says("cannot be reached");
+    let encrypted = wait_for(&["--revision", "7", "https://127.0.0.1/"])
+        .await?
+        .ends(2);
+    assert!(encrypted.err.contains("no http:// URL"), "{encrypted:?}");
+    Ok(())
+}
+
+fn configuration(revision: u64) -> Value {
+    json!({"releases": [{"version": "1.0.0"}], "current": "1.0.0", "revision": revision})
+}
+
+/// `wait`, started before what it waits for.
+fn started(revision: &str, url: &str) -> Result<Child> {
+    Command::new(env!("CARGO_BIN_EXE_skew-guard"))
+        .args([
+            "--output",
+            "json",
+            "wait",
+            "--timeout",
+            "60s",
+            "--revision",
+            revision,
+            url,
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("the tool starts")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_gateway_is_waited_for_from_one_configuration_to_the_next() -> Result<()> {
+    let files = Files::new()?;
+    let plugin = || Ok::<_, anyhow::Error>(Plugin::of(&module::path()?).named("shop"));
+    files.extension(
+        "shop",
+        &plugin()?.configured(&configuration(1)).typed_config(),
+    )?;
+    let gateway = listener("gateway", &[discovered_filter("shop", &files)], &[]);
+    let bootstrap = Bootstrap::of(vec![gateway], Vec::new());
+    let envoy = Envoy::start(&envoy::installed()?, bootstrap.value()).await?;
+    let url = format!("http://{}/stats/prometheus", envoy.admin());
+    wait_for(&["--revision", "1", "--plugin", "shop", &url])
+        .await?
+        .ends(0);
+
+    let mut waiting = started("2", &url)?;
+    assert!(waiting.try_wait()?.is_none(), "nothing is in force yet");
+    files.extension(
+        "shop",
+        &plugin()?.configured(&configuration(2)).typed_config(),
+    )?;
+    let output = tokio::task::spawn_blocking(move || waiting.wait_with_output()).await??;
+    let answer: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(answer["inForce"], true, "{answer}");
+
+    let wrong = json!({"releases": [], "revision": 3});
+    files.extension("shop", &plugin()?.configured(&wrong).typed_config())?;
+    wait::until("the wrong configuration is refused", async || {
+        Ok(envoy
+            .prometheus()
+            .await?
+            .lines()
+            .any(|line| line.starts_with("skew_guard_config_refused") && line.ends_with(" 1")))
+    })
+    .await?;
+    wait_for(&["--revision", "3", "--timeout", "1s", &url])
+        .await?
+        .ends(1)
+        .says("refused its newest configuration and goes on with revision 2");
+    envoy.stop().await
+}
