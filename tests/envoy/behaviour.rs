@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use libtest_mimic::{Failed, Trial};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
@@ -58,7 +58,8 @@ impl SharedLab {
                 .lab
                 .get_or_try_init(|| Lab::start(self.version, Arc::clone(&self.pods)))
                 .await?;
-            see(lab).await
+            let seen = see(lab).await;
+            seen.with_context(|| format!("the shared Envoy printed:\n{}", lab.envoy().log_tail()))
         });
         outcome.map_err(|problem| Failed::from(format!("{problem:#}")))
     }

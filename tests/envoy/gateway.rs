@@ -185,7 +185,20 @@ pub struct Gateway<'l> {
     generation: u64,
 }
 
+impl Drop for Gateway<'_> {
+    fn drop(&mut self) {
+        if let Err(problem) = self.lab.close(&self.spec.name) {
+            eprintln!("{} stays open: {problem:#}", self.spec.name);
+        }
+    }
+}
+
 impl Gateway<'_> {
+    /// Its name, which is the plugin's too unless it was given another.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -279,9 +292,19 @@ impl Gateway<'_> {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<RawAnswer> {
-        let mut headers = headers.to_vec();
-        headers.push((ANSWER, answer));
-        self.get(path, &headers).await
+        self.answered("GET", answer, path, headers).await
+    }
+
+    /// The same with any method.
+    pub async fn answered(
+        &self,
+        method: &str,
+        answer: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<RawAnswer> {
+        let headers = [headers, &[(ANSWER, answer)]].concat();
+        self.request(method, path, &headers).await
     }
 }
 

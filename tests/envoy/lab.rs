@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use skew_guard_lab::envoy::{self, Envoy, Launch};
 use skew_guard_lab::pods::{Pod, Role, addresses, start_release};
 use skew_guard_lab::xds::Files;
 use skew_guard_lab::{http, module, ports, wait};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use crate::application::Application;
 use crate::gateway::Spec;
@@ -137,14 +137,27 @@ impl Lab {
         .await
     }
 
+    /// Takes the listener of that name away. Envoy needs a watch for each file that may change, and a machine has few.
+    pub fn close(&self, name: &str) -> Result<()> {
+        self.change_listeners(|listeners| listeners.retain(|listener| listener["name"] != name))
+    }
+
+    fn change_listeners(&self, change: impl FnOnce(&mut Vec<Value>)) -> Result<()> {
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        change(&mut listeners);
+        self.files.listeners(LISTENERS, &listeners)
+    }
+
     /// Adds a listener, or changes the one of that name, and waits until it accepts connections.
     pub async fn listen(&self, listener: Value) -> Result<SocketAddr> {
         let name = listener["name"].as_str().context("a name")?.to_owned();
-        let mut listeners = self.listeners.lock().await;
-        listeners.retain(|other| other["name"] != listener["name"]);
-        listeners.push(listener);
-        self.files.listeners(LISTENERS, &listeners)?;
-        drop(listeners);
+        self.change_listeners(|listeners| {
+            listeners.retain(|other| other["name"] != listener["name"]);
+            listeners.push(listener);
+        })?;
         wait::until_some(&format!("listener {name}"), async || {
             Ok(Some(self.envoy.listener(&name).await?))
         })

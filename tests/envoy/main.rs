@@ -9,8 +9,10 @@
 )]
 
 mod application;
+mod asset_fallback;
 mod behaviour;
 mod browsers;
+mod caching;
 mod classes;
 mod counting;
 mod forging;
@@ -21,6 +23,7 @@ mod life;
 mod live_change;
 mod metrics;
 mod own_answers;
+mod pin_cookie;
 mod received;
 mod reinstallation;
 mod routing;
@@ -48,6 +51,8 @@ const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
     live_change::BEHAVIOURS,
     wrong_configuration::BEHAVIOURS,
     reinstallation::BEHAVIOURS,
+    asset_fallback::ON_EVERY_ENVOY,
+    pin_cookie::ON_EVERY_ENVOY,
     own_answers::ON_EVERY_ENVOY,
     unreachable::ON_EVERY_ENVOY,
 ];
@@ -58,6 +63,9 @@ const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
     counting::BEHAVIOURS,
     classes::BEHAVIOURS,
     sources::BEHAVIOURS,
+    asset_fallback::ON_THE_NEWEST_ENVOY,
+    pin_cookie::ON_THE_NEWEST_ENVOY,
+    caching::BEHAVIOURS,
     own_answers::ON_THE_NEWEST_ENVOY,
     unreachable::ON_THE_NEWEST_ENVOY,
     life::BEHAVIOURS,

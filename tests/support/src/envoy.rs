@@ -229,6 +229,11 @@ impl Envoy {
         self.process.log()
     }
 
+    /// The end of what it printed, as it is shown on failure.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
     /// Fails when it has ended, a crash for instance.
     pub fn check_running(&mut self) -> Result<()> {
         self.process.check_running()
