@@ -75,7 +75,8 @@ impl Bucket {
             .map(|(_, release)| release)
     }
 
-    /// `-weight / ln(u)` with `u` uniform in (0, 1): larger for larger weights, at the right odds.
+    /// `-weight / ln(u)` with `u` uniform in (0, 1): larger for larger weights, at the right odds. The
+    /// logarithm is not the platform's, which would differ in its last bit between tool and module.
     #[allow(clippy::cast_precision_loss)] // A weight is at most 10,000, and 53 bits of a hash are enough.
     fn score(self, version: &Version, weight: u64) -> f64 {
         let digest = Sha256::new()
@@ -87,7 +88,7 @@ impl Bucket {
             .take(8)
             .fold(0_u64, |hash, &byte| hash << 8 | u64::from(byte));
         let uniform = ((hash >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-        -(weight as f64) / uniform.ln()
+        -(weight as f64) / libm::log(uniform)
     }
 }
 

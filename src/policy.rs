@@ -3,6 +3,7 @@
 //! A [`Policy`] cannot be had from a configuration with a problem, so nothing after this file has to
 //! think of one.
 
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use crate::config::{
@@ -145,6 +146,7 @@ impl Policy {
     ///
     /// # Errors
     /// Every problem of the configuration at once, each with its path and what is allowed there.
+    #[cold]
     pub fn load(bytes: &[u8]) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let config = config::read(bytes, &mut problems);
@@ -240,9 +242,8 @@ impl Policy {
                 releases.push(Rc::new(Release::compile(release, releases.len())));
             }
         }
-        retired.sort_unstable();
-        let mut denied = config.denied;
-        denied.sort_unstable();
+        let retired = sorted(retired);
+        let denied = sorted(config.denied);
         let current = match config.current {
             None => None,
             Some(current) => Some(Current::compile(current, &releases)?),
@@ -413,15 +414,23 @@ fn check_names(config: &Config, problems: &mut Problems) {
 }
 
 /// The names that come again, each with where it came before and where it comes again.
-fn repeated<'a>(mut named: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str, &'a str)> {
-    // Stable, so that of two equal names the one that was written first stays first.
-    named.sort_by_key(|(name, _)| *name);
+fn repeated<'a>(named: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str, &'a str)> {
+    // With its place, so that of two equal names the one that was written first comes first.
+    let placed = (0..)
+        .zip(named)
+        .map(|(place, (name, at))| (name, place, at));
+    let named: Vec<(_, usize, _)> = sorted(placed.collect());
     named
         .iter()
         .zip(named.iter().skip(1))
-        .filter(|((one, _), (other, _))| one == other)
-        .map(|((name, first), (_, at))| (*name, *first, *at))
+        .filter(|((one, ..), (other, ..))| one == other)
+        .map(|((name, _, first), (.., at))| (*name, *first, *at))
         .collect()
+}
+
+/// In order: by a heap, which is a tenth of the code of `sort`, and quick enough for names by the thousand.
+fn sorted<T: Ord>(values: Vec<T>) -> Vec<T> {
+    BinaryHeap::from(values).into_sorted_vec()
 }
 
 fn served(config: &Config) -> impl Iterator<Item = &ReleaseConfig> {
