@@ -405,6 +405,8 @@ impl Assessor<'_> {
         self.note_retired_with_pods();
         if let (Some(old), Some(new)) = (self.old.config.revision, self.new.config.revision)
             && old >= new
+            // `helm template` renders every upgrade as the first.
+            && new != 1
             && self.old.json != self.new.json
         {
             self.assessment.notes.push(format!(

@@ -147,6 +147,20 @@ services: []
 }
 
 #[test]
+fn a_file_with_the_releases_alone_is_a_part_of_the_charts_values() {
+    let desk = Desk::new();
+    for releases in [
+        "releases: [{version: \"1\"}]\ncurrent: \"\"\n",
+        "releases: [{version: \"1\", labels: {version: blue}}]\ncurrent: \"1\"\n",
+    ] {
+        desk.write("releases.yaml", releases);
+        desk.run(&["check", "releases.yaml"])
+            .ends(0)
+            .says("releases.yaml: chart values: ok");
+    }
+}
+
+#[test]
 fn another_wasm_module_is_none_of_our_business() {
     let desk = Desk::new();
     desk.write(

@@ -134,24 +134,6 @@ async fn where_several_plugins_run_one_is_named() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_tag_expression_the_plugin_stands_in_the_name() -> Result<()> {
-    let gateway = Gateway::showing(&[
-        "plugin___istio_system_shop____skew_guard_config_revision{} 7\nplugin___istio_system_shop____skew_guard_config_refused{} 0\n",
-    ])
-    .await?;
-    wait_for(&[
-        "--revision",
-        "7",
-        "--plugin",
-        "istio-system.shop",
-        &gateway.url(),
-    ])
-    .await?
-    .ends(0);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_cannot_be_reached_or_has_no_filter_is_named() -> Result<()> {
     let bare = Gateway::showing(&["envoy_server_live{} 1\n"]).await?;
     let nobody = skew_guard_lab::ports::free()?;
@@ -236,5 +218,35 @@ async fn a_real_gateway_is_waited_for_from_one_configuration_to_the_next() -> Re
         .await?
         .ends(1)
         .says("refused its newest configuration and goes on with revision 2");
+    envoy.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_without_tag_expressions_is_understood_too() -> Result<()> {
+    let plugin = |name: &str| Ok::<_, anyhow::Error>(Plugin::of(&module::path()?).named(name));
+    let shop = plugin("ns.shop")?.configured(&configuration(7)).filter();
+    let other = plugin("ns.other")?
+        .root_id("other")
+        .configured(&configuration(3))
+        .filter();
+    let gateway = listener("gateway", &[shop, other], &[]);
+    let mut bootstrap = Bootstrap::of(vec![gateway], Vec::new()).value().clone();
+    let fields = bootstrap.as_object_mut().context("a bootstrap")?;
+    fields.remove("stats_config").context("tag expressions")?;
+    let envoy = Envoy::start(&envoy::installed()?, &bootstrap).await?;
+    let url = format!("http://{}/stats/prometheus", envoy.admin());
+    for (name, revision) in [("ns.shop", "7"), ("ns.other", "3")] {
+        wait_for(&[
+            "--revision",
+            revision,
+            "--plugin",
+            name,
+            "--timeout",
+            "20s",
+            &url,
+        ])
+        .await?
+        .ends(0);
+    }
     envoy.stop().await
 }

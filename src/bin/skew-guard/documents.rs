@@ -182,9 +182,18 @@ impl Search<'_> {
     }
 }
 
+/// The chart's values, or the part of them that holds the releases: teams often keep that by itself.
 fn is_chart(node: &Node) -> bool {
     let has = |key| node.get(key).is_some();
-    has("releases") && (has("services") || has("gateways") || has("config") || has("plugin"))
+    let releases = node.get("releases").map_or(&[][..], Node::items);
+    let has_labels = releases
+        .iter()
+        .any(|release| release.get("labels").is_some());
+    let says_none = node.get("current").and_then(Node::text) == Some("");
+    let is_whole = ["services", "gateways", "config", "plugin"]
+        .into_iter()
+        .any(has);
+    has("releases") && (is_whole || has_labels || says_none)
 }
 
 fn is_telling(node: &Node) -> bool {
