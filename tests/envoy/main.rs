@@ -24,12 +24,14 @@ mod live_change;
 mod metrics;
 mod own_answers;
 mod pin_cookie;
+mod preview;
 mod received;
 mod reinstallation;
 mod routing;
 mod scope;
 mod sources;
 mod unreachable;
+mod watching;
 mod wrong_configuration;
 
 use std::process::ExitCode;
@@ -68,6 +70,8 @@ const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
     caching::BEHAVIOURS,
     own_answers::ON_THE_NEWEST_ENVOY,
     unreachable::ON_THE_NEWEST_ENVOY,
+    preview::BEHAVIOURS,
+    watching::BEHAVIOURS,
     life::BEHAVIOURS,
 ];
 
