@@ -172,30 +172,42 @@ impl Assessor<'_> {
     /// reload, and what was gone must stay gone.
     fn follow_open_tabs(&mut self) {
         let versions = self.versions_of_tabs();
-        let places = self.places();
-        for (index, place) in places.iter().enumerate() {
+        let sources = sources(self.old);
+        for (index, place) in self.places().iter().enumerate() {
+            // What time changes has nothing to do with the place.
+            let moments = if index == 0 { usize::MAX } else { 1 };
+            let moments: Vec<_> = self.moments.iter().copied().take(moments).collect();
             for version in &versions {
-                for source in sources(self.old) {
-                    for kind in Kind::ALL {
-                        for &moment in &self.moments.clone() {
-                            // What time changes has nothing to do with the place.
-                            if index > 0 && Some(&moment) != self.moments.first() {
-                                continue;
-                            }
-                            let request = request(place, kind, &source, version, moment);
-                            let before = self.fate(self.old, &request, version, kind);
-                            let after = self.fate(self.new, &request, version, kind);
-                            if let Fate::Skewed(by) = after
-                                && !matches!(before, Fate::Skewed(_))
-                            {
-                                let hazard = self.why_skewed(version, &source, &request, place, by);
-                                self.assessment.report(hazard);
-                            }
-                        }
-                    }
+                for source in &sources {
+                    let hazard = self.harm_at_new(version, source, place, &moments);
+                    hazard
+                        .into_iter()
+                        .for_each(|hazard| self.assessment.report(hazard));
                 }
             }
         }
+    }
+
+    fn harm_at_new(
+        &self,
+        version: &Version,
+        source: &Source,
+        place: &Place,
+        moments: &[u64],
+    ) -> Option<Hazard> {
+        moments
+            .iter()
+            .flat_map(|&moment| Kind::ALL.map(|kind| (moment, kind)))
+            .find_map(|(moment, kind)| {
+                let request = request(place, kind, source, version, moment);
+                let before = self.fate(self.old, &request, version, kind);
+                match self.fate(self.new, &request, version, kind) {
+                    Fate::Skewed(by) if !matches!(before, Fate::Skewed(_)) => {
+                        Some(self.why_skewed(version, source, &request, place, by))
+                    }
+                    _ => None,
+                }
+            })
     }
 
     fn why_skewed(
