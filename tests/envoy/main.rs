@@ -22,6 +22,7 @@ mod lab;
 mod life;
 mod live_change;
 mod metrics;
+mod observing;
 mod own_answers;
 mod pin_cookie;
 mod preview;
@@ -29,9 +30,11 @@ mod received;
 mod reinstallation;
 mod routing;
 mod scope;
+mod skew;
 mod sources;
+mod traps;
 mod unreachable;
-mod watching;
+mod weights;
 mod wrong_configuration;
 
 use std::process::ExitCode;
@@ -68,10 +71,13 @@ const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
     asset_fallback::ON_THE_NEWEST_ENVOY,
     pin_cookie::ON_THE_NEWEST_ENVOY,
     caching::BEHAVIOURS,
+    weights::BEHAVIOURS,
+    skew::BEHAVIOURS,
+    observing::BEHAVIOURS,
+    preview::BEHAVIOURS,
+    traps::BEHAVIOURS,
     own_answers::ON_THE_NEWEST_ENVOY,
     unreachable::ON_THE_NEWEST_ENVOY,
-    preview::BEHAVIOURS,
-    watching::BEHAVIOURS,
     life::BEHAVIOURS,
 ];
 

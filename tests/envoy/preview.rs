@@ -1,189 +1,236 @@
-//! How a tester reaches a release that nobody else can.
+//! How a tester, and nobody else, reaches a staged release.
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use std::fmt::Write;
+
+use anyhow::Result;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::behaviour::{Behaviour, behaviours};
-use crate::browsers::{Load, chrome};
+use crate::browsers::{BROWSERS, Header, Load, chrome};
 use crate::gateway::{Gateway, Spec, shop};
 use crate::lab::Lab;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     nobody_reaches_a_staged_release_by_its_name,
-    the_key_in_a_header_opens_it_to_what_names_it,
-    a_link_opens_it_in_any_browser_and_another_one_closes_it_again,
-    a_link_with_a_wrong_key_is_a_page_like_any_other,
-    a_link_leads_to_no_other_host,
-    a_preview_is_kept_by_no_cache,
+    the_key_in_a_header_opens_it,
+    a_link_leaves_a_cookie_and_no_key_in_the_url,
+    with_the_cookie_every_browser_gets_the_staged_page_and_what_it_loads,
+    a_page_of_another_version_keeps_it_beside_the_cookie,
+    what_a_key_decided_is_kept_by_no_cache,
+    a_link_ends_the_preview,
+    a_wrong_key_is_as_none,
+    a_key_opens_nothing_that_is_denied,
+    a_link_to_a_release_that_is_not_there_says_which_are,
+    a_link_never_leads_to_another_site,
 ];
 
-const KEY: &str = "open sesame";
-const LINK: &str = "/cart?preview=open%20sesame:2.1.0&page=2";
+const KEY: &str = "open sesame:1";
+
+fn sha256(key: &str) -> String {
+    let digest = Sha256::digest(key);
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
 
 async fn gateway<'l>(lab: &'l Lab, name: &str) -> Result<Gateway<'l>> {
-    Spec::of(lab, name)?.configured(&staged())?.open(lab).await
+    Spec::of(lab, name)?
+        .configured(&shop(json!({
+            "releases": [
+                { "version": "2.1.0", "route": "v2-1-0", "state": "staged" },
+                { "version": "2.0.0", "route": "v2-0-0" },
+                { "version": "1.4.2", "route": "v1-4-2" },
+                { "version": "1.2.0", "route": "v1-2-0", "state": "staged" },
+            ],
+            "denied": ["1.2.0"],
+            "preview": { "sha256": sha256(KEY) },
+        })))?
+        .open(lab)
+        .await
 }
 
-fn staged() -> Value {
-    let sha256: String = Sha256::digest(KEY)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    shop(json!({
-        "releases": [
-            { "version": "2.1.0", "route": "v2-1-0", "state": "staged" },
-            { "version": "2.0.0", "route": "v2-0-0" },
-            { "version": "1.4.2", "route": "v1-4-2" },
-        ],
-        "preview": { "sha256": sha256 },
-    }))
+fn with(mut headers: Vec<Header>, more: &[Header]) -> Vec<Header> {
+    headers.extend(more);
+    headers
 }
 
-/// Which release answers a load of this kind with these headers.
-async fn release_of(
-    gateway: &Gateway<'_>,
-    load: Load,
-    path: &str,
-    more: &[(&str, &str)],
-) -> Result<String> {
-    let headers = [&chrome(load)[..], more].concat();
-    let answer = gateway.get(path, &headers).await?;
-    answer
-        .value("x-app-version")
-        .with_context(|| format!("no pod answered: {answer:?}"))
-}
+const STAGED: Header = ("x-bundle-version", "2.1.0");
+const BY_HEADER: Header = ("x-preview-key", KEY);
+/// As the link leaves it.
+const BY_COOKIE: Header = ("cookie", "session=1; __preview=open%20sesame%3A1:2.1.0");
+const ATTRIBUTES: &str = "; Path=/; SameSite=Lax; Secure; HttpOnly";
 
 async fn nobody_reaches_a_staged_release_by_its_name(lab: &Lab) -> Result<()> {
     let gateway = gateway(lab, "staged").await?;
     for more in [
-        &[][..],
-        &[("x-preview-key", "open barley")],
-        &[("cookie", "__preview=open%20barley:2.1.0")],
+        vec![STAGED],
+        vec![STAGED, ("x-preview-key", "wrong")],
+        vec![STAGED, ("x-preview-key", "")],
+        vec![STAGED, ("cookie", "__preview=wrong:2.1.0")],
+        vec![STAGED, ("cookie", "__preview=2.1.0; pin=2.1.0")],
+        vec![STAGED, ("x-release", "v2-1-0")],
     ] {
-        let named = [&[("x-bundle-version", "2.1.0")][..], more].concat();
-        let call = gateway.get("/api/cart", &named).await?;
-        assert_eq!((call.status, call.value("x-app-version")), (409, None));
-        let script = [&chrome(Load::Script)[..], more].concat();
-        let file = gateway.get("/main.js?dpl=2.1.0", &script).await?;
-        assert_eq!((file.status, file.value("x-app-version")), (404, None));
-        assert_eq!(
-            release_of(&gateway, Load::Navigation, "/?dpl=2.1.0", more).await?,
-            "2.0.0"
-        );
+        let call = with(chrome(Load::Fetch), &more);
+        let answer = gateway.get("/api/cart", &call).await?;
+        assert_eq!(answer.status, 409, "{more:?}");
     }
-    Ok(())
-}
-
-async fn the_key_in_a_header_opens_it_to_what_names_it(lab: &Lab) -> Result<()> {
-    let gateway = gateway(lab, "preview-header").await?;
-    let key = ("x-preview-key", KEY);
-    let named = [key, ("x-bundle-version", "2.1.0")];
-    assert_eq!(
-        release_of(&gateway, Load::Fetch, "/api/cart", &named).await?,
-        "2.1.0"
-    );
-    assert_eq!(
-        release_of(&gateway, Load::Fetch, "/api/cart", &[key]).await?,
-        "2.0.0"
-    );
-    Ok(())
-}
-
-async fn a_link_opens_it_in_any_browser_and_another_one_closes_it_again(lab: &Lab) -> Result<()> {
-    let gateway = gateway(lab, "preview-link").await?;
-    let followed = gateway.get(LINK, &chrome(Load::Navigation)).await?;
-    assert_eq!(
-        (followed.status, followed.value("location").as_deref()),
-        (303, Some("/cart?page=2"))
-    );
-    assert_eq!(followed.values("cache-control"), ["private, no-store"]);
-    assert_eq!(
-        followed.values("set-cookie"),
-        ["__preview=open%20sesame:2.1.0; Path=/; SameSite=Lax; Secure; HttpOnly"]
-    );
-
-    let cookie = [("cookie", "a=b; __preview=open%20sesame:2.1.0")];
-    for (load, path) in [
-        (Load::Navigation, "/cart?page=2"),
-        (Load::Script, "/assets/v-2.1.0/main.js"),
-        (Load::Fetch, "/api/cart"),
-    ] {
-        assert_eq!(
-            release_of(&gateway, load, path, &cookie).await?,
-            "2.1.0",
-            "{path}"
-        );
-    }
-    let of_another_tab = [cookie[0], ("x-bundle-version", "1.4.2")];
-    assert_eq!(
-        release_of(&gateway, Load::Fetch, "/api/cart", &of_another_tab).await?,
-        "1.4.2"
-    );
-
-    let off = [&chrome(Load::Navigation)[..], &cookie].concat();
-    let off = gateway.get("/cart?preview=off", &off).await?;
-    assert_eq!(
-        (off.status, off.value("location").as_deref()),
-        (303, Some("/cart"))
-    );
-    assert_eq!(
-        off.values("set-cookie"),
-        ["__preview=; Max-Age=0; Path=/; SameSite=Lax; Secure; HttpOnly"]
-    );
-    Ok(())
-}
-
-async fn a_link_with_a_wrong_key_is_a_page_like_any_other(lab: &Lab) -> Result<()> {
-    let gateway = gateway(lab, "preview-guess").await?;
-    let path = LINK.replace("sesame", "barley");
-    let answer = gateway.get(&path, &chrome(Load::Navigation)).await?;
-    assert_eq!(
-        (answer.status, answer.value("x-app-version").as_deref()),
-        (200, Some("2.0.0"))
-    );
-    assert!(answer.values("set-cookie").is_empty());
-    let unknown = gateway
-        .get("/?preview=open%20sesame:7.0.0", &chrome(Load::Navigation))
+    let page = gateway
+        .get("/?dpl=2.1.0", &chrome(Load::Navigation))
         .await?;
-    assert_eq!(unknown.status, 404);
-    assert_eq!(
-        unknown.text(),
-        "No release 7.0.0 can be previewed. There are: 2.1.0, 2.0.0, 1.4.2\n"
-    );
+    assert_eq!(page.values("x-app-version"), ["2.0.0"]);
+    let script = chrome(Load::Script);
+    let answer = gateway.get("/main.js?dpl=2.1.0", &script).await?;
+    assert_eq!(answer.status, 404);
     Ok(())
 }
 
-async fn a_link_leads_to_no_other_host(lab: &Lab) -> Result<()> {
-    let gateway = gateway(lab, "preview-redirect").await?;
-    for path in [
-        "//evil.example.com/?preview=off",
-        "/\\evil.example.com?preview=off",
+async fn the_key_in_a_header_opens_it(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "key-header").await?;
+    let call = with(chrome(Load::Fetch), &[STAGED, BY_HEADER]);
+    assert_eq!(gateway.received(&call).await?.release(), "2.1.0");
+    let unnamed = with(chrome(Load::Fetch), &[BY_HEADER]);
+    assert_eq!(gateway.received(&unnamed).await?.release(), "2.0.0");
+    let page = with(chrome(Load::Navigation), &[BY_HEADER]);
+    let answer = gateway.get("/?dpl=2.1.0", &page).await?;
+    assert_eq!(answer.values("x-app-version"), ["2.1.0"]);
+    Ok(())
+}
+
+async fn a_link_leaves_a_cookie_and_no_key_in_the_url(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "link").await?;
+    for link in [
+        "/cart?a=1&preview=open%20sesame:1:2.1.0&b=2",
+        "/cart?a=1&preview=open%20sesame%3A1%3A2.1.0&b=2",
     ] {
-        let answer = gateway.get(path, &chrome(Load::Navigation)).await?;
-        let location = answer.value("location").unwrap_or_default();
-        assert!(
-            location.is_empty() || location.starts_with("/evil.example.com"),
-            "{location}"
+        let answer = gateway.get(link, &chrome(Load::Navigation)).await?;
+        assert_eq!(answer.status, 303, "{link}");
+        assert_eq!(answer.values("location"), ["/cart?a=1&b=2"], "{link}");
+        assert_eq!(
+            answer.values("set-cookie"),
+            [format!("__preview=open%20sesame%3A1:2.1.0{ATTRIBUTES}")],
         );
+        assert_eq!(answer.values("cache-control"), ["private, no-store"]);
+        assert_eq!(answer.text(), "");
     }
     Ok(())
 }
 
-async fn a_preview_is_kept_by_no_cache(lab: &Lab) -> Result<()> {
-    let gateway = gateway(lab, "preview-cache").await?;
-    let cookie = ("cookie", "__preview=open%20sesame:2.1.0");
+async fn with_the_cookie_every_browser_gets_the_staged_page_and_what_it_loads(
+    lab: &Lab,
+) -> Result<()> {
+    let gateway = gateway(lab, "key-cookie").await?;
+    for browser in BROWSERS {
+        let loads = [Load::Navigation, Load::Reload, Load::Script, Load::Fetch];
+        for load in loads {
+            let sent = with(browser.sends(load), &[BY_COOKIE]);
+            let received = gateway.received(&sent).await?;
+            assert_eq!(received.release(), "2.1.0", "{load:?} {}", browser.name);
+        }
+    }
+    Ok(())
+}
+
+async fn a_page_of_another_version_keeps_it_beside_the_cookie(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "another-tab").await?;
+    for version in ["2.0.0", "1.4.2"] {
+        let other = ("x-bundle-version", version);
+        let call = with(chrome(Load::Fetch), &[other, BY_COOKIE]);
+        assert_eq!(gateway.received(&call).await?.release(), version);
+        let script = with(chrome(Load::Script), &[BY_COOKIE]);
+        let path = format!("/api/request?dpl={version}");
+        let received = gateway.received_at(&path, &script).await?;
+        assert_eq!(received.release(), version);
+    }
+    Ok(())
+}
+
+async fn what_a_key_decided_is_kept_by_no_cache(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "key-caches").await?;
     for (load, path) in [
         (Load::Navigation, "/"),
+        (Load::Fetch, "/api/cart"),
         (Load::Script, "/assets/v-2.1.0/main.js"),
     ] {
-        let headers = [&chrome(load)[..], &[cookie]].concat();
-        let answer = gateway.get(path, &headers).await?;
+        let answer = gateway.get(path, &with(chrome(load), &[BY_COOKIE])).await?;
+        assert_eq!(answer.values("x-app-version"), ["2.1.0"], "{path}");
         assert_eq!(
             answer.values("cache-control"),
             ["private, no-store"],
             "{path}"
         );
+    }
+    Ok(())
+}
+
+async fn a_link_ends_the_preview(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "off").await?;
+    let page = with(chrome(Load::Navigation), &[BY_COOKIE]);
+    let answer = gateway.get("/?preview=off", &page).await?;
+    assert_eq!(
+        (answer.status, answer.values("location")),
+        (303, vec!["/".into()])
+    );
+    assert_eq!(
+        answer.values("set-cookie"),
+        [format!("__preview=; Max-Age=0{ATTRIBUTES}")]
+    );
+    Ok(())
+}
+
+async fn a_wrong_key_is_as_none(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "wrong-key").await?;
+    for value in [
+        "wrong:2.1.0",
+        "2.1.0",
+        "",
+        ":2.1.0",
+        "open%20sesame:1",
+        "%ff:%ff",
+    ] {
+        let link = format!("/?preview={value}");
+        let answer = gateway.get(&link, &chrome(Load::Navigation)).await?;
+        assert_eq!(answer.status, 200, "{value}");
+        assert_eq!(answer.values("x-app-version"), ["2.0.0"], "{value}");
+        assert!(answer.values("set-cookie").is_empty(), "{value}");
+    }
+    Ok(())
+}
+
+async fn a_key_opens_nothing_that_is_denied(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "key-denied").await?;
+    let denied = ("x-bundle-version", "1.2.0");
+    let call = with(chrome(Load::Fetch), &[denied, BY_HEADER]);
+    assert_eq!(gateway.get("/api/cart", &call).await?.status, 409);
+    let cookie = ("cookie", "__preview=open%20sesame%3A1:1.2.0");
+    let page = gateway
+        .get("/", &with(chrome(Load::Navigation), &[cookie]))
+        .await?;
+    assert_eq!(page.values("x-app-version"), ["2.0.0"]);
+    Ok(())
+}
+
+async fn a_link_to_a_release_that_is_not_there_says_which_are(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "no-such").await?;
+    let link = "/?preview=open%20sesame:1:3.0.0";
+    let answer = gateway.get(link, &chrome(Load::Navigation)).await?;
+    assert_eq!(answer.status, 404);
+    assert_eq!(
+        answer.text(),
+        "No release 3.0.0 can be previewed. There are: 2.1.0, 2.0.0, 1.4.2, 1.2.0\n"
+    );
+    assert!(answer.values("set-cookie").is_empty());
+    Ok(())
+}
+
+async fn a_link_never_leads_to_another_site(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "open-redirect").await?;
+    for path in ["//evil.example/", "/\\evil.example/", "///evil.example/"] {
+        let link = format!("{path}?preview=open%20sesame:1:2.1.0");
+        let answer = gateway.get(&link, &chrome(Load::Navigation)).await?;
+        assert_eq!(answer.values("location"), ["/evil.example/"], "{path}");
     }
     Ok(())
 }
