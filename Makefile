@@ -14,6 +14,7 @@ SET_APART := chart compose istio
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The SDK exports callbacks that the filter does not answer, and Envoy would call them: they are taken out.
 .PHONY: build
 build: rust-$(WASM) ## Build the module, target/wasm32-wasip1/release/skew_guard.wasm
 	cargo build --release --lib --target $(WASM)
