@@ -4,6 +4,10 @@
 //! compared with the filter's. A block, or a command in one, that no test knows how to use is a failure,
 //! so nothing can be shown here that was not tried. What needs Node or a browser is run by
 //! `make test-adopt`, what needs Helm by `make test-chart`; their blocks are known here by name.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test may panic, as clippy.toml says of those that have the usual harness"
+)]
 
 mod commands;
 mod configuration;
