@@ -49,6 +49,11 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
 pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
     let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "rolling").await?;
     start_and_pause(&shop, Half::Api).await?;
+    load.answers(SOME).await?;
+    ensure!(
+        load.tally().told_to_reload == 0,
+        "the API still has Pods of both releases"
+    );
     shop.deploy(Half::Web, "web", "2.0.0", 3).await?;
     shop.rolled_out("web").await?;
     resume(&shop, Half::Api).await?;
@@ -129,13 +134,14 @@ async fn before_a_roll_out<'a>(
     Ok((shop, gateway, chart, load))
 }
 
-/// No page may be new before the API has a new Pod, and none of the API's old ones may go before the last old page.
+/// No page may be new before the API has a new Pod, and none of the API's old ones may go before the last old page. So
+/// the roll-out is paused before the new Pod is ready: a moment later it would go on by itself.
 async fn start_and_pause(shop: &Shop<'_>, half: Half) -> Result<()> {
     shop.deploy(half, half.name(), "2.0.0", 3).await?;
-    shop.ready(half, "2.0.0").await?;
+    shop.created(half, "2.0.0").await?;
     shop.kubectl(&["rollout", "pause", &format!("deployment/{}", half.name())])
         .await?;
-    Ok(())
+    shop.ready(half, "2.0.0").await
 }
 
 async fn resume(shop: &Shop<'_>, half: Half) -> Result<()> {

@@ -128,9 +128,13 @@ impl<'a> Shop<'a> {
         Ok(())
     }
 
-    /// Waits until a Pod of that half and version is ready.
+    /// Waits until there is a Pod of that half and version.
+    pub async fn created(&self, half: Half, version: &str) -> Result<()> {
+        self.wait_for_pods(half, version, "--for=create").await
+    }
+
+    /// Waits until every Pod of that half and version is ready.
     pub async fn ready(&self, half: Half, version: &str) -> Result<()> {
-        self.wait_for_pods(half, version, "--for=create").await?;
         self.wait_for_pods(half, version, "--for=condition=Ready")
             .await
     }
