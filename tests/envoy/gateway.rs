@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 use skew_guard_lab::bootstrap::{Plugin, discovered_filter, listener, release_routes};
 use skew_guard_lab::http::{self, RawAnswer};
-use skew_guard_lab::wait;
-use skew_guard_lab::xds::Files;
+use skew_guard_lab::xds::{Files, socket_address};
+use skew_guard_lab::{ports, wait};
 
 use crate::application::ANSWER;
 use crate::lab::Lab;
@@ -25,6 +25,8 @@ pub enum Vms {
 /// A gateway as it is to be opened.
 pub struct Spec {
     name: String,
+    /// Its own: on port 0 Envoy would give it the socket of a listener that was closed just before.
+    address: SocketAddr,
     plugin: Plugin,
     vms: Vms,
     routes: Vec<Value>,
@@ -42,6 +44,7 @@ impl Spec {
         let spec = Self {
             plugin: Plugin::of(lab.module()).named(name),
             name: name.into(),
+            address: ports::free()?,
             vms: Vms::Kept,
             routes: release_routes(&ROUTES, |route| format!("shop-{route}"), "shop"),
             others: Vec::new(),
@@ -112,12 +115,15 @@ impl Spec {
         let mut filters = vec![discovered_filter(&self.name, &self.files)];
         filters.extend(self.others.iter().cloned());
         let mut listener = listener(&self.name, &filters, &self.routes);
+        listener["address"] = socket_address(self.address);
         let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config");
         if let Some(manager) = manager.and_then(Value::as_object_mut) {
             manager.insert(
                 "upgrade_configs".into(),
                 json!([{ "upgrade_type": "websocket" }]),
             );
+            // How long Envoy leaves a connection open, behind its own answer, for a client that still sends.
+            manager.insert("delayed_close_timeout".into(), json!("0.1s"));
             manager.insert("access_log".into(), json!([self.access_log()]));
         }
         listener
