@@ -441,9 +441,20 @@ impl Amender<'_> {
             self.decline();
             return false;
         }
-        let line = pin::set_cookie(cookie, visitor.bucket, version);
-        self.add("set-cookie", line);
+        // Of two gateways in a row, the one behind chose the release and says so.
+        if !self.sets_cookie(&cookie.name) {
+            let line = pin::set_cookie(cookie, visitor.bucket, version);
+            self.add("set-cookie", line);
+        }
         true
+    }
+
+    fn sets_cookie(&self, name: &str) -> bool {
+        self.answer.every("set-cookie").iter().any(|line| {
+            line.split(|&byte| byte == b'=')
+                .next()
+                .is_some_and(|found| found.trim_ascii() == name.as_bytes())
+        })
     }
 
     fn is_page(&self) -> bool {

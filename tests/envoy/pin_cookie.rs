@@ -15,6 +15,7 @@ pub const ON_EVERY_ENVOY: &[Behaviour] =
 pub const ON_THE_NEWEST_ENVOY: &[Behaviour] = behaviours![
     only_a_page_pins,
     it_is_written_only_when_it_changes,
+    it_is_not_written_beside_that_of_a_gateway_behind,
     what_the_page_loads_stays_with_the_pages_version,
     a_page_load_moves_a_pinned_visitor_to_current,
     a_pinned_navigation_does_not_pin_anew,
@@ -112,6 +113,19 @@ async fn it_is_written_only_when_it_changes(lab: &Lab) -> Result<()> {
         let expected: &[&str] = if changes { &[PIN] } else { &[] };
         assert_eq!(answer.values("set-cookie"), expected, "{cookie}");
     }
+    Ok(())
+}
+
+async fn it_is_not_written_beside_that_of_a_gateway_behind(lab: &Lab) -> Result<()> {
+    let gateway = gateway_of(lab, "pin-twice", json!({})).await?;
+    let theirs = [("set-cookie", "pin=1.4.2; Path=/"), ("set-cookie", "a=b")];
+    let page = chrome(Load::Navigation);
+    let answer = gateway.get_answered(&html(&theirs), "/", &page).await?;
+    assert_eq!(answer.values("set-cookie"), ["pin=1.4.2; Path=/", "a=b"]);
+    assert_eq!(answer.values("cache-control"), ["private, no-cache"]);
+    let similar = [("set-cookie", "mypin=1"), ("set-cookie", "a=pin=2")];
+    let answer = gateway.get_answered(&html(&similar), "/", &page).await?;
+    assert_eq!(answer.values("set-cookie"), ["mypin=1", "a=pin=2", PIN]);
     Ok(())
 }
 
