@@ -1,10 +1,14 @@
 //! The life of releases under load, at two gateways of which one is always a step behind.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use skew_guard_lab::load::{Crowd, Load, Tally};
+use skew_guard_lab::wait;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::behaviour::{Behaviour, behaviours};
 use crate::gateway::{Gateway, Spec};
@@ -13,6 +17,7 @@ use crate::lab::{Lab, route_of};
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     three_releases_live_and_die_at_gateways_a_step_apart_without_skew,
     a_release_straight_into_current_is_skew_no_more_than_reloads,
+    a_draining_release_ends_when_its_time_has_come,
 ];
 
 /// Enough answers to meet every tab at both gateways several times.
@@ -144,6 +149,27 @@ async fn a_release_straight_into_current_is_skew_no_more_than_reloads(lab: &Lab)
         tally.told_to_reload > 0,
         "a skipped step is felt: {tally:?}"
     );
+    Ok(())
+}
+
+/// No configuration changes meanwhile: the clock alone ends it.
+async fn a_draining_release_ends_when_its_time_has_come(lab: &Lab) -> Result<()> {
+    // Whole seconds, which is what the filter counts in.
+    let end = (OffsetDateTime::now_utc() + Duration::from_secs(6)).replace_nanosecond(0)?;
+    let mut configuration = releases(&[("2.0.0", "live"), ("1.4.2", "draining")], "2.0.0");
+    configuration["releases"][1]["until"] = json!(end.format(&Rfc3339)?);
+    let gateway = Spec::of(lab, "ending")?
+        .configured(&configuration)?
+        .open(lab)
+        .await?;
+    let status = async || {
+        let call = gateway.get("/api/cart", &[("x-bundle-version", "1.4.2")]);
+        anyhow::Ok((call.await?.status, OffsetDateTime::now_utc()))
+    };
+    let (first, asked) = status().await?;
+    assert!(first == 200 || asked >= end, "{first} before its time");
+    wait::until("the end of 1.4.2", async || Ok(status().await?.0 == 409)).await?;
+    assert!(OffsetDateTime::now_utc() >= end, "409 before its time");
     Ok(())
 }
 
