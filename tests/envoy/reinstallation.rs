@@ -36,7 +36,7 @@ async fn beside_another_plugin_the_last_good_configuration_is_found_again(lab: &
     let lab = lab.another(WORKERS, &[]).await?;
     let _module = listen_with_bystander(&lab).await?;
     let gateway = reinstalled_wrong(&lab, "shop.skew-guard", "shop.skew-guard").await?;
-    assert_eq!(gateway.received(&[]).await?.release(), "1.4.2");
+    assert_eq!(gateway.received(&[]).await?.lines("x-release"), ["v1-4-2"]);
     let log = lab.envoy().log();
     let found = "skew-guard shop.skew-guard: the last good one stays in force: revision 7";
     assert!(log.contains(found), "{log}");
@@ -50,7 +50,7 @@ async fn it_is_found_again_under_the_name_that_another_istio_gives_the_plugin(
     let _module = listen_with_bystander(&lab).await?;
     let translated = "shop.skew-guard~istio-translated-wasmplugin";
     let gateway = reinstalled_wrong(&lab, "shop.skew-guard", translated).await?;
-    assert_eq!(gateway.received(&[]).await?.release(), "1.4.2");
+    assert_eq!(gateway.received(&[]).await?.lines("x-release"), ["v1-4-2"]);
     Ok(())
 }
 
@@ -134,8 +134,8 @@ async fn two_skew_guards_keep_their_configurations_apart(lab: &Lab) -> Result<()
         .await?;
     one.configure(&wrong(1)).await?;
     other.configure(&wrong(1)).await?;
-    assert_eq!(one.received(&[]).await?.release(), "1.4.2");
-    assert_eq!(other.received(&[]).await?.release(), "2.0.0");
+    assert_eq!(one.received(&[]).await?.lines("x-release"), ["v1-4-2"]);
+    assert_eq!(other.received(&[]).await?.lines("x-release"), ["v2-0-0"]);
     assert!(third.received(&[]).await?.lines("x-release").is_empty());
     let metrics = lab.metrics().await?;
     for plugin in ["one", "other", "third"] {
