@@ -7,7 +7,7 @@ SHELF := $(abspath $(TARGET))/istio-lab
 DENY := $(TARGET)/tools/bin/cargo-deny
 
 # Cargo leaves these out unless they are named: they need more than Rust and Python.
-SET_APART := chart compose istio
+SET_APART := adopt browser chart compose istio
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -44,6 +44,16 @@ test-compose: build rust-$(MUSL) ## Run envoy/docker-compose.yaml with a real Do
 test-chart: ## Test what the Helm chart makes of its values (builds Helm, needs Go)
 	$(MAKE) -C tests/istio/tools SHELF=$(SHELF) $(SHELF)/helm/.built
 	cargo test --test chart
+
+.PHONY: test-browser
+test-browser: build ## Test pages in a real browser, Chromium, during a rolling update and after
+	command -v chromedriver > /dev/null || apt-get install --yes --quiet chromium chromium-driver
+	cargo test --test browser
+
+.PHONY: test-adopt
+test-adopt: ## Try what the README says about adopting it: builds, web server, code (needs Node, and a JDK with Maven)
+	command -v nginx > /dev/null || apt-get install --yes --quiet nginx-light
+	cargo test --test adopt
 
 .PHONY: istio-tools
 istio-tools: ## Build the control planes and clients that test-istio runs (needs Go; a quarter of an hour without a cache)

@@ -8,6 +8,7 @@
 //! asked ([`wait`]).
 
 pub mod bootstrap;
+pub mod browser;
 mod cargo;
 pub mod cluster;
 pub mod envoy;

@@ -1,0 +1,3 @@
+export default function CheckoutForm() {
+  return <p>lazily loaded</p>;
+}

@@ -1,0 +1,3 @@
+module.exports = {
+  deploymentId: process.env.VERSION,
+};

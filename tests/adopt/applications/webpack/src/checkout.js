@@ -1,0 +1,3 @@
+export function checkOut() {
+  document.title = 'lazily loaded';
+}

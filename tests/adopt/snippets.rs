@@ -1,0 +1,97 @@
+//! The pieces of code: each is put where the README says it belongs, and used.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use skew_guard_lab::http::{self, RawAnswer};
+use skew_guard_lab::process::Process;
+use skew_guard_lab::{ports, wait};
+use tempfile::TempDir;
+
+use crate::{install, readme, run, workshop};
+
+#[test]
+fn the_client_compiles_with_every_check_of_typescript() -> Result<()> {
+    let place = workshop("typescript", Path::new("tests/adopt/typescript"))?;
+    install(&place)?;
+    let readme = readme()?;
+    let client = &readme.fence("ts")?.text;
+    fs::write(
+        place.join("client.ts"),
+        format!("declare function offerReload(): void;\n{client}"),
+    )?;
+    run(Command::new("node_modules/.bin/tsc")
+        .args([
+            "--noEmit",
+            "--strict",
+            "--target",
+            "es2022",
+            "--lib",
+            "es2022,dom",
+            "client.ts",
+        ])
+        .current_dir(&place))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_has_404_for_a_missing_file_and_the_page_for_every_other_path() -> Result<()> {
+    let site = TempDir::with_prefix("skew-guard-nginx-")?;
+    let root = site.path().join("site");
+    fs::create_dir_all(root.join("assets"))?;
+    fs::write(root.join("index.html"), "the page")?;
+    fs::write(root.join("assets/main.js"), "the script")?;
+    let address = ports::free()?;
+    let (folder, place) = (site.path().display(), root.display());
+    let readme = readme()?;
+    let locations = &readme.fence("nginx")?.text;
+    let configuration = format!(
+        "daemon off; pid {folder}/pid; error_log stderr;\nevents {{}}\nhttp {{\n  types {{ text/html html; text/javascript js; }}\n  access_log off;\n  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n  server {{ listen {address}; root {place};\n{locations}\n  }}\n}}\n"
+    );
+    let file = site.path().join("nginx.conf");
+    fs::write(&file, configuration)?;
+    let mut command = Command::new("nginx");
+    command.arg("-c").arg(&file).arg("-p").arg(site.path());
+    command.args(["-g", "master_process off;"]);
+    let _nginx = Process::start("nginx", command)?;
+    let page = wait::until_some("nginx", async || {
+        Ok(http::get(address, "/cart/7", &[]).await.ok())
+    })
+    .await?;
+    assert_eq!((page.status, page.text().as_str()), (200, "the page"));
+    assert_eq!(page.values("cache-control"), ["no-cache"]);
+    let script = http::get(address, "/assets/main.js", &[]).await?;
+    assert_eq!((script.status, cached(&script)), (200, true));
+    let missing = http::get(address, "/assets/chunk-4f2a.js", &[]).await?;
+    assert_eq!((missing.status, cached(&missing)), (404, false));
+    Ok(())
+}
+
+fn cached(answer: &RawAnswer) -> bool {
+    answer
+        .values("cache-control")
+        .iter()
+        .any(|value| value.contains("immutable"))
+}
+
+#[test]
+fn spring_has_the_method_that_allows_the_header() -> Result<()> {
+    let place = workshop("spring", Path::new("tests/adopt/spring"))?;
+    let readme = readme()?;
+    let line = &readme.fence("java")?.text;
+    let sources = place.join("src/main/java");
+    fs::create_dir_all(&sources)?;
+    fs::write(
+        sources.join("Cors.java"),
+        format!(
+            "class Cors {{\n  void allow(org.springframework.web.cors.CorsConfiguration configuration) {{\n    {line}\n  }}\n}}\n"
+        ),
+    )?;
+    run(Command::new("mvn")
+        .args(["--batch-mode", "--quiet", "compile"])
+        .current_dir(&place))?;
+    let class = place.join("target/classes/Cors.class");
+    ensure!(class.is_file(), "nothing was compiled");
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The demo shop behind real Envoy in a real browser: what a page can do while releases change.
+//!
+//! `make test-browser` installs Debian's Chromium and runs it. What is asserted is seen from within the page: what it
+//! shows, what its scripts get, which of its files the browser accepts. Where it can be shown, a test has a twin
+//! without the filter in which the same page breaks, so that nobody has to believe that it would.
+
+mod caches;
+mod other_origin;
+mod page;
+mod retired;
+mod rolling_update;
+mod shop;
+mod speculation;
+mod tabs;

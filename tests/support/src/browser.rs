@@ -1,0 +1,154 @@
+//! A real browser: Debian's Chromium, driven over [WebDriver](https://www.w3.org/TR/webdriver2/).
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tempfile::TempDir;
+use thirtyfour::prelude::*;
+use thirtyfour::{ChromiumLikeCapabilities, WindowHandle};
+
+use crate::process::Process;
+use crate::wait;
+
+/// Chromium refuses to run as root with its sandbox, and asks many hosts for news when nobody forbids it. With a pipe
+/// in the place of a debugging port it ends when its driver does, however that ends.
+const ARGUMENTS: [&str; 10] = [
+    "headless=new",
+    "no-sandbox",
+    "remote-debugging-pipe",
+    "disable-gpu",
+    "disable-dev-shm-usage",
+    "disable-quic",
+    "no-first-run",
+    "disable-component-update",
+    "disable-sync",
+    "disable-features=OptimizationHints,MediaRouter",
+];
+
+/// A visitor's browser, with a profile of its own: it knows no site yet.
+#[derive(Debug)]
+pub struct Browser {
+    driver: WebDriver,
+    chromedriver: Process,
+    _profile: TempDir,
+}
+
+/// One of the browser's tabs.
+#[derive(Debug, Clone)]
+pub struct Tab(WindowHandle);
+
+impl Browser {
+    /// Starts a browser with one empty tab.
+    pub async fn start() -> Result<Self> {
+        let profile = TempDir::with_prefix("skew-guard-browser-")?;
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0");
+        let mut chromedriver =
+            Process::start_with_grace("chromedriver", command, Duration::from_secs(10)).context(
+                "is Debian's chromium-driver installed? `make test-browser` installs it",
+            )?;
+        let address = wait::until_some("chromedriver", async || {
+            chromedriver.check_running()?;
+            Ok(announced_address(&chromedriver.log()))
+        })
+        .await?;
+        let mut capabilities = DesiredCapabilities::chrome();
+        for argument in ARGUMENTS {
+            capabilities.add_arg(&format!("--{argument}"))?;
+        }
+        capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
+        let driver = WebDriver::new(format!("http://{address}"), capabilities)
+            .await
+            .with_context(|| format!("chromedriver printed:\n{}", chromedriver.log_tail()))?;
+        driver.set_script_timeout(wait::PATIENCE).await?;
+        Ok(Self {
+            driver,
+            chromedriver,
+            _profile: profile,
+        })
+    }
+
+    /// Loads a page in the tab in front, as from the address bar.
+    pub async fn open(&self, url: &str) -> Result<()> {
+        Ok(self.driver.goto(url).await?)
+    }
+
+    /// Loads the page in front again, as with the reload button.
+    pub async fn reload(&self) -> Result<()> {
+        Ok(self.driver.refresh().await?)
+    }
+
+    /// Runs the body of an asynchronous function within the page in front, and tells what it returns.
+    pub async fn run<T: DeserializeOwned>(&self, body: &str) -> Result<T> {
+        let script = format!("return (async () => {{ {body} }})()");
+        let outcome = self.driver.execute(script, Vec::<Value>::new()).await;
+        outcome
+            .with_context(|| format!("running in the page: {body}"))?
+            .convert()
+            .with_context(|| format!("what the page returned from: {body}"))
+    }
+
+    /// Waits until an expression holds within the page in front.
+    pub async fn until(&self, expression: &str) -> Result<()> {
+        let holds = async || self.run(&format!("return Boolean({expression})")).await;
+        let outcome = wait::until(expression, holds).await;
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let page = self.driver.source().await.unwrap_or_default();
+                Err(error.context(format!("the page is:\n{page}")))
+            }
+        }
+    }
+
+    /// Clicks on the first element that the CSS selector finds.
+    pub async fn click(&self, selector: &str) -> Result<()> {
+        Ok(self.driver.find(By::Css(selector)).await?.click().await?)
+    }
+
+    /// What the page in front shows in the first element that the CSS selector finds.
+    pub async fn text(&self, selector: &str) -> Result<String> {
+        Ok(self.driver.find(By::Css(selector)).await?.text().await?)
+    }
+
+    /// The value of a cookie of the page in front, `HttpOnly` or not.
+    pub async fn cookie(&self, name: &str) -> Result<Option<String>> {
+        let cookies = self.driver.get_all_cookies().await?;
+        let cookie = cookies.into_iter().find(|cookie| cookie.name == name);
+        Ok(cookie.map(|cookie| cookie.value))
+    }
+
+    /// The tab in front.
+    pub async fn tab(&self) -> Result<Tab> {
+        Ok(Tab(self.driver.window().await?))
+    }
+
+    /// Opens another tab and brings it to the front.
+    pub async fn open_tab(&self) -> Result<Tab> {
+        let tab = Tab(self.driver.new_tab().await?);
+        self.show(&tab).await?;
+        Ok(tab)
+    }
+
+    /// Brings a tab to the front.
+    pub async fn show(&self, tab: &Tab) -> Result<()> {
+        Ok(self.driver.switch_to_window(tab.0.clone()).await?)
+    }
+
+    /// Ends it.
+    pub async fn stop(mut self) -> Result<()> {
+        self.driver.quit().await?;
+        self.chromedriver.stop(Duration::from_secs(10)).await?;
+        Ok(())
+    }
+}
+
+fn announced_address(log: &str) -> Option<SocketAddr> {
+    let (_, port) = log.split_once("started successfully on port ")?;
+    let port = port.split('.').next()?.parse().ok()?;
+    Some(SocketAddr::from(([127, 0, 0, 1], port)))
+}
