@@ -304,7 +304,11 @@ impl Judge<'_> {
             Source::is_in_url,
         );
         let outcome = found.outcome_at_current();
-        let serving = found.client.as_ref().and_then(|client| {
+        let followed = found
+            .client
+            .as_ref()
+            .filter(|client| self.policy.refuses(&client.version).is_none());
+        let serving = followed.and_then(|client| {
             self.named(&client.version)
                 .map(|release| (Outcome::Pinned, release))
                 .or_else(|| {

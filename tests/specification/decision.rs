@@ -502,8 +502,8 @@ mod preflights {
 
     #[test]
     fn a_preflight_is_never_refused() {
-        let policy = with(r#""denied":["1.2.3"]"#);
-        for version in ["1.3.0", "1.2.3", "9.9.9"] {
+        let policy = with(r#""denied":["1.2.3","1.4.2"]"#);
+        for version in ["1.3.0", "1.2.3", "1.4.2", "9.9.9"] {
             assert_routed(
                 &policy,
                 &preflight(&format!("/api?dpl={version}")),
