@@ -69,6 +69,10 @@ lab-commands:
 test-istio: build istio-tools lab-commands ## Test the chart in real clusters: Kubernetes' and Istio's own control planes, real rolling updates
 	cargo test --test istio
 
+.PHONY: test-istio-main
+test-istio-main: build istio-tools lab-commands ## Of test-istio the main job alone: a rolling update without the plugin, and with it
+	cargo test --test istio -- a_rolling_update
+
 .PHONY: check
 check: rust-$(WASM) $(DENY) ## Check format, lints, licences, bans and sources
 	cargo fmt --all --check
