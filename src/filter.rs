@@ -1,15 +1,19 @@
 //! The shell around the decision: it takes a configuration into force, and for each request reads,
-//! decides, applies and counts. All that knows Proxy-Wasm beside the host is at its end.
+//! decides, applies and counts.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use crate::config;
-use crate::decision::{Decision, Outcome, decide};
+use crate::config::{self, Config};
+use crate::decision::judge::decide;
+use crate::decision::{Course, Decision, Forward, Outcome};
+use crate::headers::Headers;
 use crate::host::Host;
 use crate::policy::{Policy, Release};
-use crate::reply::{Amendment, Change, Outgoing, Reply, amend};
-use crate::request::{Class, Incoming, Request};
+use crate::reply::amend::{Amendment, Change, amend, observe};
+use crate::reply::outgoing::Outgoing;
+use crate::reply::own::Reply;
+use crate::request::{Class, Request};
 use crate::scope::Scope;
 use crate::telemetry::{self, Sight};
 
@@ -38,7 +42,7 @@ impl Installation {
     pub fn configure(host: &dyn Host, configuration: &[u8]) -> Self {
         let plugin = plugin_name(host);
         let key = storage_key(host, &plugin);
-        let loaded = Policy::load(configuration);
+        let loaded = Config::load(configuration).map(Policy::from);
         host.gauge(&telemetry::refused(&plugin), u64::from(loaded.is_err()));
         let mode = match loaded {
             Ok(policy) => {
@@ -83,7 +87,10 @@ impl Installation {
 
 /// What is in force in the place of a wrong configuration.
 fn stand_in(host: &dyn Host, plugin: &str, key: &str, wrong: &[u8]) -> Mode {
-    let kept = host.kept(key).and_then(|bytes| Policy::load(&bytes).ok());
+    let kept = host
+        .kept(key)
+        .and_then(|bytes| Config::load(&bytes).ok())
+        .map(Policy::from);
     if let Some(policy) = kept {
         log::warn!(
             "skew-guard {plugin}: the last good one stays in force: {}",
@@ -199,8 +206,18 @@ fn count(
 pub struct Exchange<H> {
     host: H,
     installation: Rc<Installation>,
-    decision: Option<Decision>,
+    awaited: Awaited,
     body: Option<Vec<u8>>,
+}
+
+/// What the answer is awaited for.
+enum Awaited {
+    /// Nothing: it is passed on as it is.
+    Nothing,
+    /// The decision was carried out, and goes on with the answer.
+    Amendment(Decision),
+    /// The decision was only counted, and so is what is seen on the answer.
+    Observation(Decision),
 }
 
 /// Whether a request goes on.
@@ -218,7 +235,7 @@ impl<H: Host> Exchange<H> {
         Self {
             host,
             installation,
-            decision: None,
+            awaited: Awaited::Nothing,
             body: None,
         }
     }
@@ -226,80 +243,96 @@ impl<H: Host> Exchange<H> {
     /// The request's headers are there.
     pub fn on_request_headers(&mut self) -> Flow {
         let installation = Rc::clone(&self.installation);
-        let incoming = FromHost(&self.host);
-        let request = Request::new(&incoming);
         match &installation.mode {
             Mode::Inert => Flow::On,
             Mode::PassThrough {
                 scope,
                 route_header,
-            } => {
-                if scope.holds(&request) {
-                    self.host.remove_request_header(route_header);
-                    self.count(None, Outcome::Unconfigured, Class::Other);
-                }
-                Flow::On
-            }
-            Mode::Guard(policy) => match decide(policy, &request) {
-                None => Flow::On,
-                Some(decision) => {
-                    self.count(
-                        decision.release.as_deref(),
-                        decision.outcome,
-                        decision.class,
-                    );
-                    let reply = Reply::to(policy, &request, &decision).filter(|_| policy.enforce);
-                    self.apply(policy, decision, reply)
-                }
-            },
+            } => self.pass_through(scope, route_header),
+            Mode::Guard(policy) => self.guard(policy),
         }
     }
 
-    fn apply(&mut self, policy: &Policy, decision: Decision, reply: Option<Reply>) -> Flow {
-        if let Some(reply) = reply {
-            self.host.reply(&reply);
-            return Flow::Answered;
+    fn pass_through(&self, scope: &Scope, route_header: &str) -> Flow {
+        let map = self.host.request_headers();
+        if scope.holds(&Request::new(Headers::new(&map), &self.host)) {
+            self.host.remove_request_header(route_header);
+            self.count(None, Outcome::Unconfigured, Class::Other);
         }
-        // Setting replaces every copy that the client sent.
-        match &decision.release {
-            Some(release) if policy.enforce => {
-                self.host
-                    .set_request_header(&policy.route_header, &release.route);
+        Flow::On
+    }
+
+    fn guard(&mut self, policy: &Policy) -> Flow {
+        let map = self.host.request_headers();
+        let Some(decision) = decide(policy, &Request::new(Headers::new(&map), &self.host)) else {
+            return Flow::On;
+        };
+        self.count(
+            decision.release().map(Rc::as_ref),
+            decision.outcome,
+            decision.class,
+        );
+        if policy.enforce {
+            self.carry_out(policy, decision)
+        } else {
+            self.host.remove_request_header(&policy.route_header);
+            self.awaited = Awaited::Observation(decision);
+            Flow::On
+        }
+    }
+
+    fn carry_out(&mut self, policy: &Policy, decision: Decision) -> Flow {
+        match &decision.course {
+            Course::Answer(answer) => {
+                let client = decision.client.as_ref();
+                self.host.reply(&Reply::of(policy, client, answer));
+                Flow::Answered
             }
-            _ => self.host.remove_request_header(&policy.route_header),
+            Course::Forward(forward) => {
+                self.forward(policy, forward);
+                self.awaited = Awaited::Amendment(decision);
+                Flow::On
+            }
         }
-        if decision.unconditional && policy.enforce {
+    }
+
+    fn forward(&self, policy: &Policy, forward: &Forward) {
+        let route_header = &policy.route_header;
+        match &forward.release {
+            // Setting replaces every copy that the client sent.
+            Some(release) => self.host.set_request_header(route_header, &release.route),
+            None => self.host.remove_request_header(route_header),
+        }
+        if forward.unconditional {
             self.host.remove_request_header("if-none-match");
             self.host.remove_request_header("if-modified-since");
         }
-        self.decision = Some(decision);
-        Flow::On
     }
 
     /// The answer's headers are there; `has_body` says whether more follows.
     pub fn on_response_headers(&mut self, has_body: bool) {
-        let Some(decision) = self.decision.take() else {
+        let installation = Rc::clone(&self.installation);
+        let Mode::Guard(policy) = &installation.mode else {
             return;
         };
-        let Mode::Guard(policy) = &self.installation.mode else {
-            return;
+        let answer = Answer::new(&self.host, has_body);
+        let (decision, amendment) = match std::mem::replace(&mut self.awaited, Awaited::Nothing) {
+            Awaited::Nothing => return,
+            Awaited::Amendment(decision) => {
+                let amendment = amend(policy, &decision, &answer);
+                (decision, amendment)
+            }
+            Awaited::Observation(decision) => {
+                let amendment = observe(policy, &decision, &answer);
+                (decision, amendment)
+            }
         };
-        let answer = AnswerFromHost {
-            host: &self.host,
-            has_body,
-        };
-        let amendment = amend(policy, &decision, &answer);
         if let Some(sight) = amendment.sight {
-            let release = decision.release.as_deref();
-            self.installation
-                .counters
-                .answer(&self.host, release, sight);
+            let release = decision.release().map(Rc::as_ref);
+            installation.counters.answer(&self.host, release, sight);
         }
         self.log_skew(&decision, &amendment);
-        let enforce = policy.enforce;
-        if enforce {
-            self.change(amendment.changes);
-        }
+        self.change(amendment.changes);
     }
 
     fn change(&mut self, changes: Vec<Change>) {
@@ -336,16 +369,12 @@ impl<H: Host> Exchange<H> {
         if self.installation.last_skew_logged.replace(now) == now {
             return;
         }
+        let release = decision.release();
         let asked = decision
-            .client
-            .as_ref()
-            .map(|client| &client.version)
-            .or_else(|| decision.release.as_ref().map(|release| &release.version));
-        let asked = asked.map_or("", |version| version.as_str());
-        let route = decision
-            .release
-            .as_ref()
-            .map_or("none", |release| &release.route);
+            .client_version()
+            .or(release.map(|release| &release.version))
+            .map_or("", |version| version.as_str());
+        let route = release.map_or("none", |release| &release.route);
         log::warn!(
             "skew-guard {}: skewed: version {asked} was asked for (route {route}), and a pod of {pod} answered",
             self.installation.plugin
@@ -353,38 +382,26 @@ impl<H: Host> Exchange<H> {
     }
 }
 
-struct FromHost<'h, H>(&'h H);
-
-impl<H: Host> Incoming for FromHost<'_, H> {
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        self.0.request_header(name)
-    }
-
-    fn every(&self, name: &str) -> Vec<Vec<u8>> {
-        self.0.request_header_lines(name)
-    }
-
-    fn now(&self) -> u64 {
-        self.0.now()
-    }
-
-    fn draw(&self) -> u32 {
-        self.0.draw()
-    }
-}
-
-struct AnswerFromHost<'h, H> {
+/// The answer that the host has; its headers are read when something is asked about them.
+struct Answer<'h, H> {
     host: &'h H,
+    headers: OnceCell<Vec<u8>>,
     has_body: bool,
 }
 
-impl<H: Host> Outgoing for AnswerFromHost<'_, H> {
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        self.host.response_header(name)
+impl<'h, H> Answer<'h, H> {
+    fn new(host: &'h H, has_body: bool) -> Self {
+        Self {
+            host,
+            headers: OnceCell::new(),
+            has_body,
+        }
     }
+}
 
-    fn every(&self, name: &str) -> Vec<Vec<u8>> {
-        self.host.response_header_lines(name)
+impl<H: Host> Outgoing for Answer<'_, H> {
+    fn headers(&self) -> Headers<'_> {
+        Headers::new(self.headers.get_or_init(|| self.host.response_headers()))
     }
 
     fn attribute(&self, path: &[&str]) -> Option<Vec<u8>> {
@@ -393,71 +410,5 @@ impl<H: Host> Outgoing for AnswerFromHost<'_, H> {
 
     fn has_body(&self) -> bool {
         self.has_body
-    }
-}
-
-#[cfg(target_arch = "wasm32")]
-mod proxy_wasm_contexts {
-    use std::rc::Rc;
-
-    use proxy_wasm::traits::{Context, HttpContext, RootContext};
-    use proxy_wasm::types::{Action, ContextType, LogLevel};
-
-    use super::{Exchange, Flow, Installation};
-    use crate::host::ProxyWasm;
-
-    proxy_wasm::main! {{
-        proxy_wasm::set_log_level(LogLevel::Info);
-        proxy_wasm::set_root_context(|_| Box::new(Root { installation: None }));
-    }}
-
-    struct Root {
-        installation: Option<Rc<Installation>>,
-    }
-
-    impl Context for Root {}
-
-    impl RootContext for Root {
-        /// Always true: Envoy would answer a first wrong configuration with 500 for every request, and
-        /// freeze all listeners after a later one.
-        fn on_configure(&mut self, size: usize) -> bool {
-            let configuration = ProxyWasm.configuration(size);
-            self.installation = Some(Rc::new(Installation::configure(&ProxyWasm, &configuration)));
-            true
-        }
-
-        fn get_type(&self) -> Option<ContextType> {
-            Some(ContextType::HttpContext)
-        }
-
-        fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-            let installation = match &self.installation {
-                Some(installation) => Rc::clone(installation),
-                None => Rc::new(Installation::inert()),
-            };
-            Some(Box::new(Exchange::new(ProxyWasm, installation)))
-        }
-    }
-
-    impl Context for Exchange<ProxyWasm> {}
-
-    /// The callbacks of a request; `trim-module` takes those out of the module that are not here.
-    impl HttpContext for Exchange<ProxyWasm> {
-        fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-            match self.on_request_headers() {
-                Flow::On => Action::Continue,
-                Flow::Answered => Action::Pause,
-            }
-        }
-
-        fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-            self.on_response_headers(!end_of_stream);
-            Action::Continue
-        }
-
-        fn on_http_response_body(&mut self, size: usize, _: bool) -> Action {
-            self.on_response_body(size);
-            Action::Continue
-        }
     }
 }

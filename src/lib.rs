@@ -1,19 +1,47 @@
 //! skew-guard: a Proxy-Wasm filter for Envoy and Istio against version skew.
+//!
+//! While releases change, a page of one version must never be answered by a back end of another. The
+//! filter reads the version that a request's client was built from, and writes the header by which the
+//! mesh routes the request to any pod of the matching release.
+//!
+//! ```text
+//!  configuration ─► config ──────► policy ─────────┐
+//!                   all problems   as it is used   │
+//!                                                  ▼
+//!  request ───────► headers ─────► request ──► decision::judge ──► decision ──┬─► forwarded, with the
+//!                   one read       class, host,   the rules        rule,      │   route header
+//!                                  path, sources                   outcome,   └─► reply::own: answered
+//!                                                                  course
+//!                                                                     │
+//!  answer ────────► reply::amend: hints, caches, pin cookie, reload ◄─┘
+//! ```
+//!
+//! The modules below stand in the order of that flow. What one of them imports stands above it; only
+//! [`filter`] knows that there is a host, and only `proxy_wasm` knows which.
 
-pub mod config;
-pub mod decision;
-pub mod filter;
-pub mod host;
-pub mod pin;
-pub mod policy;
-pub mod preview;
-pub mod reply;
+pub mod version;
+
+pub mod headers;
 pub mod request;
-#[cfg(feature = "cli")]
-pub mod rollout;
+
+pub mod pin;
+pub mod preview;
 pub mod scope;
 pub mod source;
+
+pub mod config;
+pub mod policy;
+
+pub mod decision;
+pub mod reply;
+pub mod telemetry;
+
+pub mod filter;
+pub mod host;
+#[cfg(target_arch = "wasm32")]
+mod proxy_wasm;
+
+#[cfg(feature = "cli")]
+pub mod rollout;
 #[cfg(feature = "cli")]
 pub mod table;
-pub mod telemetry;
-pub mod version;

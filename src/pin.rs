@@ -4,15 +4,43 @@
 //! Its value is `2.0.0`, or `3fa2c1d0~2.0.0`: a bucket of eight hexadecimal digits before a `~`, which
 //! no version holds.
 
-use std::rc::Rc;
-
 use sha2::{Digest, Sha256};
 
-use crate::config::{PinCookieConfig, SameSite};
-use crate::policy::Release;
 use crate::request::Request;
-use crate::source::{self, Reading};
-use crate::version::Version;
+use crate::version::{Reading, Version};
+
+/// The cookie itself, as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinCookie {
+    /// Its name.
+    pub name: String,
+    /// How long the browser keeps it, in seconds; absent: as long as the session.
+    pub max_age_seconds: Option<u64>,
+    /// The domain that it is sent to; absent: the host alone.
+    pub domain: Option<String>,
+    /// The path that it is sent to.
+    pub path: String,
+    /// Whether other sites' links and requests carry it.
+    pub same_site: SameSite,
+    /// Whether it is sent over TLS only.
+    pub secure: bool,
+}
+
+impl PinCookie {
+    /// All paths.
+    pub const DEFAULT_PATH: &'static str = "/";
+}
+
+/// The cookie attribute of this name. There is no `Strict`: it drops the cookie on a navigation from
+/// another site but not on the assets of the page that follows, which is half a pin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SameSite {
+    /// Sent with navigations from other sites.
+    #[default]
+    Lax,
+    /// Sent with every request: for an application in other sites' frames. Needs `secure`.
+    None,
+}
 
 /// The random number that places a visitor among weighted releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +59,7 @@ impl Pin {
     /// The pin that the request carries; `None` without the cookie.
     #[must_use]
     pub fn read(request: &Request<'_>, name: &str) -> Option<Self> {
-        source::cookie(request, name).map(|value| Self::parse(&value))
+        request.cookie(name).map(Self::parse)
     }
 
     /// The pin that a cookie's value spells. Any bytes are welcome: what is no bucket and version is
@@ -47,7 +75,7 @@ impl Pin {
         };
         Self {
             bucket,
-            version: Reading::of(version.to_vec()),
+            version: Reading::of(version),
         }
     }
 }
@@ -59,18 +87,17 @@ impl Bucket {
         u32::from_str_radix(digits, 16).ok().map(Self)
     }
 
-    /// The release that this bucket gets, by weighted rendezvous hashing: each release draws a score
-    /// from the bucket and its own name, and the highest wins. Raising a release's weight raises its
+    /// Which of these this bucket gets, by weighted rendezvous hashing: each release draws a score from
+    /// the bucket and its own version, and the highest wins. Raising a release's weight raises its
     /// scores and no others, so it moves visitors towards that release only
     /// ([Schindelhauer and Schomaker, 2005](https://doi.org/10.1145/1073970.1074008)).
     ///
     /// `None` where no release has a weight.
     #[must_use]
-    pub fn choose(self, weights: &[(Rc<Release>, u64)]) -> Option<&Rc<Release>> {
-        weights
-            .iter()
-            .filter(|(_, weight)| *weight > 0)
-            .map(|(release, weight)| (self.score(&release.version, *weight), release))
+    pub fn choose<'r, R>(self, shares: impl Iterator<Item = (&'r Version, u64, R)>) -> Option<R> {
+        shares
+            .filter(|(_, weight, _)| *weight > 0)
+            .map(|(version, weight, release)| (self.score(version, weight), release))
             .max_by(|(one, _), (other, _)| one.total_cmp(other))
             .map(|(_, release)| release)
     }
@@ -90,37 +117,4 @@ impl Bucket {
         let uniform = ((hash >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
         -(weight as f64) / libm::log(uniform)
     }
-}
-
-/// The `Set-Cookie` line that pins a visitor to a version.
-#[must_use]
-pub fn set_cookie(cookie: &PinCookieConfig, bucket: Option<Bucket>, version: &Version) -> String {
-    let bucket = bucket.map_or_else(String::new, |bucket| format!("{:08x}~", bucket.0));
-    let mut line = format!("{}={bucket}{version}", cookie.name);
-    if let Some(seconds) = cookie.max_age_seconds {
-        line += &format!("; Max-Age={seconds}");
-    }
-    line + &attributes(cookie)
-}
-
-/// The `Set-Cookie` line that takes a visitor's pin away, bucket included.
-#[must_use]
-pub fn expire_cookie(cookie: &PinCookieConfig) -> String {
-    format!("{}=; Max-Age=0{}", cookie.name, attributes(cookie))
-}
-
-fn attributes(cookie: &PinCookieConfig) -> String {
-    let domain = cookie
-        .domain
-        .as_ref()
-        .map_or_else(String::new, |domain| format!("; Domain={domain}"));
-    let same_site = match cookie.same_site {
-        SameSite::Lax => "Lax",
-        SameSite::None => "None",
-    };
-    let secure = if cookie.secure { "; Secure" } else { "" };
-    format!(
-        "{domain}; Path={}; SameSite={same_site}{secure}; HttpOnly",
-        cookie.path
-    )
 }

@@ -1,17 +1,17 @@
-//! The policy: a configuration that makes sense, compiled for answering requests.
+//! The policy: a configuration, compiled for answering requests.
 //!
-//! A [`Policy`] cannot be had from a configuration with a problem, so nothing after this file has to
-//! think of one.
+//! [`Config::load`] lets no configuration with a problem through, so nothing from here on has to think of
+//! one.
 
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use crate::config::{
-    self, Config, CorsConfig, CurrentConfig, MOST_RETIRED, MOST_SERVED, MinVersion,
-    PinCookieConfig, PreviewConfig, Problems, ReleaseConfig, ReloadConfig, SameSite, State,
+    Config, CorsConfig, CurrentConfig, MinVersion, ReleaseConfig, ReloadConfig, State,
     UnknownVersion,
 };
-use crate::request::Request;
+use crate::pin::PinCookie;
+use crate::preview::PreviewAccess;
 use crate::scope::{PathPrefix, Scope};
 use crate::source::Source;
 use crate::version::{Version, VersionPattern};
@@ -36,7 +36,7 @@ pub struct Policy {
     /// Path prefixes that are never pinned.
     pub unpinned_paths: Vec<PathPrefix>,
     /// The cookie that remembers a visitor's version.
-    pub pin_cookie: Option<PinCookieConfig>,
+    pub pin_cookie: Option<PinCookie>,
     /// What is done for a client version that no release names or accepts.
     pub unknown_version: UnknownVersion,
     /// The answer to a client that has to reload.
@@ -52,11 +52,17 @@ pub struct Policy {
     /// The response header in which a pod says its version.
     pub upstream_version: Option<String>,
     /// How testers reach staged releases.
-    pub preview: Option<PreviewConfig>,
+    pub preview: Option<PreviewAccess>,
     /// Whether decisions are carried out; else they are only counted.
     pub enforce: bool,
     /// The number by which a pipeline knows this configuration.
     pub revision: Option<u64>,
+    /// The versions of the releases in order, each with the place of its release.
+    by_version: Vec<(Version, usize)>,
+    /// The releases that accept other versions than their own, in the order in which they are asked.
+    accepting: Vec<Rc<Release>>,
+    /// The oldest live release, where all of them are semver.
+    oldest_live: Option<semver::Version>,
     /// In order.
     retired: Vec<Version>,
     /// In order.
@@ -104,7 +110,14 @@ impl Release {
     /// Whether it also serves the API calls of this client version.
     #[must_use]
     pub fn accepts(&self, version: &Version) -> bool {
-        self.accepts.iter().any(|pattern| pattern.matches(version))
+        !self.accepts.is_empty() && self.accepts_as(version, version.semver().as_ref())
+    }
+
+    /// The same for a version that was read as semver already.
+    fn accepts_as(&self, version: &Version, semver: Option<&semver::Version>) -> bool {
+        self.accepts
+            .iter()
+            .any(|pattern| pattern.matches_as(version, semver))
     }
 }
 
@@ -142,27 +155,27 @@ pub enum Gone {
 }
 
 impl Policy {
-    /// The policy that a configuration means, or all that is wrong with it.
-    ///
-    /// # Errors
-    /// Every problem of the configuration at once, each with its path and what is allowed there.
-    #[cold]
-    pub fn load(bytes: &[u8]) -> Result<Self, Problems> {
-        let mut problems = Problems::default();
-        let config = config::read(bytes, &mut problems);
-        if let Some(config) = &config {
-            contradictions(config, &mut problems);
-        }
-        match config {
-            Some(config) if problems.is_empty() => Self::compile(config).ok_or(problems),
-            _ => Err(problems),
-        }
-    }
-
     /// The release of this version that is not retired, if there is one; staged ones included.
     #[must_use]
     pub fn named(&self, version: &Version) -> Option<&Rc<Release>> {
-        find(&self.releases, version)
+        let found = self
+            .by_version
+            .binary_search_by(|(known, _)| known.cmp(version))
+            .ok()?;
+        let (_, place) = self.by_version.get(found)?;
+        self.releases.get(*place)
+    }
+
+    /// The release that answers the API calls of this version, which is not its own.
+    #[must_use]
+    pub fn accepting(&self, version: &Version, now: impl Fn() -> u64) -> Option<&Rc<Release>> {
+        if self.accepting.is_empty() {
+            return None;
+        }
+        let semver = version.semver();
+        self.accepting
+            .iter()
+            .find(|release| release.accepts_as(version, semver.as_ref()) && release.is_served(&now))
     }
 
     /// Whether a version is listed as retired.
@@ -186,18 +199,9 @@ impl Policy {
     /// Whether a version is semver and older than every live release, of which there is one.
     #[must_use]
     pub fn is_older_than_every_live_release(&self, version: &Version) -> bool {
-        let mut live = self
-            .releases
-            .iter()
-            .filter(|release| release.state == State::Live)
-            .peekable();
-        live.peek().is_some()
-            && live.all(|release| {
-                release
-                    .version
-                    .semver()
-                    .is_some_and(|semver| version.is_below(&semver))
-            })
+        self.oldest_live
+            .as_ref()
+            .is_some_and(|oldest| version.is_below(oldest))
     }
 
     /// Whether a client on this release should be told that there is a newer one.
@@ -224,15 +228,20 @@ impl Policy {
         }
     }
 
-    /// The origin of the request, where its scripts may read the filter's own answers.
+    /// An origin, where its scripts may read the filter's own answers.
     #[must_use]
-    pub fn allowed_origin(&self, request: &Request<'_>) -> Option<String> {
-        let cors = self.cors.as_ref()?;
-        let origin = String::from_utf8(request.header("origin")?).ok()?;
-        cors.allow_origins.contains(&origin).then_some(origin)
+    pub fn allowed_origin(&self, origin: &[u8]) -> Option<String> {
+        self.cors
+            .as_ref()?
+            .allow_origins
+            .iter()
+            .find(|allowed| allowed.as_bytes() == origin)
+            .cloned()
     }
+}
 
-    fn compile(config: Config) -> Option<Self> {
+impl From<Config> for Policy {
+    fn from(config: Config) -> Self {
         let mut releases = Vec::new();
         let mut retired = Vec::new();
         for release in config.releases {
@@ -244,10 +253,9 @@ impl Policy {
         }
         let retired = sorted(retired);
         let denied = sorted(config.denied);
-        let current = match config.current {
-            None => None,
-            Some(current) => Some(Current::compile(current, &releases)?),
-        };
+        let current = config
+            .current
+            .and_then(|current| Current::compile(current, &releases));
         let vary = if config.vary {
             header_sources(&config.sources)
         } else {
@@ -263,11 +271,18 @@ impl Policy {
             .take_while(|source| matches!(source, Source::Header(_)))
             .count();
         let further_sources = leading_headers.drain(leading..).chain(pin).collect();
-        Some(Self {
+        Self {
             scope: Scope::new(config.hosts, config.paths),
             route_header: config.route_header,
             leading_headers,
             further_sources,
+            by_version: by_version(&releases),
+            accepting: releases
+                .iter()
+                .filter(|release| !release.accepts.is_empty())
+                .cloned()
+                .collect(),
+            oldest_live: oldest_live(&releases),
             releases,
             current,
             pinned_navigation: config.pinned_navigation,
@@ -288,7 +303,7 @@ impl Policy {
             retired,
             denied,
             min_version: config.min_version,
-        })
+        }
     }
 }
 
@@ -306,20 +321,21 @@ impl Release {
 }
 
 impl Current {
+    /// What names no release is left out; there is nothing of the kind in what [`Config::load`] gives.
     fn compile(config: CurrentConfig, releases: &[Rc<Release>]) -> Option<Self> {
         let shares = match config {
             CurrentConfig::One(version) => {
-                return Some(Self {
-                    heaviest: find(releases, &version).cloned()?,
+                return find(releases, &version).map(|only| Self {
+                    heaviest: Rc::clone(only),
                     weights: None,
                 });
             }
             CurrentConfig::Weighted(shares) => shares,
         };
-        let weights = shares
+        let weights: Vec<_> = shares
             .into_iter()
-            .map(|share| Some((find(releases, &share.version).cloned()?, share.weight)))
-            .collect::<Option<Vec<_>>>()?;
+            .filter_map(|share| Some((find(releases, &share.version).cloned()?, share.weight)))
+            .collect();
         let heaviest = weights
             .iter()
             .rev()
@@ -332,9 +348,26 @@ impl Current {
     }
 }
 
-/// The release of a version. There are a handful, at most 256: a walk is quicker than a map.
+/// The release of a version, while the order is not made yet.
 fn find<'r>(releases: &'r [Rc<Release>], version: &Version) -> Option<&'r Rc<Release>> {
     releases.iter().find(|release| release.version == *version)
+}
+
+fn by_version(releases: &[Rc<Release>]) -> Vec<(Version, usize)> {
+    let placed = releases
+        .iter()
+        .map(|release| (release.version.clone(), release.index));
+    sorted(placed.collect())
+}
+
+fn oldest_live(releases: &[Rc<Release>]) -> Option<semver::Version> {
+    let live = releases
+        .iter()
+        .filter(|release| release.state == State::Live);
+    let versions: Option<Vec<_>> = live.map(|release| release.version.semver()).collect();
+    versions?
+        .into_iter()
+        .min_by(semver::Version::cmp_precedence)
 }
 
 fn header_sources(sources: &[Source]) -> Vec<String> {
@@ -348,286 +381,7 @@ fn header_sources(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
-/// Notes what cannot be meant, though each part of it could be.
-fn contradictions(config: &Config, problems: &mut Problems) {
-    check_releases(config, problems);
-    check_accepts(config, problems);
-    check_current(config, problems);
-    check_sources(config, problems);
-    check_minimum(config, problems);
-    check_cookies(config, problems);
-    if config.unknown_version == UnknownVersion::Current && config.current.is_none() {
-        problems.add(
-            "unknownVersion",
-            "\"current\" needs the key current; allowed without it: auto and reload",
-        );
-    }
-}
-
-fn check_releases(config: &Config, problems: &mut Problems) {
-    let retired = count(config, |state| state == State::Retired);
-    let served = config.releases.len() - retired;
-    if served == 0 && retired > 0 && !problems.mention("releases") {
-        problems.add(
-            "releases",
-            "all are retired; allowed: 1 to 256 that are not",
-        );
-    }
-    if served > MOST_SERVED {
-        problems.add(
-            "releases",
-            format!("{served} are not retired; allowed: 1 to {MOST_SERVED}"),
-        );
-    }
-    if retired > MOST_RETIRED {
-        problems.add(
-            "releases",
-            format!("{retired} are retired; allowed: up to {MOST_RETIRED}; leave out the oldest"),
-        );
-    }
-    check_names(config, problems);
-    for release in &config.releases {
-        check_state(release, config, problems);
-    }
-}
-
-fn check_names(config: &Config, problems: &mut Problems) {
-    let releases = &config.releases;
-    let versions = releases
-        .iter()
-        .map(|release| (release.version.as_str(), release.at.as_str()));
-    for (version, first, at) in repeated(versions.collect()) {
-        problems.add(
-            format!("{at}.version"),
-            format!("\"{version}\" is the version of {first} too; allowed: each version once"),
-        );
-    }
-    let routes = served(config).map(|release| (release.route.as_str(), release.at.as_str()));
-    for (route, first, at) in repeated(routes.collect()) {
-        problems.add(
-            format!("{at}.route"),
-            format!(
-                "\"{route}\" is the route of {first} too; allowed: a route of its own for each release that is not retired"
-            ),
-        );
-    }
-}
-
-/// The names that come again, each with where it came before and where it comes again.
-fn repeated<'a>(named: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str, &'a str)> {
-    // With its place, so that of two equal names the one that was written first comes first.
-    let placed = (0..)
-        .zip(named)
-        .map(|(place, (name, at))| (name, place, at));
-    let named: Vec<(_, usize, _)> = sorted(placed.collect());
-    named
-        .iter()
-        .zip(named.iter().skip(1))
-        .filter(|((one, ..), (other, ..))| one == other)
-        .map(|((name, _, first), (.., at))| (*name, *first, *at))
-        .collect()
-}
-
-/// In order: by a heap, which is a tenth of the code of `sort`, and quick enough for names by the thousand.
+/// In order: by a heap, which is a tenth of the code of `sort`.
 fn sorted<T: Ord>(values: Vec<T>) -> Vec<T> {
     BinaryHeap::from(values).into_sorted_vec()
-}
-
-fn served(config: &Config) -> impl Iterator<Item = &ReleaseConfig> {
-    config
-        .releases
-        .iter()
-        .filter(|release| release.state != State::Retired)
-}
-
-fn check_state(release: &ReleaseConfig, config: &Config, problems: &mut Problems) {
-    if release.until.is_some() && matches!(release.state, State::Live | State::Staged) {
-        problems.add(
-            format!("{}.until", release.at),
-            format!(
-                "a {} release does not end by itself; allowed: until beside \"state\": \"draining\"",
-                release.state.name()
-            ),
-        );
-    }
-    if release.state == State::Staged && config.current.is_none() {
-        problems.add(
-            format!("{}.state", release.at),
-            "\"staged\" needs the key current: without it the mesh spreads requests over all pods, the staged ones too; allowed without it: live, draining and retired",
-        );
-    }
-}
-
-fn check_accepts(config: &Config, problems: &mut Problems) {
-    let mut accepted = Vec::new();
-    for release in served(config) {
-        for pattern in &release.accepts {
-            if let VersionPattern::Exact(version) = pattern {
-                accepted.push((version.as_str(), release.at.as_str()));
-            }
-        }
-    }
-    for (version, first, at) in repeated(accepted) {
-        problems.add(
-            format!("{at}.accepts"),
-            format!("\"{version}\" is accepted by {first} too; allowed: each exact version once"),
-        );
-    }
-}
-
-fn check_current(config: &Config, problems: &mut Problems) {
-    match &config.current {
-        None => {}
-        Some(CurrentConfig::One(version)) => check_in_current("current", version, config, problems),
-        Some(CurrentConfig::Weighted(shares)) => {
-            for share in shares {
-                check_in_current(
-                    &format!("{}.version", share.at),
-                    &share.version,
-                    config,
-                    problems,
-                );
-            }
-            if problems.mention("current") {
-                return;
-            }
-            if shares.iter().all(|share| share.weight == 0) {
-                problems.add(
-                    "current",
-                    "no release has a weight; allowed: at least one above 0",
-                );
-            }
-            let versions = shares
-                .iter()
-                .map(|share| (share.version.as_str(), share.at.as_str()));
-            for (version, first, at) in repeated(versions.collect()) {
-                problems.add(
-                    format!("{at}.version"),
-                    format!(
-                        "\"{version}\" is the version of {first} too; allowed: each version once"
-                    ),
-                );
-            }
-            if config.pin_cookie.is_none() && !problems.mention("pinCookie") {
-                problems.add(
-                    "current",
-                    "weights need pinCookie, or a visitor changes release with every request; allowed without it: one version",
-                );
-            }
-        }
-    }
-}
-
-fn check_in_current(path: &str, version: &Version, config: &Config, problems: &mut Problems) {
-    let live: Vec<_> = config
-        .releases
-        .iter()
-        .filter(|release| release.state == State::Live)
-        .map(|release| release.version.as_str())
-        .collect();
-    let allowed = format!("the version of a live release ({})", live.join(", "));
-    let named = config
-        .releases
-        .iter()
-        .find(|release| release.version == *version);
-    let is_below_minimum = config
-        .min_version
-        .as_ref()
-        .is_some_and(|floor| version.is_below(&floor.semver));
-    let wrong = match named {
-        None if problems.mention("releases") => return,
-        None => "names no release".to_owned(),
-        Some(release) if release.state != State::Live => format!("is {}", release.state.name()),
-        Some(_) if config.denied.contains(version) => "is denied".to_owned(),
-        Some(_) if is_below_minimum => "is below minVersion".to_owned(),
-        Some(_) => return,
-    };
-    problems.add(path, format!("\"{version}\" {wrong}; allowed: {allowed}"));
-}
-
-fn check_sources(config: &Config, problems: &mut Problems) {
-    for (index, source) in config.sources.iter().enumerate() {
-        if config
-            .sources
-            .iter()
-            .take(index)
-            .any(|earlier| earlier == source)
-        {
-            problems.add(
-                "sources",
-                format!("{source} is there twice; allowed: each source once"),
-            );
-        }
-        if *source == Source::Header(config.route_header.clone()) {
-            problems.add(
-                "sources",
-                format!("{source} is the routeHeader, which is removed from what the client sent; allowed: another header"),
-            );
-        }
-    }
-}
-
-fn check_minimum(config: &Config, problems: &mut Problems) {
-    let Some(floor) = &config.min_version else {
-        return;
-    };
-    for release in config
-        .releases
-        .iter()
-        .filter(|release| release.version.semver().is_none())
-    {
-        problems.add(
-            "minVersion",
-            format!(
-                "\"{}\" cannot be compared with \"{}\" of {}, which is not semver; allowed: where all releases are semver",
-                floor.written, release.version, release.at
-            ),
-        );
-    }
-}
-
-fn check_cookies(config: &Config, problems: &mut Problems) {
-    let Some(pin) = &config.pin_cookie else {
-        return;
-    };
-    if pin.same_site == SameSite::None && !pin.secure {
-        problems.add(
-            "pinCookie.sameSite",
-            "\"None\" needs \"secure\": true, or browsers refuse the cookie; allowed without it: Lax",
-        );
-    }
-    let is_bound_to_host = pin.domain.is_none() && pin.path == "/" && pin.secure;
-    if pin.name.starts_with("__Host-") && !is_bound_to_host {
-        problems.add(
-            "pinCookie.name",
-            format!("\"{}\" needs \"secure\": true, the path \"/\" and no domain, or browsers refuse the cookie; allowed: without \"__Host-\"", pin.name),
-        );
-    }
-    if pin.name.starts_with("__Secure-") && !pin.secure {
-        problems.add(
-            "pinCookie.name",
-            format!("\"{}\" needs \"secure\": true, or browsers refuse the cookie; allowed: without \"__Secure-\"", pin.name),
-        );
-    }
-    if config
-        .preview
-        .as_ref()
-        .is_some_and(|preview| preview.cookie == pin.name)
-    {
-        problems.add(
-            "preview.cookie",
-            format!(
-                "\"{}\" is the pinCookie too; allowed: a cookie of its own",
-                pin.name
-            ),
-        );
-    }
-}
-
-fn count(config: &Config, counts: impl Fn(State) -> bool) -> usize {
-    config
-        .releases
-        .iter()
-        .filter(|release| counts(release.state))
-        .count()
 }

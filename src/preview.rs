@@ -5,10 +5,30 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::config::PreviewConfig;
-use crate::request::Request;
-use crate::source;
+use crate::request::{Request, query};
 use crate::version::Version;
+
+/// Where the key is looked for, and by what it is known.
+#[derive(Clone, Debug)]
+pub struct PreviewAccess {
+    /// The SHA-256 of the key.
+    pub sha256: [u8; 32],
+    /// The request header that carries the key.
+    pub header: String,
+    /// The query parameter that carries key and version, or `off`.
+    pub query: String,
+    /// The cookie that keeps them.
+    pub cookie: String,
+}
+
+impl PreviewAccess {
+    /// The request header that carries the key, where none is named.
+    pub const DEFAULT_HEADER: &'static str = "x-preview-key";
+    /// The query parameter, where none is named.
+    pub const DEFAULT_QUERY: &'static str = "preview";
+    /// The cookie, where none is named.
+    pub const DEFAULT_COOKIE: &'static str = "__preview";
+}
 
 /// A valid key, presented with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,15 +40,16 @@ pub struct Preview {
 impl Preview {
     /// The preview that a request presents a valid key for.
     #[must_use]
-    pub fn presented(config: &PreviewConfig, request: &Request<'_>) -> Option<Self> {
-        let by_cookie = source::cookie(request, &config.cookie)
-            .and_then(|value| open(config, &value))
+    pub fn presented(access: &PreviewAccess, request: &Request<'_>) -> Option<Self> {
+        let by_cookie = request
+            .cookie(&access.cookie)
+            .and_then(|value| open(access, value))
             .map(|version| Self {
                 version: Some(version),
             });
         by_cookie.or_else(|| {
-            let key = request.header(&config.header)?;
-            is_key(config, &key).then_some(Self { version: None })
+            let key = request.header(&access.header)?;
+            is_key(access, key).then_some(Self { version: None })
         })
     }
 }
@@ -55,20 +76,20 @@ impl Link {
     /// The preview link that this request's URL is. A wrong key is no key: nothing tells that it was
     /// one.
     #[must_use]
-    pub fn read(config: &PreviewConfig, request: &Request<'_>) -> Option<Self> {
-        let value = source::query_values(request.query(), &config.query).next()?;
-        let location = location_without_key(config, request);
-        if value == b"off" {
+    pub fn read(access: &PreviewAccess, request: &Request<'_>) -> Option<Self> {
+        let value = query::values(request.query(), &access.query).next()?;
+        let location = location_without_key(access, request);
+        if *value == *b"off" {
             return Some(Self::Off(Redirect {
-                set_cookie: format!("{}=; Max-Age=0{COOKIE_ATTRIBUTES}", config.cookie),
+                set_cookie: format!("{}=; Max-Age=0{COOKIE_ATTRIBUTES}", access.cookie),
                 location,
             }));
         }
-        let version = open(config, &value)?;
+        let version = open(access, &value)?;
         let key = value.get(..value.len() - version.as_str().len() - 1)?;
         let set_cookie = format!(
             "{}={}:{version}{COOKIE_ATTRIBUTES}",
-            config.cookie,
+            access.cookie,
             percent_encode(key, NON_ALPHANUMERIC)
         );
         Some(Self::Open(
@@ -85,23 +106,23 @@ const COOKIE_ATTRIBUTES: &str = "; Path=/; SameSite=Lax; Secure; HttpOnly";
 
 /// The version of `<key>:<version>`, if the key is right. The key may be percent-encoded, as it is in
 /// the cookie, and may hold colons.
-fn open(config: &PreviewConfig, value: &[u8]) -> Option<Version> {
+fn open(access: &PreviewAccess, value: &[u8]) -> Option<Version> {
     let colon = value.iter().rposition(|&byte| byte == b':')?;
     let (key, version) = (value.get(..colon)?, value.get(colon + 1..)?);
     let decoded: Vec<u8> = percent_decode(key).collect();
-    (is_key(config, key) || is_key(config, &decoded))
-        .then(|| Version::parse(version.to_vec()))
+    (is_key(access, key) || is_key(access, &decoded))
+        .then(|| Version::parse(version))
         .flatten()
 }
 
-fn is_key(config: &PreviewConfig, key: &[u8]) -> bool {
+fn is_key(access: &PreviewAccess, key: &[u8]) -> bool {
     let digest = Sha256::digest(key);
-    digest.as_slice().ct_eq(&config.sha256).into()
+    digest.as_slice().ct_eq(&access.sha256).into()
 }
 
 /// The request target without the key. Slashes at its start are made one, because a browser takes
 /// `//elsewhere` for another host.
-fn location_without_key(config: &PreviewConfig, request: &Request<'_>) -> String {
+fn location_without_key(access: &PreviewAccess, request: &Request<'_>) -> String {
     let path = request.path();
     let first = path
         .iter()
@@ -109,7 +130,7 @@ fn location_without_key(config: &PreviewConfig, request: &Request<'_>) -> String
         .unwrap_or(path.len());
     let mut location = vec![b'/'];
     location.extend(path.get(first..).unwrap_or_default());
-    let query = source::query_without(request.query(), &config.query);
+    let query = query::without(request.query(), &access.query);
     if !query.is_empty() {
         location.push(b'?');
         location.extend(query);

@@ -1,17 +1,14 @@
-//! The borrowed view of a request that a decision needs, and the request's class.
-//!
-//! Every read of a header costs a call to the host, so nothing is read before it is asked for, and
-//! the path, which several rules ask for, is read once.
+//! A request as a decision looks at it: its headers, borrowed from the one read of them, and the class
+//! that they tell.
 
-use std::cell::OnceCell;
+use crate::headers::Headers;
 
-/// What a decision may ask of the request and of the moment it arrives in. The Proxy-Wasm host
-/// answers in production, a table in tests and in the command-line tool.
-pub trait Incoming {
-    /// The first copy of a header, by its lower-case name; pseudo headers too.
-    fn first(&self, name: &str) -> Option<Vec<u8>>;
-    /// Every copy of a header, in order. Costs a read of all headers: for what the first copy lacks.
-    fn every(&self, name: &str) -> Vec<Vec<u8>>;
+pub mod cookies;
+pub mod query;
+
+/// What a decision asks beside the headers. The Proxy-Wasm host answers in production, a table in
+/// tests and in the command-line tool.
+pub trait Moment {
     /// Seconds since 1970, UTC.
     fn now(&self) -> u64;
     /// A number drawn at random.
@@ -68,207 +65,6 @@ impl Class {
     }
 }
 
-/// A request, read as it is asked about.
-pub struct Request<'a> {
-    incoming: &'a dyn Incoming,
-    target: OnceCell<Vec<u8>>,
-    method: OnceCell<Vec<u8>>,
-    first_cookies: OnceCell<Option<Vec<u8>>>,
-    all_cookies: OnceCell<Vec<Vec<u8>>>,
-}
-
-impl<'a> Request<'a> {
-    /// A view of what the host has; reads nothing yet.
-    #[must_use]
-    pub fn new(incoming: &'a dyn Incoming) -> Self {
-        Self {
-            incoming,
-            target: OnceCell::new(),
-            method: OnceCell::new(),
-            first_cookies: OnceCell::new(),
-            all_cookies: OnceCell::new(),
-        }
-    }
-
-    /// The first copy of a header.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<Vec<u8>> {
-        self.incoming.first(name)
-    }
-
-    /// What `find` finds first in the `cookie` lines. HTTP/1 may carry several, HTTP/2 merges them.
-    pub fn find_in_cookies<T>(&self, find: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        let first = self
-            .first_cookies
-            .get_or_init(|| self.incoming.first("cookie"))
-            .as_ref()?;
-        find(first).or_else(|| {
-            let lines = self
-                .all_cookies
-                .get_or_init(|| self.incoming.every("cookie"));
-            lines.iter().skip(1).find_map(|line| find(line))
-        })
-    }
-
-    /// What `find` finds first in the `baggage` lines.
-    pub fn find_in_baggage<T>(&self, find: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        let first = self.incoming.first("baggage")?;
-        find(&first).or_else(|| {
-            let lines = self.incoming.every("baggage");
-            lines.iter().skip(1).find_map(|line| find(line))
-        })
-    }
-
-    /// The request target: path and query.
-    #[must_use]
-    pub fn target(&self) -> &[u8] {
-        self.target
-            .get_or_init(|| self.incoming.first(":path").unwrap_or_default())
-    }
-
-    /// The path, without query.
-    #[must_use]
-    pub fn path(&self) -> &[u8] {
-        path_of(self.target())
-    }
-
-    /// The query, without its question mark; empty where there is none.
-    #[must_use]
-    pub fn query(&self) -> &[u8] {
-        let target = self.target();
-        let query = target.get(self.path().len()..).unwrap_or_default();
-        let end = query.iter().position(|&byte| byte == b'#');
-        query
-            .get(..end.unwrap_or(query.len()))
-            .and_then(|query| query.strip_prefix(b"?"))
-            .unwrap_or_default()
-    }
-
-    /// The host that is asked, without port.
-    #[must_use]
-    pub fn host(&self) -> Option<Vec<u8>> {
-        let mut authority = self.incoming.first(":authority")?;
-        if let Some(port) = port_of(&authority) {
-            authority.truncate(port);
-        }
-        Some(authority)
-    }
-
-    /// Seconds since 1970, UTC.
-    #[must_use]
-    pub fn now(&self) -> u64 {
-        self.incoming.now()
-    }
-
-    /// A number drawn at random.
-    #[must_use]
-    pub fn draw(&self) -> u32 {
-        self.incoming.draw()
-    }
-
-    /// Whether the method is one of these.
-    #[must_use]
-    pub fn has_method(&self, methods: &[&str]) -> bool {
-        let method = self
-            .method
-            .get_or_init(|| self.incoming.first(":method").unwrap_or_default());
-        methods.iter().any(|name| name.as_bytes() == method)
-    }
-
-    /// Whether this is a CORS preflight
-    /// ([Fetch, CORS-preflight request](https://fetch.spec.whatwg.org/#cors-preflight-request)).
-    #[must_use]
-    pub fn is_preflight(&self) -> bool {
-        self.has_method(&["OPTIONS"]) && self.header("access-control-request-method").is_some()
-    }
-
-    /// Whether this is the post of a form whose answer a person will look at.
-    #[must_use]
-    pub fn is_form_post(&self) -> bool {
-        !self.has_method(&["GET", "HEAD"])
-            && self
-                .header("sec-fetch-mode")
-                .is_none_or(|mode| mode == b"navigate")
-            && self.accepts_html()
-    }
-
-    /// Whether another site led the browser here.
-    #[must_use]
-    pub fn is_cross_site(&self) -> bool {
-        self.has("sec-fetch-site", "cross-site")
-    }
-
-    /// Whether the browser loads this ahead of a click that may never come
-    /// ([`Sec-Purpose`](https://wicg.github.io/nav-speculation/prefetch.html#sec-purpose-header)).
-    #[must_use]
-    pub fn is_speculative(&self) -> bool {
-        self.header("sec-purpose").is_some()
-    }
-
-    /// Whether the request comes from, or is, a service worker's script.
-    #[must_use]
-    pub fn is_service_worker_script(&self) -> bool {
-        self.has("sec-fetch-dest", "serviceworker")
-    }
-
-    /// The path of the page or worker that made the request, where the browser says.
-    #[must_use]
-    pub fn referring_path(&self) -> Option<Vec<u8>> {
-        let referer = self.header("referer")?;
-        let after_scheme = referer.windows(3).position(|window| window == b"://")? + 3;
-        let after = referer.get(after_scheme..)?;
-        let slash = after.iter().position(|&byte| byte == b'/')?;
-        after.get(slash..).map(|target| path_of(target).to_vec())
-    }
-
-    /// Whether `accept` names `text/html`, as a browser's does when a person will look at the answer.
-    #[must_use]
-    pub fn accepts_html(&self) -> bool {
-        self.header("accept").is_some_and(|accept| {
-            accept
-                .split(|&byte| byte == b',')
-                .any(|range| media_type(range).eq_ignore_ascii_case(b"text/html"))
-        })
-    }
-
-    /// The dialect of gRPC that the body is in, if it is.
-    #[must_use]
-    pub fn grpc(&self) -> Option<Grpc> {
-        Grpc::of(&self.header("content-type")?)
-    }
-
-    /// The class, by Fetch Metadata
-    /// ([W3C Fetch Metadata](https://www.w3.org/TR/fetch-metadata/)), and by `accept` without it.
-    #[must_use]
-    pub fn class(&self) -> Class {
-        let Some(mode) = self.header("sec-fetch-mode") else {
-            return self.class_without_fetch_metadata();
-        };
-        let destination = self.header("sec-fetch-dest").unwrap_or_default();
-        let reads = self.has_method(&["GET", "HEAD"]);
-        match (mode.as_slice(), destination.as_slice()) {
-            (b"navigate", b"document" | b"empty" | b"") if reads => Class::Navigation,
-            (b"navigate", b"iframe" | b"frame" | b"embed" | b"object") if reads => Class::Framed,
-            (b"same-origin", b"empty") if reads && self.accepts_html() => Class::Navigation,
-            (_, destination) if is_asset_destination(destination) => Class::Asset,
-            _ => Class::Api,
-        }
-    }
-
-    fn class_without_fetch_metadata(&self) -> Class {
-        if self.has_method(&["GET"]) && self.accepts_html() {
-            Class::Navigation
-        } else {
-            Class::Other
-        }
-    }
-
-    fn has(&self, name: &str, value: &str) -> bool {
-        self.header(name)
-            .is_some_and(|found| found == value.as_bytes())
-    }
-}
-
 /// The dialects of gRPC that a client may speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grpc {
@@ -291,6 +87,228 @@ impl Grpc {
             b"application/grpc-web" => Some(Self::Web),
             b"application/grpc-web-text" => Some(Self::WebText),
             _ => None,
+        }
+    }
+}
+
+/// A request. What every decision looks at is found in one walk over the headers; what only some
+/// configurations ask for, such as a version header, is looked up when it is asked for.
+pub struct Request<'b> {
+    headers: Headers<'b>,
+    moment: &'b dyn Moment,
+    known: Known<'b>,
+}
+
+/// The first value of each header that has a meaning of its own here.
+#[derive(Default)]
+struct Known<'b> {
+    accept: Option<&'b [u8]>,
+    access_control_request_method: Option<&'b [u8]>,
+    authority: Option<&'b [u8]>,
+    content_type: Option<&'b [u8]>,
+    method: Option<&'b [u8]>,
+    origin: Option<&'b [u8]>,
+    referer: Option<&'b [u8]>,
+    sec_fetch_dest: Option<&'b [u8]>,
+    sec_fetch_mode: Option<&'b [u8]>,
+    sec_fetch_site: Option<&'b [u8]>,
+    sec_purpose: Option<&'b [u8]>,
+    target: Option<&'b [u8]>,
+}
+
+impl<'b> Known<'b> {
+    fn among(headers: Headers<'b>) -> Self {
+        let mut known = Self::default();
+        for (name, value) in headers {
+            let place = match name {
+                b":authority" => &mut known.authority,
+                b":method" => &mut known.method,
+                b":path" => &mut known.target,
+                b"accept" => &mut known.accept,
+                b"access-control-request-method" => &mut known.access_control_request_method,
+                b"content-type" => &mut known.content_type,
+                b"origin" => &mut known.origin,
+                b"referer" => &mut known.referer,
+                b"sec-fetch-dest" => &mut known.sec_fetch_dest,
+                b"sec-fetch-mode" => &mut known.sec_fetch_mode,
+                b"sec-fetch-site" => &mut known.sec_fetch_site,
+                b"sec-purpose" => &mut known.sec_purpose,
+                _ => continue,
+            };
+            place.get_or_insert(value);
+        }
+        known
+    }
+}
+
+impl<'b> Request<'b> {
+    /// The request with these headers, at this moment.
+    #[must_use]
+    pub fn new(headers: Headers<'b>, moment: &'b dyn Moment) -> Self {
+        Self {
+            headers,
+            moment,
+            known: Known::among(headers),
+        }
+    }
+
+    /// The first value of a header, by its lower-case name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'b [u8]> {
+        self.headers.first(name)
+    }
+
+    /// All values of a header, in the order of its lines.
+    pub fn lines(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.headers.every(name)
+    }
+
+    /// The value of a cookie. HTTP/1 may carry several `cookie` lines, HTTP/2 merges them.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&'b [u8]> {
+        self.lines("cookie")
+            .find_map(|line| cookies::values(line, name).next())
+    }
+
+    /// The host that is asked, without port.
+    #[must_use]
+    pub fn host(&self) -> Option<&'b [u8]> {
+        self.known.authority.map(without_port)
+    }
+
+    /// The path, without query.
+    #[must_use]
+    pub fn path(&self) -> &'b [u8] {
+        path_of(self.target())
+    }
+
+    /// The query, without its question mark; empty where there is none.
+    #[must_use]
+    pub fn query(&self) -> &'b [u8] {
+        let target = self.target();
+        let query = target.get(self.path().len()..).unwrap_or_default();
+        let end = query.iter().position(|&byte| byte == b'#');
+        query
+            .get(..end.unwrap_or(query.len()))
+            .and_then(|query| query.strip_prefix(b"?"))
+            .unwrap_or_default()
+    }
+
+    fn target(&self) -> &'b [u8] {
+        self.known.target.unwrap_or_default()
+    }
+
+    /// Seconds since 1970, UTC.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.moment.now()
+    }
+
+    /// A number drawn at random.
+    #[must_use]
+    pub fn draw(&self) -> u32 {
+        self.moment.draw()
+    }
+
+    /// Whether the method is one of these.
+    #[must_use]
+    pub fn has_method(&self, methods: &[&str]) -> bool {
+        let method = self.known.method.unwrap_or_default();
+        methods.iter().any(|name| name.as_bytes() == method)
+    }
+
+    /// Whether this is a CORS preflight
+    /// ([Fetch, CORS-preflight request](https://fetch.spec.whatwg.org/#cors-preflight-request)).
+    #[must_use]
+    pub fn is_preflight(&self) -> bool {
+        self.known.access_control_request_method.is_some() && self.has_method(&["OPTIONS"])
+    }
+
+    /// Whether this is the post of a form whose answer a person will look at.
+    #[must_use]
+    pub fn is_form_post(&self) -> bool {
+        !self.has_method(&["GET", "HEAD"])
+            && self
+                .known
+                .sec_fetch_mode
+                .is_none_or(|mode| mode == b"navigate")
+            && self.accepts_html()
+    }
+
+    /// Whether another site led the browser here.
+    #[must_use]
+    pub fn is_cross_site(&self) -> bool {
+        self.known.sec_fetch_site == Some(b"cross-site")
+    }
+
+    /// Whether the browser loads this ahead of a click that may never come
+    /// ([`Sec-Purpose`](https://wicg.github.io/nav-speculation/prefetch.html#sec-purpose-header)).
+    #[must_use]
+    pub fn is_speculative(&self) -> bool {
+        self.known.sec_purpose.is_some()
+    }
+
+    /// Whether the request is for a service worker's script.
+    #[must_use]
+    pub fn is_service_worker_script(&self) -> bool {
+        self.known.sec_fetch_dest == Some(b"serviceworker")
+    }
+
+    /// The origin of the page whose script makes the request, where the browser says.
+    #[must_use]
+    pub fn origin(&self) -> Option<&'b [u8]> {
+        self.known.origin
+    }
+
+    /// The path of the page or worker that made the request, where the browser says.
+    #[must_use]
+    pub fn referring_path(&self) -> Option<&'b [u8]> {
+        let referer = self.known.referer?;
+        let after_scheme = referer.windows(3).position(|window| window == b"://")? + 3;
+        let after = referer.get(after_scheme..)?;
+        let slash = after.iter().position(|&byte| byte == b'/')?;
+        after.get(slash..).map(path_of)
+    }
+
+    /// Whether `accept` names `text/html`, as a browser's does when a person will look at the answer.
+    #[must_use]
+    pub fn accepts_html(&self) -> bool {
+        self.known.accept.is_some_and(|accept| {
+            accept
+                .split(|&byte| byte == b',')
+                .any(|range| media_type(range).eq_ignore_ascii_case(b"text/html"))
+        })
+    }
+
+    /// The dialect of gRPC that the body is in, if it is.
+    #[must_use]
+    pub fn grpc(&self) -> Option<Grpc> {
+        Grpc::of(self.known.content_type?)
+    }
+
+    /// The class, by Fetch Metadata
+    /// ([W3C Fetch Metadata](https://www.w3.org/TR/fetch-metadata/)), and by `accept` without it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        let Some(mode) = self.known.sec_fetch_mode else {
+            return self.class_without_fetch_metadata();
+        };
+        let destination = self.known.sec_fetch_dest.unwrap_or_default();
+        let reads = self.has_method(&["GET", "HEAD"]);
+        match (mode, destination) {
+            (b"navigate", b"document" | b"empty" | b"") if reads => Class::Navigation,
+            (b"navigate", b"iframe" | b"frame" | b"embed" | b"object") if reads => Class::Framed,
+            (b"same-origin", b"empty") if reads && self.accepts_html() => Class::Navigation,
+            (_, destination) if is_asset_destination(destination) => Class::Asset,
+            _ => Class::Api,
+        }
+    }
+
+    fn class_without_fetch_metadata(&self) -> Class {
+        if self.has_method(&["GET"]) && self.accepts_html() {
+            Class::Navigation
+        } else {
+            Class::Other
         }
     }
 }
@@ -336,13 +354,13 @@ fn path_of(target: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// Where the port of an authority begins, its colon included. An IPv6 address holds colons itself,
-/// within brackets.
-fn port_of(authority: &[u8]) -> Option<usize> {
-    let colon = authority.iter().rposition(|&byte| byte == b':')?;
-    authority
-        .get(colon + 1..)?
-        .iter()
-        .all(u8::is_ascii_digit)
-        .then_some(colon)
+/// An authority without its port. An IPv6 address holds colons itself, within brackets.
+fn without_port(authority: &[u8]) -> &[u8] {
+    match authority.iter().rposition(|&byte| byte == b':') {
+        Some(colon) => match authority.split_at_checked(colon) {
+            Some((host, port)) if port.iter().skip(1).all(u8::is_ascii_digit) => host,
+            _ => authority,
+        },
+        None => authority,
+    }
 }

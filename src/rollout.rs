@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::config::{self, Config, Problems};
+use crate::config::{Config, Problem, Problems};
 use crate::policy::Policy;
 
 mod assess;
@@ -37,14 +37,12 @@ impl Side {
     /// # Errors
     /// Every problem of the configuration, as the filter would report it.
     pub fn load(bytes: &[u8]) -> Result<Self, Problems> {
-        let policy = Policy::load(bytes)?;
-        let mut problems = Problems::default();
-        let config = config::read(bytes, &mut problems).ok_or(problems)?;
-        let json = serde_json::from_slice(bytes).map_err(|error| {
-            let mut problems = Problems::default();
-            problems.add("configuration", error.to_string());
-            problems
+        let config = Config::load(bytes)?;
+        let json = serde_json::from_slice(bytes).map_err(|error| Problem {
+            path: "configuration".to_owned(),
+            text: error.to_string(),
         })?;
+        let policy = Policy::from(config.clone());
         Ok(Self {
             json,
             config,

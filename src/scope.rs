@@ -28,7 +28,7 @@ impl Scope {
         }
     }
 
-    /// Whether the request is ours. Reads the host, or the path, only where the scope speaks of them.
+    /// Whether the request is ours.
     #[must_use]
     pub fn holds(&self, request: &Request<'_>) -> bool {
         self.holds_host(request) && (self.paths.is_empty() || is_below(&self.paths, request.path()))
@@ -38,7 +38,7 @@ impl Scope {
         self.hosts.is_empty()
             || request
                 .host()
-                .is_some_and(|host| self.hosts.iter().any(|pattern| pattern.matches(&host)))
+                .is_some_and(|host| self.hosts.iter().any(|pattern| pattern.matches(host)))
     }
 }
 

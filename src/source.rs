@@ -1,12 +1,13 @@
 //! Where a version is read from: the places in a request that can carry one.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::percent_decode;
 
 use crate::pin::Pin;
-use crate::request::Request;
-use crate::version::Version;
+use crate::request::{Request, cookies, query};
+use crate::version::Reading;
 
 /// A place where a request carries its client version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,17 +50,6 @@ pub enum Carrier {
     Cookie,
 }
 
-/// What a source held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// Nothing.
-    Absent,
-    /// Something that is not a version.
-    Invalid,
-    /// A version.
-    Usable(Version),
-}
-
 impl Source {
     /// Whether the version stands in the URL, which a link can choose.
     #[must_use]
@@ -81,112 +71,36 @@ impl Source {
     #[must_use]
     pub fn read(&self, request: &Request<'_>) -> Reading {
         match self {
-            Self::Header(name) => request.header(name).map_or(Reading::Absent, |value| {
-                Reading::of(value.trim_ascii().to_vec())
-            }),
-            Self::Query(name) => in_query(request.query(), name),
+            Self::Header(name) => request
+                .header(name)
+                .map_or(Reading::Absent, |value| Reading::of(value.trim_ascii())),
+            Self::Query(name) => first_usable(query::values(request.query(), name)),
             Self::Path(template) => template
                 .find(request.path())
-                .map_or(Reading::Absent, |segment| Reading::of(decoded(segment))),
-            Self::Cookie(name) => cookie(request, name).map_or(Reading::Absent, Reading::of),
+                .map_or(Reading::Absent, |segment| {
+                    Reading::of(&Cow::from(percent_decode(segment)))
+                }),
+            Self::Cookie(name) => request.cookie(name).map_or(Reading::Absent, Reading::of),
             Self::Pin(name) => Pin::read(request, name).map_or(Reading::Absent, |pin| pin.version),
             Self::Baggage(key) => request
-                .find_in_baggage(|line| in_baggage(line, key))
-                .map_or(Reading::Absent, Reading::of),
+                .lines("baggage")
+                .find_map(|line| cookies::baggage(line, key))
+                .map_or(Reading::Absent, |value| Reading::of(&value)),
         }
     }
 }
 
-impl Reading {
-    /// What these bytes hold; none are nothing.
-    #[must_use]
-    pub fn of(value: Vec<u8>) -> Self {
-        if value.is_empty() {
-            return Self::Absent;
-        }
-        Version::parse(value).map_or(Self::Invalid, Self::Usable)
-    }
-}
-
-/// The first value of a cookie. Names are exact, the first `=` splits, quotes around the value are
-/// none of it ([RFC 6265, 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)); what has no
-/// `=` is no cookie.
-#[must_use]
-pub fn cookie(request: &Request<'_>, name: &str) -> Option<Vec<u8>> {
-    request.find_in_cookies(|line| {
-        line.split(|&byte| byte == b';')
-            .filter_map(name_and_value)
-            .find(|(key, _)| *key == name.as_bytes())
-            .map(|(_, value)| unquoted(value).to_vec())
-    })
-}
-
-/// The decoded values of a query parameter, in order; what has no `=` is empty.
-pub fn query_values<'a>(query: &'a [u8], name: &'a str) -> impl Iterator<Item = Vec<u8>> + 'a {
-    query_parameters(query)
-        .filter(|(key, _)| decoded(key) == name.as_bytes())
-        .map(|(_, value)| decoded(value))
-}
-
-/// A query without the parameters of this name, as it was otherwise.
-#[must_use]
-pub fn query_without(query: &[u8], name: &str) -> Vec<u8> {
-    query
-        .split(|&byte| byte == b'&')
-        .filter(|parameter| decoded(split_parameter(parameter).0) != name.as_bytes())
-        .collect::<Vec<_>>()
-        .join(&b'&')
-}
-
-/// The first usable value, since a parameter may come twice and be empty once. `+` stays a plus
-/// sign: build metadata is written with it, and no version holds a space.
-fn in_query(query: &[u8], name: &str) -> Reading {
+/// The first usable version: a parameter may come twice, and be empty once.
+fn first_usable<'b>(values: impl Iterator<Item = Cow<'b, [u8]>>) -> Reading {
     let mut found = Reading::Absent;
-    for value in query_values(query, name) {
-        match Reading::of(value) {
+    for value in values {
+        match Reading::of(&value) {
             Reading::Absent => {}
             Reading::Invalid => found = Reading::Invalid,
             usable @ Reading::Usable(_) => return usable,
         }
     }
     found
-}
-
-fn query_parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    query.split(|&byte| byte == b'&').map(split_parameter)
-}
-
-fn split_parameter(parameter: &[u8]) -> (&[u8], &[u8]) {
-    split_once(parameter, b'=').unwrap_or((parameter, &[]))
-}
-
-/// The value of a baggage member: `key=value;property`, percent-encoded
-/// ([W3C Baggage, 3.2](https://www.w3.org/TR/baggage/#header-content)).
-fn in_baggage(line: &[u8], key: &str) -> Option<Vec<u8>> {
-    line.split(|&byte| byte == b',')
-        .filter_map(|member| name_and_value(member.split(|&byte| byte == b';').next()?))
-        .find(|(name, _)| *name == key.as_bytes())
-        .map(|(_, value)| decoded(value))
-}
-
-fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    split_once(pair, b'=').map(|(name, value)| (name.trim_ascii(), value.trim_ascii()))
-}
-
-fn unquoted(value: &[u8]) -> &[u8] {
-    value
-        .strip_prefix(b"\"")
-        .and_then(|value| value.strip_suffix(b"\""))
-        .unwrap_or(value)
-}
-
-fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = bytes.iter().position(|&byte| byte == separator)?;
-    Some((bytes.get(..at)?, bytes.get(at + 1..)?))
-}
-
-fn decoded(bytes: &[u8]) -> Vec<u8> {
-    percent_decode(bytes).collect()
 }
 
 /// A path prefix with the version in one segment: `/assets/v-{version}/`.

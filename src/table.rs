@@ -1,6 +1,10 @@
 //! A request as a table of headers: one that a person describes, or that a model makes up.
 
-use crate::request::Incoming;
+use crate::decision::Decision;
+use crate::decision::judge::decide;
+use crate::headers::{self, Headers};
+use crate::policy::Policy;
+use crate::request::{Moment, Request};
 
 /// A request, and the moment at which it arrives.
 #[derive(Clone, Debug, Default)]
@@ -45,24 +49,22 @@ impl Table {
         Self { drawn, ..self }
     }
 
-    /// The lines of a header, in order.
-    fn lines<'t>(&'t self, name: &'t str) -> impl Iterator<Item = &'t Vec<u8>> {
-        self.headers
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value)
+    /// What a policy decides on it; `None` where it is outside the scope.
+    #[must_use]
+    pub fn decided_by(&self, policy: &Policy) -> Option<Decision> {
+        let map = headers::serialize(&self.headers);
+        decide(policy, &Request::new(Headers::new(&map), self))
+    }
+
+    /// Whether it is within the scope of a policy.
+    #[must_use]
+    pub fn is_guarded_by(&self, policy: &Policy) -> bool {
+        let map = headers::serialize(&self.headers);
+        policy.scope.holds(&Request::new(Headers::new(&map), self))
     }
 }
 
-impl Incoming for Table {
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        self.lines(name).next().cloned()
-    }
-
-    fn every(&self, name: &str) -> Vec<Vec<u8>> {
-        self.lines(name).cloned().collect()
-    }
-
+impl Moment for Table {
     fn now(&self) -> u64 {
         self.now
     }

@@ -23,11 +23,13 @@ impl Version {
 
     /// The version that these bytes spell, or `None` where they spell none: any bytes are welcome.
     #[must_use]
-    pub fn parse(bytes: Vec<u8>) -> Option<Self> {
-        if !is_version(&bytes) {
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        if !is_version(bytes) {
             return None;
         }
-        String::from_utf8(bytes).ok().map(Self)
+        std::str::from_utf8(bytes)
+            .ok()
+            .map(|text| Self(text.to_owned()))
     }
 
     /// The token as text.
@@ -48,6 +50,28 @@ impl Version {
     pub fn is_below(&self, floor: &semver::Version) -> bool {
         self.semver()
             .is_some_and(|semver| semver.cmp_precedence(floor) == Ordering::Less)
+    }
+}
+
+/// What a place in a request held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing.
+    Absent,
+    /// Something that is not a version.
+    Invalid,
+    /// A version.
+    Usable(Version),
+}
+
+impl Reading {
+    /// What these bytes hold; none are nothing.
+    #[must_use]
+    pub fn of(value: &[u8]) -> Self {
+        if value.is_empty() {
+            return Self::Absent;
+        }
+        Version::parse(value).map_or(Self::Invalid, Self::Usable)
     }
 }
 
@@ -96,7 +120,7 @@ impl VersionPattern {
     /// A text that could be a version is that version: `1.4` is exact, `1.4.*` a prefix.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if let Some(version) = Version::parse(text.into()) {
+        if let Some(version) = Version::parse(text.as_bytes()) {
             return Some(Self::Exact(version));
         }
         if let Some(prefix) = text
@@ -115,12 +139,16 @@ impl VersionPattern {
     /// Node's tooling.
     #[must_use]
     pub fn matches(&self, version: &Version) -> bool {
+        self.matches_as(version, version.semver().as_ref())
+    }
+
+    /// The same for a version that was read as semver already, and is it or not.
+    #[must_use]
+    pub fn matches_as(&self, version: &Version, semver: Option<&semver::Version>) -> bool {
         match self {
             Self::Exact(exact) => exact == version,
             Self::Prefix(prefix) => version.as_str().starts_with(prefix.as_str()),
-            Self::Range(range) => version
-                .semver()
-                .is_some_and(|semver| range.matches(&semver)),
+            Self::Range(range) => semver.is_some_and(|semver| range.matches(semver)),
         }
     }
 }
@@ -130,7 +158,7 @@ mod tests {
     use super::*;
 
     fn version(text: &str) -> Option<Version> {
-        Version::parse(text.into())
+        Version::parse(text.as_bytes())
     }
 
     #[test]
@@ -163,7 +191,7 @@ mod tests {
         ] {
             assert!(version(text).is_none(), "{text:?}");
         }
-        assert!(Version::parse(vec![b'1', 0xff]).is_none());
+        assert!(Version::parse(&[b'1', 0xff]).is_none());
     }
 
     #[track_caller]

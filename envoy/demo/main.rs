@@ -13,8 +13,7 @@ use skew_guard_lab::images;
 use tokio::signal;
 
 use crate::report::Runs;
-use crate::rollout::Routing;
-use crate::site::{NEW, OLD};
+use crate::site::{NEW, OLD, Routing};
 
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;

@@ -3,23 +3,12 @@
 use anyhow::Result;
 use skew_guard_lab::load::{Crowd, Load, Tally};
 
-use crate::site::{NEW, OLD, PODS, Site};
+use crate::site::{NEW, OLD, PODS, Routing, Site};
 
 /// Visitors who load a page, use it and load it again.
 const VISITORS: usize = 16;
 /// Tabs that were opened before the roll-out and stay open.
 const LONG_LIVED_TABS: usize = 16;
-
-/// How the gateway chooses a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Routing {
-    /// Any pod, as a mesh does.
-    Plain,
-    /// Any pod, while skew-guard watches and counts (`"enforce": false`).
-    Observed,
-    /// Any pod of the release that the page came from.
-    SkewGuard,
-}
 
 /// What one roll-out came to.
 pub struct Outcome {

@@ -11,14 +11,23 @@ use skew_guard_lab::pods::{Pod, Role, addresses};
 use skew_guard_lab::xds::Files;
 use skew_guard_lab::{module, wait};
 
-use crate::rollout::Routing;
-
 /// The release that is there at first.
 pub const OLD: &str = "1.4.2";
 /// The release that is rolled out.
 pub const NEW: &str = "2.0.0";
 /// How many pods each has.
 pub const PODS: usize = 4;
+
+/// How the gateway chooses a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routing {
+    /// Any pod, as a mesh does.
+    Plain,
+    /// Any pod, while skew-guard watches and counts (`"enforce": false`).
+    Observed,
+    /// Any pod of the release that the page came from.
+    SkewGuard,
+}
 
 /// After so many answers every worker has followed a change that the main thread has taken over.
 const ANSWERS_TO_FOLLOW: u64 = 500;

@@ -1,229 +1,179 @@
-//! Reading JSON with every problem in mind: a node knows where it stands, and says what is wrong with
-//! it in the words of the person who wrote it.
+//! Reading with every problem in mind: a node knows where it stands, and notes what is wrong with it in
+//! the words of the person who wrote it.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use hifijson::value::Value;
-
-/// One thing that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where: `releases[1].version`.
-    pub path: String,
-    /// What, and what is allowed.
-    pub text: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.text)
-    }
-}
-
-/// All that is wrong with a configuration, in the order in which it was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
-
-impl Problems {
-    /// Notes one more.
-    pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) {
-        self.0.push(Problem {
-            path: path.into(),
-            text: text.into(),
-        });
-    }
-
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether something was already said about a key or what is below it.
-    #[must_use]
-    pub fn mention(&self, key: &str) -> bool {
-        self.0.iter().any(|problem| {
-            problem
-                .path
-                .strip_prefix(key)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        })
-    }
-
-    /// The problems, first found first.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{problem}")?;
-        }
-        Ok(())
-    }
-}
+use super::json::{Json, Kind};
+use super::problems::Report;
 
 /// What the root of a configuration is called in a problem.
-pub const ROOT: &str = "configuration";
-
-/// A JSON value with nothing of it lost: a number is the digits that its writer gave it, and an object
-/// its entries in order, also those that are there twice.
-pub type Json<'b> = Value<&'b str, Cow<'b, str>>;
+const ROOT: &str = "configuration";
 
 /// A JSON value and where it stands.
 pub struct Node<'v> {
     /// Where: `releases[1].version`.
     pub path: String,
     /// What it is.
-    pub json: &'v Json<'v>,
+    pub json: Json<'v>,
+    report: &'v Report,
 }
 
 impl<'v> Node<'v> {
-    pub fn root(json: &'v Json<'v>) -> Self {
-        Self {
-            path: ROOT.to_owned(),
-            json,
+    /// The value that these bytes are, or a problem.
+    pub fn root(bytes: &'v [u8], report: &'v Report) -> Option<Self> {
+        if bytes.trim_ascii().is_empty() {
+            report.add(
+                ROOT,
+                "empty; allowed: a JSON object, at least {\"releases\":[{\"version\":\"1.0.0\"}]}",
+            );
+            return None;
+        }
+        let json = match std::str::from_utf8(bytes) {
+            Ok(text) => Json::read(text).map_err(|error| error.to_string()),
+            Err(error) => Err(format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1)),
+        };
+        match json {
+            Ok(json) => Some(Self {
+                path: ROOT.to_owned(),
+                json,
+                report,
+            }),
+            Err(error) => {
+                report.add(ROOT, format!("not JSON: {error}; allowed: a JSON object (in Envoy's own configuration within a google.protobuf.StringValue)"));
+                None
+            }
         }
     }
 
     /// The text, or a problem. A number gets the explanation that everybody needs once: `1.10` loses
     /// its zero on the way, in YAML and in Istio.
-    pub fn text(&self, problems: &mut Problems) -> Option<String> {
-        match self.json {
-            Json::String(text) => Some(text.as_ref().to_owned()),
-            Json::Number((number, _)) => {
-                problems.add(
+    pub fn text(&self) -> Option<Cow<'v, str>> {
+        match self.json.kind() {
+            Kind::Text => {
+                let text = self.json.text();
+                if text.is_none() {
+                    self.refuse("Unicode, with both halves of each surrogate pair");
+                }
+                text
+            }
+            Kind::Number => {
+                let number = self.json.written();
+                self.report.add(
                     &self.path,
                     format!("{number} is a number; write it as a string: \"{number}\""),
                 );
                 None
             }
-            _ => self.not(problems, "a string"),
+            _ => self.not("a string"),
         }
     }
 
     /// What a text parses to, or a problem that says what is allowed.
-    pub fn parse<T>(
-        &self,
-        problems: &mut Problems,
-        allowed: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<T> {
-        let text = self.text(problems)?;
-        let parsed = parse(&text);
+    pub fn parse<T>(&self, allowed: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let parsed = parse(&self.text()?);
         if parsed.is_none() {
-            self.refuse(problems, allowed);
+            self.refuse(allowed);
         }
         parsed
     }
 
-    pub fn boolean(&self, problems: &mut Problems) -> Option<bool> {
-        match self.json {
-            Json::Bool(boolean) => Some(*boolean),
-            _ => self.not(problems, "true or false"),
+    /// `true` or `false`, or a problem.
+    pub fn boolean(&self) -> Option<bool> {
+        match self.json.kind() {
+            Kind::Boolean => Some(self.json.written() == "true"),
+            _ => self.not("true or false"),
         }
     }
 
-    /// A whole number within bounds, both included.
-    pub fn integer(&self, problems: &mut Problems, least: u64, most: u64) -> Option<u64> {
+    /// A whole number within bounds, both included, or a problem.
+    pub fn integer(&self, least: u64, most: u64) -> Option<u64> {
         let allowed = format!("a whole number from {least} to {most}");
-        let Json::Number((number, _)) = self.json else {
-            return self.not(problems, &allowed);
-        };
-        let integer = number
-            .parse()
-            .ok()
-            .filter(|integer| (least..=most).contains(integer));
+        if self.json.kind() != Kind::Number {
+            return self.not(&allowed);
+        }
+        let integer = self.json.written().parse().ok();
+        let integer = integer.filter(|integer| (least..=most).contains(integer));
         if integer.is_none() {
-            self.refuse(problems, &allowed);
+            self.refuse(&allowed);
         }
         integer
     }
 
-    pub fn list(&self, problems: &mut Problems) -> Option<Vec<Node<'v>>> {
-        let Json::Array(items) = self.json else {
-            return self.not(problems, "a list");
-        };
-        Some(
-            items
-                .iter()
-                .enumerate()
-                .map(|(index, json)| Node {
-                    path: format!("{}[{index}]", self.path),
-                    json,
-                })
-                .collect(),
-        )
+    /// A list whose every item is read by `read`; those that cannot be are left out, with a problem.
+    pub fn list_of<T>(&self, read: impl FnMut(Node<'v>) -> Option<T>) -> Vec<T> {
+        self.items().into_iter().filter_map(read).collect()
     }
 
-    /// A list whose every item is read by `read`; those that cannot be are left out, with a problem.
-    pub fn list_of<T>(
-        &self,
-        problems: &mut Problems,
-        mut read: impl FnMut(&Node<'v>, &mut Problems) -> Option<T>,
-    ) -> Vec<T> {
-        self.list(problems)
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|item| read(item, problems))
+    fn items(&self) -> Vec<Node<'v>> {
+        let Some(items) = self.json.items() else {
+            self.not::<()>("a list");
+            return Vec::new();
+        };
+        (0..)
+            .zip(items)
+            .map(|(index, json): (usize, _)| Node {
+                path: format!("{}[{index}]", self.path),
+                json,
+                report: self.report,
+            })
             .collect()
+    }
+
+    /// Notes a problem where the value is an empty list.
+    pub fn refuse_empty(&self, allowed: &str) {
+        let list = self.json.written().strip_prefix('[');
+        if list.is_some_and(|rest| rest.trim_ascii_start() == "]") {
+            self.refuse(allowed);
+        }
     }
 
     /// An object with these keys and no others, each once, or a problem. JSON lets the last of two
     /// equal keys win in silence; half of a list lost in a merge is nothing to be silent about.
-    pub fn object(&self, problems: &mut Problems, known: &[&str]) -> Option<Object<'v>> {
-        let Json::Object(entries) = self.json else {
-            return self.not(
-                problems,
-                &format!("an object with the keys {}", enumerated(known)),
-            );
-        };
-        for (index, (key, _)) in entries.iter().enumerate() {
-            if !known.contains(&key.as_ref()) {
-                problems.add(below(&self.path, key), unknown_key(key, known));
-            } else if entries
-                .iter()
-                .take(index)
-                .any(|(earlier, _)| earlier == key)
-            {
-                problems.add(
-                    below(&self.path, key),
-                    "this key is there twice; allowed: once",
-                );
-            }
+    pub fn object(&self, known: &[&str]) -> Option<Object<'v>> {
+        if self.json.kind() != Kind::Object {
+            return self.not(&format!("an object with the keys {}", enumerated(known)));
         }
-        Some(Object {
+        let Some(entries) = self.json.entries() else {
+            self.refuse("keys of Unicode, with both halves of each surrogate pair");
+            return None;
+        };
+        let object = Object {
             path: self.path.clone(),
             entries,
-        })
+            report: self.report,
+        };
+        for (index, key) in object.keys().enumerate() {
+            if !known.contains(&key) {
+                object.add(key, unknown_key(key, known));
+            } else if object.keys().take(index).any(|earlier| earlier == key) {
+                object.add(key, "this key is there twice; allowed: once");
+            }
+        }
+        Some(object)
     }
 
-    /// Reports that the value is of a wrong kind.
-    pub fn not<T>(&self, problems: &mut Problems, allowed: &str) -> Option<T> {
-        let kind = match self.json {
-            Json::Null => "no value",
-            Json::Bool(_) => "a boolean",
-            Json::Number(_) => "a number",
-            Json::String(_) => "a string",
-            Json::Array(_) => "a list",
-            Json::Object(_) => "an object",
+    /// Notes that the value is of a wrong kind.
+    pub fn not<T>(&self, allowed: &str) -> Option<T> {
+        let kind = match self.json.kind() {
+            Kind::Null => "no value",
+            Kind::Boolean => "a boolean",
+            Kind::Number => "a number",
+            Kind::Text => "a string",
+            Kind::List => "a list",
+            Kind::Object => "an object",
         };
         let excerpt = excerpt(self.json);
-        problems.add(
+        self.report.add(
             &self.path,
             format!("{excerpt} is {kind}; allowed: {allowed}"),
         );
         None
     }
 
-    /// Reports that the value, though of the right kind, is not one of those allowed.
-    pub fn refuse(&self, problems: &mut Problems, allowed: &str) {
+    /// Notes that the value, though of the right kind, is not one of those allowed.
+    pub fn refuse(&self, allowed: &str) {
         let excerpt = excerpt(self.json);
-        problems.add(
+        self.report.add(
             &self.path,
             format!("{excerpt} is not allowed; allowed: {allowed}"),
         );
@@ -233,7 +183,8 @@ impl<'v> Node<'v> {
 /// A JSON object and where it stands.
 pub struct Object<'v> {
     path: String,
-    entries: &'v [(Cow<'v, str>, Json<'v>)],
+    entries: Vec<(Cow<'v, str>, Json<'v>)>,
+    report: &'v Report,
 }
 
 impl<'v> Object<'v> {
@@ -243,34 +194,63 @@ impl<'v> Object<'v> {
             .iter()
             .find(|(name, _)| name == key)
             .map(|(_, json)| Node {
-                path: below(&self.path, key),
-                json,
+                path: self.below(key),
+                json: *json,
+                report: self.report,
             })
     }
 
-    /// The value of a key that must be there.
-    pub fn require(&self, problems: &mut Problems, key: &str, allowed: &str) -> Option<Node<'v>> {
+    /// The value of a key that must be there, or a problem.
+    pub fn require(&self, key: &str, allowed: &str) -> Option<Node<'v>> {
         let node = self.get(key);
         if node.is_none() {
-            problems.add(
-                below(&self.path, key),
-                format!("missing; allowed: {allowed}"),
-            );
+            self.add(key, format!("missing; allowed: {allowed}"));
         }
         node
+    }
+
+    /// The items of a list that is empty where it is absent, each read by `read`.
+    pub fn list_of<T>(&self, key: &str, read: impl FnMut(Node<'v>) -> Option<T>) -> Vec<T> {
+        self.get(key)
+            .map(|node| node.list_of(read))
+            .unwrap_or_default()
+    }
+
+    /// What one of a few names stands for.
+    pub fn name<T: Copy + Default>(&self, key: &str, names: &[(&str, T)]) -> T {
+        let Some(node) = self.get(key) else {
+            return T::default();
+        };
+        let allowed: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+        node.parse(&enumerated(&allowed), |text| {
+            let named = names.iter().find(|(name, _)| *name == text);
+            named.map(|(_, value)| *value)
+        })
+        .unwrap_or_default()
+    }
+
+    /// Whether something is switched on.
+    pub fn switch(&self, key: &str, default: bool) -> bool {
+        self.get(key)
+            .and_then(|node| node.boolean())
+            .unwrap_or(default)
     }
 
     /// The keys that are there.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|(key, _)| key.as_ref())
     }
-}
 
-fn below(path: &str, key: &str) -> String {
-    if path == ROOT {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
+    fn add(&self, key: &str, text: impl Into<String>) {
+        self.report.add(self.below(key), text);
+    }
+
+    fn below(&self, key: &str) -> String {
+        if self.path == ROOT {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 }
 
@@ -292,7 +272,7 @@ fn unknown_key(key: &str, known: &[&str]) -> String {
 }
 
 /// `a, b and c`.
-pub fn enumerated(names: &[&str]) -> String {
+fn enumerated(names: &[&str]) -> String {
     match names {
         [] => String::new(),
         [only] => (*only).to_owned(),
@@ -300,10 +280,12 @@ pub fn enumerated(names: &[&str]) -> String {
     }
 }
 
-/// A value on one line, cut where it is long.
-fn excerpt(json: &Json<'_>) -> String {
+/// A value as it was written, on one line, cut where it is long.
+fn excerpt(json: Json<'_>) -> String {
     const LONGEST: usize = 60;
-    let line = json.to_string();
+    let lines = json.written().split(['\n', '\r']).map(str::trim_ascii);
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
     match line.char_indices().nth(LONGEST) {
         Some((cut, _)) => format!("{}…", line.get(..cut).unwrap_or_default()),
         None => line,

@@ -2,7 +2,8 @@
 
 use crate::request::Grpc;
 
-use super::Headers;
+/// Headers and their values.
+pub type Headers = Vec<(&'static str, String)>;
 
 /// FAILED_PRECONDITION: unlike UNAVAILABLE (14), no client retries it
 /// ([gRPC status codes](https://grpc.io/docs/guides/status-codes/)).

@@ -10,8 +10,7 @@ use std::collections::BTreeSet;
 use super::Side;
 use super::hazard::{Hazard, Held};
 use crate::config::{CurrentConfig, ReleaseConfig, State};
-use crate::decision::{OwnAnswer, Rule, decide};
-use crate::request::Request;
+use crate::decision::{Course, Forward, OwnAnswer, Rule};
 use crate::scope::{HostPattern, PathPrefix};
 use crate::source::Source;
 use crate::table::Table;
@@ -222,7 +221,7 @@ impl Assessor<'_> {
         if !self.new.config.enforce && self.old.config.enforce {
             return Hazard::NotEnforced { version };
         }
-        if !self.new.policy.scope.holds(&Request::new(request)) {
+        if !request.is_guarded_by(&self.new.policy) {
             return Hazard::ScopeNarrowed {
                 place: format!("{}{}", place.host, place.path),
                 version,
@@ -297,23 +296,19 @@ impl Assessor<'_> {
     }
 
     fn fate(&self, side: &Side, request: &Table, version: &Version, kind: Kind) -> Fate {
-        let Some(decision) = decide(&side.policy, &Request::new(request)) else {
+        let Some(decision) = request.decided_by(&side.policy) else {
             return self.fate_at_default(side, version, kind);
         };
-        match decision.answer {
-            Some(OwnAnswer::Reload(_) | OwnAnswer::ReloadPage(_) | OwnAnswer::NoAsset(_))
-                if side.config.enforce =>
-            {
-                return Fate::Gone;
-            }
-            _ => {}
-        }
+        let is_enforced = side.config.enforce;
         // Whoever names a path in unpinnedPaths wants any release to answer it.
-        if decision.rule == Rule::UnpinnedPath {
-            return Fate::Right;
-        }
-        match decision.release {
-            Some(release) if side.config.enforce => {
+        let is_unpinned = decision.rule == Rule::UnpinnedPath;
+        match decision.course {
+            Course::Answer(OwnAnswer::Gone { .. }) if is_enforced => Fate::Gone,
+            _ if is_unpinned => Fate::Right,
+            Course::Forward(Forward {
+                release: Some(release),
+                ..
+            }) if is_enforced => {
                 let is_accepted = kind == Kind::Call && release.accepts(version);
                 if release.version == *version || is_accepted {
                     Fate::Right
@@ -321,7 +316,7 @@ impl Assessor<'_> {
                     Fate::Skewed(Some(release.version.clone()))
                 }
             }
-            _ => self.fate_at_default(side, version, kind),
+            Course::Answer(_) | Course::Forward(_) => self.fate_at_default(side, version, kind),
         }
     }
 
@@ -436,7 +431,7 @@ impl Assessor<'_> {
         let moment = self.moments.first().copied().unwrap_or_default();
         let comes_back = ["0.0.0-unlisted", "999999.0.0", "unlisted"]
             .into_iter()
-            .filter_map(|text| Version::parse(text.into()))
+            .filter_map(|text| Version::parse(text.as_bytes()))
             .any(|version| {
                 sources(self.old)
                     .iter()
@@ -541,7 +536,7 @@ fn example(pattern: &VersionPattern) -> Option<Version> {
     };
     candidates
         .into_iter()
-        .filter_map(|text| Version::parse(text.into()))
+        .filter_map(|text| Version::parse(text.as_bytes()))
         .find(|version| pattern.matches(version))
 }
 

@@ -9,17 +9,17 @@ use crate::config::{CurrentConfig, Problems, ReleaseConfig, State};
 use crate::version::Version;
 
 /// The steps that can be asked for by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// List it as staged: only testers with the preview key reach it
+    /// List it as staged: only testers with the preview key reach it.
     Staged,
-    /// List it as live: whoever asks for it gets it, nobody else
+    /// List it as live: whoever asks for it gets it, nobody else.
     Live,
-    /// Put it into current, and its predecessor to draining
+    /// Put it into current, and its predecessor to draining.
     Current,
-    /// Put it to retired: its tabs are told to reload
+    /// Put it to retired: its tabs are told to reload.
     Retired,
-    /// Take it off the list
+    /// Take it off the list.
     Removed,
 }
 

@@ -2,6 +2,7 @@
 //! real code, and the mesh is a model of Istio's.
 
 use anyhow::{Result, bail};
+use skew_guard::config::Config;
 use skew_guard::decision::{OwnAnswer, decide};
 use skew_guard::policy::Policy;
 use skew_guard::reply::{Outgoing, amend};
@@ -21,7 +22,7 @@ pub struct Rendering {
 impl Rendering {
     pub fn of(manifests: Manifests) -> Result<Self> {
         let config = manifests.plugin_config()?.to_string();
-        match Policy::load(config.as_bytes()) {
+        match Config::load(config.as_bytes()).map(Policy::from) {
             Ok(policy) => Ok(Self { manifests, policy }),
             Err(problems) => bail!("the plugin refuses {config}: {problems}"),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use skew_guard::policy::Policy;
+use skew_guard::config::Config;
 
 use crate::helm;
 
@@ -47,7 +47,7 @@ fn plugin_takes(values: &str) -> Result<bool> {
         Some(current) => config["current"] = current.clone(),
         None => config["current"] = json!("2.0.0"),
     }
-    Ok(Policy::load(&serde_json::to_vec(&config)?).is_ok())
+    Ok(Config::load(&serde_json::to_vec(&config)?).is_ok())
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn assert_same_verdict(config: &Value, depth: usize) -> Result<()> {
     let mut config = config.clone();
     config["releases"] = json!([{ "version": "2.0.0" }]);
     config["current"] = json!("2.0.0");
-    let by_plugin: BTreeSet<_> = match Policy::load(config.to_string().as_bytes()) {
+    let by_plugin: BTreeSet<_> = match Config::load(config.to_string().as_bytes()) {
         Ok(_) => BTreeSet::new(),
         Err(problems) => problems
             .iter()
@@ -426,7 +426,7 @@ fn known_keys(object: &str) -> Vec<String> {
         "" => (json!({ UNKNOWN: 0 }), UNKNOWN.to_owned()),
         key => (json!({ key: { UNKNOWN: 0 } }), format!("{key}.{UNKNOWN}")),
     };
-    let Err(problems) = Policy::load(config.to_string().as_bytes()) else {
+    let Err(problems) = Config::load(config.to_string().as_bytes()) else {
         return Vec::new();
     };
     problems

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use skew_guard::policy::Policy;
+use skew_guard::config::Config;
 
 use crate::helm::{self, Manifests};
 use crate::mesh::{Destination, Mesh, list, text};
@@ -616,7 +616,7 @@ fn notes_tell_when_nothing_is_left_to_do() -> Result<()> {
 
 fn assert_loads(manifests: &Manifests) -> Result<()> {
     let config = serde_json::to_vec(manifests.plugin_config()?)?;
-    if let Err(problems) = Policy::load(&config) {
+    if let Err(problems) = Config::load(&config) {
         panic!("the plugin refuses what the chart made: {problems}");
     }
     Ok(())

@@ -264,3 +264,16 @@ fn a_file_that_is_not_there_is_no_answer() {
     let run = run(&["check", "nowhere.yaml"]).ends(2);
     assert!(run.err.contains("cannot read nowhere.yaml"), "{run:?}");
 }
+
+#[test]
+fn whoever_has_read_enough_of_an_answer_breaks_nothing() {
+    let desk = Desk::new();
+    desk.write("plugin.json", r#"{"releases":[{"version":"1"}]}"#);
+    desk.write("wrong.json", r#"{"releases":[{"version":1}]}"#);
+    for (file, code) in [("plugin.json", 0), ("wrong.json", 1)] {
+        for output in ["text", "json"] {
+            let run = desk.run_unread(&["--output", output, "check", file]);
+            assert_eq!((run.code, run.err.as_str()), (code, ""), "{file}");
+        }
+    }
+}

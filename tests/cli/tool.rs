@@ -1,7 +1,7 @@
 //! The tool, and files to run it on.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,6 +40,17 @@ impl Desk {
         run_in(self.0.path(), arguments)
     }
 
+    /// Runs the tool where the files are, and reads nothing of its answer.
+    pub fn run_unread(&self, arguments: &[&str]) -> Run {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        ended(
+            command(self.0.path(), arguments)
+                .stdout(writer)
+                .stderr(Stdio::piped()),
+        )
+    }
+
     /// The tool's answer for machines.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let run = self.run(&[&["--output", "json"], arguments].concat());
@@ -53,11 +64,22 @@ pub fn run(arguments: &[&str]) -> Run {
 }
 
 fn run_in(directory: &Path, arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_skew-guard"))
-        .current_dir(directory)
-        .args(arguments)
-        .output()
-        .expect("the tool runs");
+    ended(
+        command(directory, arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    )
+}
+
+fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skew-guard"));
+    command.current_dir(directory).args(arguments);
+    command
+}
+
+fn ended(command: &mut Command) -> Run {
+    let running = command.spawn().expect("the tool runs");
+    let output = running.wait_with_output().expect("the tool ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Run {
         code: output.status.code().expect("an exit status"),

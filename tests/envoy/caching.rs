@@ -291,7 +291,13 @@ async fn hints_are_exposed_to_other_origins_beside_what_is_exposed_already(
 ) -> Result<()> {
     let gateway = gateway_of(lab, "exposed", three(json!("2.0.0"))).await?;
     let exposing = "access-control-expose-headers";
-    let call = with(chrome(Load::Fetch), &[("x-bundle-version", "1.4.2")]);
+    let call = with(
+        chrome(Load::Fetch),
+        &[
+            ("x-bundle-version", "1.4.2"),
+            ("origin", "https://app.example.com"),
+        ],
+    );
     for (upstream, expected) in [
         (vec![], vec!["x-client-update", "x-client-current"]),
         (

@@ -31,6 +31,8 @@ pub struct Spec {
     vms: Vms,
     routes: Vec<Value>,
     others: Vec<Value>,
+    manager: Map<String, Value>,
+    router: Option<Value>,
     files: Files,
 }
 
@@ -48,6 +50,8 @@ impl Spec {
             vms: Vms::Kept,
             routes: release_routes(&ROUTES, |route| format!("shop-{route}"), "shop"),
             others: Vec::new(),
+            manager: Map::new(),
+            router: None,
             files,
         };
         spec.write(&text_message(&shop(json!({})).to_string()), 0)?;
@@ -110,6 +114,26 @@ impl Spec {
         self
     }
 
+    /// With this field in the place of the connection manager's own.
+    pub fn manager(mut self, field: &str, value: Value) -> Self {
+        self.manager.insert(field.to_owned(), value);
+        self
+    }
+
+    /// With this router in the place of the plain one.
+    pub fn router(mut self, router: Value) -> Self {
+        self.router = Some(router);
+        self
+    }
+
+    /// With another field on each of its routes.
+    pub fn on_each_route(mut self, field: &str, value: &Value) -> Self {
+        for route in &mut self.routes {
+            route[field] = value.clone();
+        }
+        self
+    }
+
     /// The gateway's listener.
     pub fn listener(&self) -> Value {
         let mut filters = vec![discovered_filter(&self.name, &self.files)];
@@ -125,6 +149,15 @@ impl Spec {
             // How long Envoy leaves a connection open, behind its own answer, for a client that still sends.
             manager.insert("delayed_close_timeout".into(), json!("0.1s"));
             manager.insert("access_log".into(), json!([self.access_log()]));
+            manager.extend(self.manager.clone());
+            let filters = manager
+                .get_mut("http_filters")
+                .and_then(Value::as_array_mut);
+            if let (Some(router), Some(last)) =
+                (&self.router, filters.and_then(|all| all.last_mut()))
+            {
+                *last = router.clone();
+            }
         }
         listener
     }

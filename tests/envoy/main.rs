@@ -32,6 +32,7 @@ mod routing;
 mod scope;
 mod skew;
 mod sources;
+mod telling_apart;
 mod traps;
 mod unreachable;
 mod weights;
@@ -59,6 +60,7 @@ const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
     asset_fallback::ON_EVERY_ENVOY,
     pin_cookie::ON_EVERY_ENVOY,
     own_answers::ON_EVERY_ENVOY,
+    telling_apart::ON_EVERY_ENVOY,
     unreachable::ON_EVERY_ENVOY,
 ];
 

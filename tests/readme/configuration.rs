@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
-use skew_guard::config::{MOST_RETIRED, MOST_SERVED};
+use skew_guard::config::{Config, MOST_RETIRED, MOST_SERVED};
 use skew_guard::policy::Policy;
 use skew_guard_lab::markdown::{Cell, Document};
 
@@ -39,7 +39,9 @@ pub fn loads(text: &str) -> Result<()> {
 }
 
 fn load(text: &str) -> Result<Policy> {
-    Policy::load(text.as_bytes()).map_err(|problems| anyhow!("{problems}"))
+    Config::load(text.as_bytes())
+        .map(Policy::from)
+        .map_err(|problems| anyhow!("{problems}"))
 }
 
 /// The configuration that the README shows.
@@ -55,7 +57,7 @@ pub fn problems_are_reported(expected: &str) -> Result<()> {
         r#""curent":"#,
         1,
     );
-    let Err(problems) = Policy::load(wrong.as_bytes()) else {
+    let Err(problems) = Config::load(wrong.as_bytes()) else {
         return Err(anyhow!(
             "the wrong configuration is taken for right: {wrong}"
         ));
@@ -216,7 +218,7 @@ fn allowed_in(configuration: &Value, place: &str) -> Result<BTreeSet<String>> {
     } else {
         format!("{place}.{UNKNOWN}")
     };
-    let Err(problems) = Policy::load(configuration.to_string().as_bytes()) else {
+    let Err(problems) = Config::load(configuration.to_string().as_bytes()) else {
         return Err(anyhow!("an unknown key is taken"));
     };
     let allowed = problems

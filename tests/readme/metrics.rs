@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::json;
+use skew_guard::config::Config;
 use skew_guard::decision::Outcome;
 use skew_guard::policy::Policy;
 use skew_guard::request::Class;
@@ -13,7 +14,7 @@ use skew_guard_lab::envoy;
 use skew_guard_lab::markdown::{Cell, Document};
 
 use crate::Claim;
-use crate::reload_answer::{Call, reply_to};
+use crate::reload_answer::reply_to;
 
 pub const CLAIMS: &[Claim] = &[
     (
@@ -88,7 +89,8 @@ fn details_are_given(readme: &Document) -> Result<()> {
         "denied": ["1.9.0"],
         "minVersion": "1.2.0",
     });
-    let policy = Policy::load(configuration.to_string().as_bytes())
+    let policy = Config::load(configuration.to_string().as_bytes())
+        .map(Policy::from)
         .map_err(|problems| anyhow!("{problems}"))?;
     for (client, reason) in [
         ("1.4.2", "retired"),
@@ -96,7 +98,7 @@ fn details_are_given(readme: &Document) -> Result<()> {
         ("1.1.0", "below_minimum"),
         ("1.5.0", "unknown"),
     ] {
-        let given = reply_to(&policy, &Call::of(client))?.details;
+        let given = reply_to(&policy, client)?.details;
         ensure!(given == format!("skew_guard_{reason}"), "{client}: {given}");
         ensure!(
             readme.code.iter().any(|code| code == given),

@@ -1,29 +1,42 @@
 //! The reload answer that the README shows.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use reqwest::StatusCode;
-use skew_guard::decision::decide;
+use skew_guard::config::Config;
+use skew_guard::decision::Course;
+use skew_guard::decision::judge::decide;
+use skew_guard::headers::{self, Headers};
 use skew_guard::policy::Policy;
-use skew_guard::reply::Reply;
-use skew_guard::request::{Incoming, Request};
+use skew_guard::reply::own::Reply;
+use skew_guard::request::{Moment, Request};
 
 use crate::configuration;
 
 /// It is what a client of 1.4.2 gets under the configuration that the README shows, when that release's
 /// time is over.
 pub fn is_the_filters(shown: &str) -> Result<()> {
-    let policy = Policy::load(configuration::shown()?.as_bytes())
+    let policy = Config::load(configuration::shown()?.as_bytes())
+        .map(Policy::from)
         .map_err(|problems| anyhow!("{problems}"))?;
-    let said = as_http(&reply_to(&policy, &Call::of("1.4.2"))?)?;
+    let said = as_http(&reply_to(&policy, "1.4.2")?)?;
     ensure!(said.trim() == shown.trim(), "the filter answers:\n{said}");
     Ok(())
 }
 
-/// What the filter itself answers to a request.
-pub fn reply_to(policy: &Policy, call: &Call) -> Result<Reply> {
-    let request = Request::new(call);
-    let decision = decide(policy, &request).context("a request in scope")?;
-    Reply::to(policy, &request, &decision).context("an answer of the filter's own")
+/// What the filter itself answers to an API call of a page of this version, long after.
+pub fn reply_to(policy: &Policy, version: &str) -> Result<Reply> {
+    let map = headers::serialize(&[
+        (":authority", "shop.example.com"),
+        (":method", "GET"),
+        (":path", "/api/cart"),
+        ("x-bundle-version", version),
+    ]);
+    let decision = decide(policy, &Request::new(Headers::new(&map), &LongAfter))
+        .context("a request in scope")?;
+    let Course::Answer(answer) = &decision.course else {
+        bail!("the request goes on: {decision:?}");
+    };
+    Ok(Reply::of(policy, decision.client.as_ref(), answer))
 }
 
 fn as_http(reply: &Reply) -> Result<String> {
@@ -37,33 +50,9 @@ fn as_http(reply: &Reply) -> Result<String> {
     Ok(format!("HTTP/1.1 {status}\n{headers}\n{body}\n"))
 }
 
-/// An API call of a page of a release, long after.
-pub struct Call {
-    version: &'static str,
-}
+struct LongAfter;
 
-impl Call {
-    pub fn of(version: &'static str) -> Self {
-        Self { version }
-    }
-}
-
-impl Incoming for Call {
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        let value = match name {
-            ":authority" => "shop.example.com",
-            ":method" => "GET",
-            ":path" => "/api/cart",
-            "x-bundle-version" => self.version,
-            _ => return None,
-        };
-        Some(value.into())
-    }
-
-    fn every(&self, name: &str) -> Vec<Vec<u8>> {
-        self.first(name).into_iter().collect()
-    }
-
+impl Moment for LongAfter {
     fn now(&self) -> u64 {
         u64::MAX
     }

@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
-use skew_guard::policy::Policy;
+use skew_guard::config::Config;
 use skew_guard_lab::bootstrap::Bootstrap;
 use skew_guard_lab::envoy::{self, Envoy};
 use skew_guard_lab::markdown::Document;
@@ -150,7 +150,7 @@ impl Desk {
             other => bail!("nothing is known of {other}"),
         }
         let config = fs::read(self.path("config.json"))?;
-        Policy::load(&config)
+        Config::load(&config)
             .map(drop)
             .map_err(|problems| anyhow!("{problems}"))
     }

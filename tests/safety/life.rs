@@ -40,7 +40,7 @@ fn operator_move() -> impl Strategy<Value = Move> {
 }
 
 fn version(index: usize) -> Version {
-    Version::parse(VERSIONS[index].into()).expect("a version")
+    Version::parse(VERSIONS[index].as_bytes()).expect("a version")
 }
 
 fn wish(index: usize, stage: Option<Stage>, percent: Option<u8>) -> Wish {

@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use skew_guard::config::{State, remains};
-use skew_guard::decision::{Outcome, decide};
-use skew_guard::policy::Policy;
-use skew_guard::reply::{Outgoing, Reply, amend};
-use skew_guard::request::{Incoming, Request};
+use skew_guard::config::{Config, State, remains};
+use skew_guard::decision::{Course, Outcome};
+use skew_guard::headers::{self, Headers};
+use skew_guard::reply::amend::{amend, observe};
+use skew_guard::reply::outgoing::Outgoing;
+use skew_guard::reply::own::Reply;
+use skew_guard::request::Moment;
 use skew_guard::table::Table;
 
 use crate::shop::{NOW, ask, configuration};
@@ -93,19 +95,14 @@ fn request() -> impl Strategy<Value = Table> {
 /// An answer of any shape.
 #[derive(Clone, Debug)]
 struct Upstream {
-    headers: Vec<(&'static str, Vec<u8>)>,
+    headers: Vec<u8>,
     attribute: Option<Vec<u8>>,
     has_body: bool,
 }
 
 impl Outgoing for Upstream {
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        self.every(name).into_iter().next()
-    }
-
-    fn every(&self, name: &str) -> Vec<Vec<u8>> {
-        let lines = self.headers.iter().filter(|(key, _)| *key == name);
-        lines.map(|(_, value)| value.clone()).collect()
+    fn headers(&self) -> Headers<'_> {
+        Headers::new(&self.headers)
     }
 
     fn attribute(&self, _: &[&str]) -> Option<Vec<u8>> {
@@ -134,7 +131,7 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     ];
     let headers = proptest::collection::vec((select(names), value()), 0..6);
     (headers, attribute, any::<bool>()).prop_map(|(headers, attribute, has_body)| Upstream {
-        headers,
+        headers: headers::serialize(&headers),
         attribute,
         has_body,
     })
@@ -147,10 +144,13 @@ proptest! {
         request in request(),
         upstream in upstream(),
     ) {
-        let asked = Request::new(&request);
-        let decision = decide(&side.policy, &asked).expect("the shop guards all requests");
-        let reply = Reply::to(&side.policy, &asked, &decision);
-        prop_assert_eq!(reply.is_some(), decision.answer.is_some());
+        let decision = request.decided_by(&side.policy).expect("the shop guards all requests");
+        if let Course::Answer(answer) = &decision.course {
+            let reply = Reply::of(&side.policy, decision.client.as_ref(), answer);
+            prop_assert!((200..600).contains(&reply.status));
+        }
+        let observation = observe(&side.policy, &decision, &upstream);
+        prop_assert!(observation.changes.is_empty());
         let amendment = amend(&side.policy, &decision, &upstream);
         prop_assert!(amendment.skewed_to.is_none() || side.policy.upstream_version.is_some());
     }
@@ -163,9 +163,9 @@ proptest! {
         ask in ask(),
     ) {
         for request in [&request, &ask.of(client, &side)] {
-            let decision = decide(&side.policy, &Request::new(request)).expect("the shop guards all requests");
+            let decision = request.decided_by(&side.policy).expect("the shop guards all requests");
             prop_assert_ne!(decision.outcome, Outcome::Unconfigured);
-            let Some(release) = &decision.release else { continue };
+            let Some(release) = decision.release() else { continue };
             let mut listed = side.config.releases.iter();
             let entry = listed.find(|entry| entry.version == release.version).expect("a listed release");
             // A release whose own pages are denied may still serve those of versions that it accepts.
@@ -194,16 +194,15 @@ proptest! {
             .with("sec-fetch-dest", "document")
             .with("cookie", format!("pin={carried}; own={carried}"))
             .drawing(visitor);
-        let decision = decide(&side.policy, &Request::new(&request)).expect("the shop guards all requests");
-        let release = decision.release.expect("a release");
+        let decision = request.decided_by(&side.policy).expect("the shop guards all requests");
+        let release = decision.release().expect("a release");
         let mut listed = side.config.releases.iter();
         prop_assert!(listed.any(|entry| entry.version == release.version && entry.state == State::Live));
-        prop_assert!(decision.answer.is_none());
     }
 
     #[test]
     fn no_bytes_are_a_panic_when_they_are_loaded(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let loaded = Policy::load(&bytes);
+        let loaded = Config::load(&bytes);
         prop_assert!(loaded.is_err());
         prop_assert!(remains(&bytes).is_none());
     }
@@ -220,7 +219,7 @@ proptest! {
             }
             damage.do_to(&mut bytes, place);
         }
-        match Policy::load(&bytes) {
+        match Config::load(&bytes) {
             Err(problems) => prop_assert!(!problems.is_empty()),
             Ok(_) => prop_assert!(remains(&bytes).is_some()),
         }

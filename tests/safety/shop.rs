@@ -4,8 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 use serde_json::{Value, json};
 use skew_guard::config::{CurrentConfig, ReleaseConfig, State};
-use skew_guard::decision::{OwnAnswer, Rule, decide};
-use skew_guard::request::Request;
+use skew_guard::decision::{Course, OwnAnswer, Rule};
 use skew_guard::rollout::{Side, written_time};
 use skew_guard::source::Source;
 use skew_guard::table::Table;
@@ -301,16 +300,18 @@ pub enum Answer {
 }
 
 pub fn answer(side: &Side, request: &Table) -> Answer {
-    let decision =
-        decide(&side.policy, &Request::new(request)).expect("the shop guards all requests");
-    match (decision.answer, decision.release) {
-        _ if decision.rule == Rule::UnpinnedPath => Answer::Unpinned,
-        (Some(OwnAnswer::Reload(_) | OwnAnswer::NoAsset(_) | OwnAnswer::ReloadPage(_)), _) => {
-            Answer::Reload
-        }
-        (Some(other), _) => panic!("{other:?} to a page"),
-        (None, Some(release)) => Answer::Release(release.version.to_string()),
-        (None, None) => Answer::AnyPod,
+    let decision = request
+        .decided_by(&side.policy)
+        .expect("the shop guards all requests");
+    let is_unpinned = decision.rule == Rule::UnpinnedPath;
+    match decision.course {
+        _ if is_unpinned => Answer::Unpinned,
+        Course::Answer(OwnAnswer::Gone { .. }) => Answer::Reload,
+        Course::Answer(other) => panic!("{other:?} to a page"),
+        Course::Forward(forward) => match forward.release {
+            Some(release) => Answer::Release(release.version.to_string()),
+            None => Answer::AnyPod,
+        },
     }
 }
 
@@ -327,7 +328,7 @@ pub fn is_right(side: &Side, page: &str, answer: &Answer, is_asset: bool, pods: 
 }
 
 fn accepts(side: &Side, version: &str, page: &str) -> bool {
-    let page = Version::parse(page.into()).expect("a version");
+    let page = Version::parse(page.as_bytes()).expect("a version");
     side.config
         .releases
         .iter()

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use skew_guard::decision::Course;
 use skew_guard::filter::{Exchange, Installation};
-use skew_guard::reply::Reply;
-use skew_guard::request::Request;
+use skew_guard::reply::own::Reply;
 
 use crate::wire::host::FakeHost;
 use crate::wire::{Sent, policy};
@@ -99,7 +99,10 @@ mod own_replies {
         let decision = sent
             .decided_by(&policy)
             .expect("the request is within the scope");
-        Reply::to(&policy, &Request::new(sent), &decision).expect("the filter answers")
+        match &decision.course {
+            Course::Answer(answer) => Reply::of(&policy, decision.client.as_ref(), answer),
+            Course::Forward(forward) => panic!("the request goes on: {forward:?}"),
+        }
     }
 
     fn header<'r>(reply: &'r Reply, name: &str) -> Vec<&'r str> {
@@ -139,7 +142,7 @@ mod own_replies {
         );
         assert_eq!(
             (reply.status, body(&reply)),
-            (410, r#"{"code":"OLD","n":1.10}"#)
+            (410, r#"{"code":"OLD", "n":1.10}"#)
         );
     }
 
@@ -289,17 +292,23 @@ mod hints {
 
     #[test]
     fn a_stale_client_is_told_on_every_origin() {
-        let answer = answered(
-            "",
-            &call("1.4.2"),
-            &and(JSON, &[("access-control-expose-headers", "x-request-id")]),
-        );
+        let exposing = and(JSON, &[("access-control-expose-headers", "x-request-id")]);
+        let elsewhere = call("1.4.2").with("origin", "https://app.example.com");
+        let answer = answered("", &elsewhere, &exposing);
         assert_eq!(answer.line("x-client-update"), "available");
         assert_eq!(answer.line("x-client-current"), "2.0.0");
         assert_eq!(
             answer.lines("access-control-expose-headers"),
             ["x-request-id", "x-client-update, x-client-current"]
         );
+    }
+
+    #[test]
+    fn nothing_is_exposed_where_the_browser_names_no_origin() {
+        let exposing = and(JSON, &[("access-control-expose-headers", "x-request-id")]);
+        let answer = answered("", &call("1.4.2"), &exposing);
+        assert_eq!(answer.line("x-client-update"), "available");
+        assert_eq!(answer.line("access-control-expose-headers"), "x-request-id");
     }
 
     #[test]

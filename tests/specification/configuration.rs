@@ -1,11 +1,12 @@
 //! What a configuration may say, and the text that each mistake gets, to the letter.
 
+use skew_guard::config::Config;
 use skew_guard::policy::Policy;
 
 /// The problems of a configuration, one a line.
 #[track_caller]
 fn problems(configuration: &str) -> String {
-    match Policy::load(configuration.as_bytes()) {
+    match Config::load(configuration.as_bytes()) {
         Ok(_) => panic!("there is nothing wrong with {configuration}"),
         Err(problems) => problems.to_string(),
     }
@@ -18,8 +19,8 @@ fn assert_problem(configuration: &str, expected: &str) {
 
 #[track_caller]
 fn assert_good(configuration: &str) -> Policy {
-    match Policy::load(configuration.as_bytes()) {
-        Ok(policy) => policy,
+    match Config::load(configuration.as_bytes()) {
+        Ok(config) => Policy::from(config),
         Err(problems) => panic!("{problems}"),
     }
 }
@@ -105,28 +106,24 @@ fn what_is_not_json_is_said_to_be_none() {
     let allowed = "allowed: a JSON object (in Envoy's own configuration within a google.protobuf.StringValue)";
     assert_problem(
         "releases: []",
-        &format!("configuration: not JSON: value expected at line 1 column 2; {allowed}"),
+        &format!("configuration: not JSON: expected value at line 1 column 1; {allowed}"),
     );
     assert_problem(
         "{\"releases\":\n[",
-        &format!(
-            "configuration: not JSON: value or end of sequence expected at line 2 column 2; {allowed}"
-        ),
+        &format!("configuration: not JSON: EOF while parsing a list at line 2 column 1; {allowed}"),
     );
     assert_problem(
         r#"{"releases":[]} and more"#,
-        &format!("configuration: not JSON: end of file expected at line 1 column 17; {allowed}"),
+        &format!("configuration: not JSON: trailing characters at line 1 column 17; {allowed}"),
     );
 }
 
 #[test]
 fn bytes_that_are_not_utf8_are_not_json() {
-    let problems = Policy::load(b"{\"hosts\":[\"\xff\"]}")
-        .expect_err("it is not UTF-8")
-        .to_string();
-    assert!(
-        problems.starts_with("configuration: not JSON: "),
-        "{problems}"
+    let problems = Config::load(b"{\"hosts\":[\"\xff\"]}").expect_err("it is not UTF-8");
+    assert_eq!(
+        problems.to_string(),
+        "configuration: not JSON: invalid UTF-8 at byte 12; allowed: a JSON object (in Envoy's own configuration within a google.protobuf.StringValue)"
     );
 }
 
@@ -149,7 +146,7 @@ fn a_list_or_a_deep_nest_where_an_object_belongs_is_named_and_cut_short() {
     let keys = "hosts, paths, routeHeader, sources, releases, current, unknownVersion, minVersion, denied, pinnedNavigation, unpinnedPaths, pinCookie, reload, cors, hints, vary, assetFallback, upstreamVersion, preview, enforce and revision";
     assert_problem(
         "[1, 2]",
-        &format!("configuration: [1,2] is a list; allowed: an object with the keys {keys}"),
+        &format!("configuration: [1, 2] is a list; allowed: an object with the keys {keys}"),
     );
     let nest = "[".repeat(100) + &"]".repeat(100);
     assert_problem(
@@ -166,13 +163,55 @@ fn a_list_or_a_deep_nest_where_an_object_belongs_is_named_and_cut_short() {
 }
 
 #[test]
+fn a_value_is_shown_as_it_was_written_but_on_one_line() {
+    assert_problem(
+        "{\"releases\": [\r\n\t{ \"version\":\"1\",  \"state\": [\r\n\r\n\t\t\"a  b\",\t1.10\n\t] }\n]}",
+        "releases[0].state: [ \"a  b\",\t1.10 ] is a list; allowed: a string",
+    );
+}
+
+#[test]
+fn escaped_characters_are_those_that_they_stand_for() {
+    assert_good(
+        r#"{"rel\u0065ases":[{"version":"2.0.0","accepts":["\u003e=1.2, \u003c2"]}],"paths":["\/caf\u0065"]}"#,
+    );
+    assert_problem(
+        r#"{"releases":[{"version":"2.0.0"}],"r\u0065vision":"\ud83d\ude00"}"#,
+        r#"revision: "\ud83d\ude00" is a string; allowed: a whole number from 0 to 9223372036854775807"#,
+    );
+}
+
+#[test]
+fn half_of_a_surrogate_pair_is_no_text() {
+    assert_problem(
+        &with(r#""hosts":["\ud800"]"#),
+        r#"hosts[0]: "\ud800" is not allowed; allowed: Unicode, with both halves of each surrogate pair"#,
+    );
+    assert_problem(
+        r#"{"releases":[{"version":"2.0.0"}],"cors":{"\ud800":1}}"#,
+        r#"cors: {"\ud800":1} is not allowed; allowed: keys of Unicode, with both halves of each surrogate pair"#,
+    );
+}
+
+#[test]
+fn the_body_of_the_reload_answer_is_sent_as_it_was_written() {
+    let policy = assert_good(&with(
+        r#""reload":{"body": {"b": 1.10, "a":"\u00e9", "b": []} }"#,
+    ));
+    assert_eq!(
+        policy.reload.body.as_deref(),
+        Some(r#"{"b": 1.10, "a":"\u00e9", "b": []}"#)
+    );
+}
+
+#[test]
 fn a_nest_deeper_than_any_stack_is_a_problem_and_no_crash() {
     let nest = format!(
         r#"{{"releases":{}{}}}"#,
         "[".repeat(100_000),
         "]".repeat(100_000)
     );
-    assert!(Policy::load(nest.as_bytes()).is_err());
+    assert!(Config::load(nest.as_bytes()).is_err());
 }
 
 #[test]
@@ -318,6 +357,64 @@ fn a_missing_release_is_not_blamed_on_current() {
     assert_problem(
         r#"{"releases":[{"version":2.0},{"version":"1.4.2"}],"current":"2.0"}"#,
         r#"releases[0].version: 2.0 is a number; write it as a string: "2.0""#,
+    );
+}
+
+#[test]
+fn current_is_checked_beside_any_other_problem_of_the_releases() {
+    let names_none = r#"current: "9.9.9" names no release; allowed: the version of a live release"#;
+    assert_problem(
+        r#"{"releases":[{"version":"2.0.0","route":"a"},{"version":"2.0.0","route":"b"}],"current":"9.9.9"}"#,
+        &format!(
+            "releases[1].version: \"2.0.0\" is the version of releases[0] too; allowed: each version once\n{names_none} (2.0.0, 2.0.0)"
+        ),
+    );
+    for (release, problem) in [
+        (
+            r#""colour":"red""#,
+            "colour: unknown key; allowed: version, route, state, accepts and until",
+        ),
+        (
+            r#""route":["b"]"#,
+            r#"route: ["b"] is a list; allowed: a string"#,
+        ),
+    ] {
+        assert_problem(
+            &format!(
+                r#"{{"releases":[{{"version":"2.0.0","route":"a"}},{{"version":"1.4.2",{release}}}],"current":"9.9.9"}}"#
+            ),
+            &format!("releases[1].{problem}\n{names_none} (2.0.0, 1.4.2)"),
+        );
+    }
+}
+
+#[test]
+fn a_release_is_known_by_its_version_though_its_route_is_wrong() {
+    assert_problem(
+        r#"{"releases":[{"version":"2.0.0","route":1},{"version":"1.4.2","route":"a b"}],"current":"1.4.2"}"#,
+        "releases[0].route: 1 is a number; write it as a string: \"1\"\n\
+         releases[1].route: \"a b\" is not allowed; allowed: 1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit",
+    );
+}
+
+#[test]
+fn what_needs_current_is_not_blamed_where_current_is_wrong_itself() {
+    assert_problem(
+        r#"{"releases":[{"version":"2.1.0","state":"staged"},{"version":"2.0.0"}],"current":2,"unknownVersion":"current"}"#,
+        r#"current: 2 is a number; write it as a string: "2""#,
+    );
+}
+
+#[test]
+fn every_problem_of_the_weights_is_reported_at_once() {
+    assert_problem(
+        &with(r#""current":[{"version":"9.9.9","weight":0},{"version":"1.4.2","weight":0}]"#),
+        &[
+            r#"current[0].version: "9.9.9" names no release; allowed: the version of a live release (2.0.0, 1.4.2)"#,
+            "current: no release has a weight; allowed: at least one above 0",
+            "current: weights need pinCookie, or a visitor changes release with every request; allowed without it: one version",
+        ]
+        .join("\n"),
     );
 }
 

@@ -1,6 +1,8 @@
 //! Which release answers which request: the rules, one after the other.
 
-use skew_guard::decision::{Caching, Decision, IfGone, Outcome, OwnAnswer, Rule};
+use skew_guard::decision::{
+    Caching, Course, Decision, Forward, GoneReply, IfGone, Outcome, OwnAnswer, Rule,
+};
 use skew_guard::policy::{Gone, Policy};
 use skew_guard::request::Class;
 
@@ -45,19 +47,62 @@ fn decide(policy: &Policy, sent: &Sent) -> Decision {
 #[track_caller]
 fn assert_routed(policy: &Policy, sent: &Sent, route: &str, outcome: Outcome) {
     let decision = decide(policy, sent);
-    let routed = decision
-        .release
-        .as_ref()
-        .map_or("", |release| release.route.as_str());
     assert_eq!(
-        (routed, decision.outcome, decision.answer),
+        (route_of(&decision), decision.outcome, answer_of(&decision)),
         (route, outcome, None)
     );
 }
 
+fn route_of(decision: &Decision) -> &str {
+    decision
+        .release()
+        .map_or("", |release| release.route.as_str())
+}
+
+fn answer_of(decision: &Decision) -> Option<&OwnAnswer> {
+    match &decision.course {
+        Course::Answer(answer) => Some(answer),
+        Course::Forward(_) => None,
+    }
+}
+
+/// What becomes of a request that goes on.
+#[track_caller]
+fn forwarded(policy: &Policy, sent: &Sent) -> Forward {
+    match decide(policy, sent).course {
+        Course::Forward(forward) => forward,
+        Course::Answer(answer) => panic!("the filter answers: {answer:?}"),
+    }
+}
+
+/// The reload answer to a script of the page's own origin.
+const RELOAD: GoneReply = GoneReply::Reload {
+    origin: None,
+    grpc: None,
+};
+const NOT_FOUND: GoneReply = GoneReply::NotFound { origin: None };
+
+fn reload(why: Gone) -> OwnAnswer {
+    OwnAnswer::Gone { why, reply: RELOAD }
+}
+
+fn reload_page(why: Gone) -> OwnAnswer {
+    OwnAnswer::Gone {
+        why,
+        reply: GoneReply::Page,
+    }
+}
+
+fn not_found(why: Gone) -> OwnAnswer {
+    OwnAnswer::Gone {
+        why,
+        reply: NOT_FOUND,
+    }
+}
+
 #[track_caller]
 fn assert_answered(policy: &Policy, sent: &Sent, answer: OwnAnswer) {
-    assert_eq!(decide(policy, sent).answer, Some(answer));
+    assert_eq!(answer_of(&decide(policy, sent)), Some(&answer));
 }
 
 mod scope {
@@ -230,12 +275,9 @@ mod sources {
             let sent = Sent::fetch("/api").with("cookie", cookie);
             let policy = with(r#""sources":[{"cookie":"x-pin"}]"#);
             let decision = decide(&policy, &sent);
-            let routed = decision
-                .release
-                .map_or(String::new(), |release| release.route.clone());
             let route = if outcome == Outcome::Gone { "" } else { route };
             assert_eq!(
-                (routed.as_str(), decision.outcome),
+                (route_of(&decision), decision.outcome),
                 (route, outcome),
                 "{cookie}"
             );
@@ -466,10 +508,10 @@ mod navigations {
 
     #[test]
     fn a_navigation_to_current_is_asked_without_conditions() {
-        assert!(decide(&shop(), &Sent::navigation("/")).unconditional);
-        assert!(!decide(&shop(), &Sent::fetch("/api")).unconditional);
+        assert!(forwarded(&shop(), &Sent::navigation("/")).unconditional);
+        assert!(!forwarded(&shop(), &Sent::fetch("/api")).unconditional);
         let pinned = with(r#""pinnedNavigation":["/"]"#);
-        assert!(!decide(&pinned, &Sent::navigation("/?dpl=1.4.2")).unconditional);
+        assert!(!forwarded(&pinned, &Sent::navigation("/?dpl=1.4.2")).unconditional);
     }
 }
 
@@ -512,7 +554,7 @@ mod preflights {
             );
         }
         assert!(
-            decide(&shop(), &preflight("/api?dpl=1.4.2"))
+            forwarded(&shop(), &preflight("/api?dpl=1.4.2"))
                 .if_gone
                 .is_none()
         );
@@ -521,7 +563,7 @@ mod preflights {
     #[test]
     fn options_alone_is_no_preflight() {
         let options = Sent::fetch("/api?dpl=1.3.0").but(":method", "OPTIONS");
-        assert_answered(&shop(), &options, OwnAnswer::Reload(Gone::Retired));
+        assert_answered(&shop(), &options, reload(Gone::Retired));
     }
 
     #[test]
@@ -600,16 +642,12 @@ mod versions {
             "v1-4-2",
             Outcome::Pinned,
         );
-        assert_answered(
-            &shop(),
-            &call("1.4.2").at(DRAINED),
-            OwnAnswer::Reload(Gone::Retired),
-        );
+        assert_answered(&shop(), &call("1.4.2").at(DRAINED), reload(Gone::Retired));
     }
 
     #[test]
     fn a_retired_version_is_gone() {
-        assert_answered(&shop(), &call("1.3.0"), OwnAnswer::Reload(Gone::Retired));
+        assert_answered(&shop(), &call("1.3.0"), reload(Gone::Retired));
     }
 
     #[test]
@@ -618,10 +656,10 @@ mod versions {
         assert_answered(
             &shop(),
             &Sent::script("/a.js?dpl=1.9.7"),
-            OwnAnswer::NoAsset(Gone::Unknown),
+            not_found(Gone::Unknown),
         );
         let by_worker = Sent::script("/a.js").with("x-bundle-version", "1.9.7");
-        assert_answered(&shop(), &by_worker, OwnAnswer::NoAsset(Gone::Unknown));
+        assert_answered(&shop(), &by_worker, not_found(Gone::Unknown));
     }
 
     #[test]
@@ -633,7 +671,7 @@ mod versions {
         assert_answered(
             &policy,
             &Sent::script("/a.js?dpl=1.3.0"),
-            OwnAnswer::NoAsset(Gone::Retired),
+            not_found(Gone::Retired),
         );
     }
 
@@ -648,34 +686,30 @@ mod versions {
     #[test]
     fn a_denied_version_and_one_below_the_minimum_are_gone_whatever_else_is_said() {
         let policy = with(r#""denied":["1.4.2"],"minVersion":"1.9.5""#);
-        assert_answered(&policy, &call("1.4.2"), OwnAnswer::Reload(Gone::Denied));
-        assert_answered(
-            &policy,
-            &call("1.9.4"),
-            OwnAnswer::Reload(Gone::BelowMinimum),
-        );
+        assert_answered(&policy, &call("1.4.2"), reload(Gone::Denied));
+        assert_answered(&policy, &call("1.9.4"), reload(Gone::BelowMinimum));
         assert_routed(&policy, &call("1.9.5"), "v2-0-0", Outcome::Compatible);
         assert_eq!(decide(&policy, &call("1.4.2")).rule, Rule::Refused);
     }
 
     #[test]
     fn nobody_reaches_a_staged_release_by_its_name() {
-        assert_answered(&shop(), &call("2.1.0"), OwnAnswer::Reload(Gone::Unknown));
+        assert_answered(&shop(), &call("2.1.0"), reload(Gone::Unknown));
         assert_answered(
             &shop(),
             &Sent::script("/a.js?dpl=2.1.0"),
-            OwnAnswer::NoAsset(Gone::Unknown),
+            not_found(Gone::Unknown),
         );
     }
 
     #[test]
     fn an_unknown_version_is_gone_where_there_is_a_current() {
-        assert_answered(&shop(), &call("9.9.9"), OwnAnswer::Reload(Gone::Unknown));
+        assert_answered(&shop(), &call("9.9.9"), reload(Gone::Unknown));
     }
 
     #[test]
     fn without_current_only_a_version_older_than_every_live_release_is_gone() {
-        assert_answered(&plain(""), &call("1.4.1"), OwnAnswer::Reload(Gone::Unknown));
+        assert_answered(&plain(""), &call("1.4.1"), reload(Gone::Unknown));
         assert_routed(&plain(""), &call("1.5.0"), "", Outcome::Unknown);
         assert_routed(&plain(""), &call("2.0.1"), "", Outcome::Unknown);
         assert_routed(&plain(""), &call("9f86d08"), "", Outcome::Unknown);
@@ -692,7 +726,7 @@ mod versions {
         assert_answered(
             &plain(r#""unknownVersion":"reload""#),
             &call("2.0.1"),
-            OwnAnswer::Reload(Gone::Unknown),
+            reload(Gone::Unknown),
         );
     }
 
@@ -701,11 +735,11 @@ mod versions {
         let post = Sent::navigation("/order?dpl=1.3.0")
             .but(":method", "POST")
             .but("sec-fetch-site", "same-origin");
-        assert_answered(&shop(), &post, OwnAnswer::ReloadPage(Gone::Retired));
+        assert_answered(&shop(), &post, reload_page(Gone::Retired));
         let by_script = Sent::fetch("/order?dpl=1.3.0")
             .but(":method", "POST")
             .but("accept", "text/html");
-        assert_answered(&shop(), &by_script, OwnAnswer::Reload(Gone::Retired));
+        assert_answered(&shop(), &by_script, reload(Gone::Retired));
     }
 }
 
@@ -739,7 +773,7 @@ mod previews {
         assert_answered(
             &previewing(),
             &call.with("x-preview-key", "open barley"),
-            OwnAnswer::Reload(Gone::Unknown),
+            reload(Gone::Unknown),
         );
     }
 
@@ -766,13 +800,14 @@ mod previews {
     #[test]
     fn a_preview_is_kept_by_no_cache() {
         let page = Sent::navigation("/").with("cookie", COOKIE);
-        assert_eq!(decide(&previewing(), &page).caching, Caching::NoStore);
+        assert_eq!(forwarded(&previewing(), &page).caching, Caching::NoStore);
     }
 
     #[test]
     fn the_link_sets_the_cookie_and_leads_to_the_url_without_the_key() {
         let link = Sent::navigation("/cart?a=1&preview=open%20sesame%3A1:2.1.0&b=2");
-        let Some(OwnAnswer::Preview(redirect)) = decide(&previewing(), &link).answer else {
+        let Course::Answer(OwnAnswer::Preview(redirect)) = decide(&previewing(), &link).course
+        else {
             panic!("the link is followed");
         };
         assert_eq!(redirect.location, "/cart?a=1&b=2");
@@ -784,8 +819,8 @@ mod previews {
 
     #[test]
     fn the_link_off_clears_the_cookie() {
-        let Some(OwnAnswer::Preview(redirect)) =
-            decide(&previewing(), &Sent::navigation("/?preview=off")).answer
+        let Course::Answer(OwnAnswer::Preview(redirect)) =
+            decide(&previewing(), &Sent::navigation("/?preview=off")).course
         else {
             panic!("the link is followed");
         };
@@ -800,8 +835,8 @@ mod previews {
             "/\\evil.com?preview=off",
             "///evil.com/x?preview=off",
         ] {
-            let Some(OwnAnswer::Preview(redirect)) =
-                decide(&previewing(), &Sent::navigation(target)).answer
+            let Course::Answer(OwnAnswer::Preview(redirect)) =
+                decide(&previewing(), &Sent::navigation(target)).course
             else {
                 panic!("the link is followed");
             };
@@ -825,25 +860,21 @@ mod previews {
 
     #[test]
     fn a_link_to_a_release_that_is_not_there_says_so() {
-        let answer = decide(
-            &previewing(),
-            &Sent::navigation("/?preview=open%20sesame%3A1:7.0.0"),
-        )
-        .answer;
-        assert!(matches!(answer, Some(OwnAnswer::NoSuchPreview(_))));
+        let link = Sent::navigation("/?preview=open%20sesame%3A1:7.0.0");
+        let decision = decide(&previewing(), &link);
+        assert!(matches!(
+            answer_of(&decision),
+            Some(OwnAnswer::NoSuchPreview(_))
+        ));
     }
 
     #[test]
     fn a_denied_release_is_not_previewed() {
         let policy = with(&format!(r#""denied":["2.1.0"],{PREVIEW}"#));
-        let answer = decide(
-            &policy,
-            &Sent::fetch("/api")
-                .with("x-bundle-version", "2.1.0")
-                .with("cookie", COOKIE),
-        )
-        .answer;
-        assert_eq!(answer, Some(OwnAnswer::Reload(Gone::Denied)));
+        let call = Sent::fetch("/api")
+            .with("x-bundle-version", "2.1.0")
+            .with("cookie", COOKIE);
+        assert_answered(&policy, &call, reload(Gone::Denied));
     }
 }
 
@@ -858,25 +889,21 @@ mod weights {
         ))
     }
 
-    fn route_of(policy: &Policy, bucket: u32) -> String {
+    fn route_by(policy: &Policy, bucket: u32) -> String {
         let page = Sent::navigation("/").with("cookie", format!("pin={bucket:08x}~1.4.2"));
-        decide(policy, &page)
-            .release
-            .expect("there is a current")
-            .route
-            .clone()
+        route_of(&decide(policy, &page)).to_owned()
     }
 
     #[test]
     fn a_navigation_without_a_bucket_draws_one_and_goes_where_it_belongs() {
         let policy = weighted(50, 50);
         for drawn in 0..64 {
-            let decision = decide(&policy, &Sent::navigation("/").drawing(drawn));
-            let visitor = decision.visitor.expect("a navigation has a visitor");
+            let forward = forwarded(&policy, &Sent::navigation("/").drawing(drawn));
+            let visitor = forward.visitor.expect("a navigation has a visitor");
             assert!(visitor.is_new);
             assert_eq!(visitor.bucket.expect("it was drawn").0, drawn);
-            let routed = decision.release.expect("there is a current").route.clone();
-            assert_eq!(routed, route_of(&policy, drawn));
+            let release = forward.release.expect("there is a current");
+            assert_eq!(release.route, route_by(&policy, drawn));
         }
     }
 
@@ -907,17 +934,17 @@ mod weights {
     #[test]
     fn a_release_without_weight_gets_no_visitor() {
         let policy = weighted(100, 0);
-        assert!((0..1000).all(|bucket| route_of(&policy, bucket) == "old"));
+        assert!((0..1000).all(|bucket| route_by(&policy, bucket) == "old"));
     }
 
     #[test]
     fn what_weights_decided_is_for_this_visitor_alone() {
         assert_eq!(
-            decide(&weighted(50, 50), &Sent::navigation("/")).caching,
+            forwarded(&weighted(50, 50), &Sent::navigation("/")).caching,
             Caching::Private
         );
         assert_eq!(
-            decide(&weighted(50, 50), &Sent::fetch("/api")).caching,
+            forwarded(&weighted(50, 50), &Sent::fetch("/api")).caching,
             Caching::Private
         );
     }
@@ -964,7 +991,7 @@ mod pin_cookie {
     #[test]
     fn what_a_cookie_decided_is_for_this_visitor_alone() {
         let call = Sent::fetch("/api").with("cookie", "pin=1.4.2");
-        assert_eq!(decide(&pinning(), &call).caching, Caching::Private);
+        assert_eq!(forwarded(&pinning(), &call).caching, Caching::Private);
     }
 
     #[test]
@@ -997,11 +1024,11 @@ mod caching {
     fn an_answer_that_is_not_of_the_version_in_the_request_is_kept_by_no_cache() {
         let policy = with(r#""unknownVersion":"current""#);
         assert_eq!(
-            decide(&policy, &Sent::script("/main.js?dpl=2.2.0")).caching,
+            forwarded(&policy, &Sent::script("/main.js?dpl=2.2.0")).caching,
             Caching::NoStore
         );
         assert_eq!(
-            decide(&plain(""), &Sent::script("/main.js?dpl=2.2.0")).caching,
+            forwarded(&plain(""), &Sent::script("/main.js?dpl=2.2.0")).caching,
             Caching::NoStoreUnlessItsVersion
         );
     }
@@ -1009,11 +1036,11 @@ mod caching {
     #[test]
     fn what_the_url_decided_is_cached_as_the_upstream_says() {
         assert_eq!(
-            decide(&shop(), &Sent::script("/main.js?dpl=1.4.2")).caching,
+            forwarded(&shop(), &Sent::script("/main.js?dpl=1.4.2")).caching,
             Caching::AsUpstreamSays
         );
         assert_eq!(
-            decide(&shop(), &Sent::navigation("/")).caching,
+            forwarded(&shop(), &Sent::navigation("/")).caching,
             Caching::AsUpstreamSays
         );
     }
@@ -1025,36 +1052,36 @@ mod failures {
     #[test]
     fn a_reload_is_only_promised_where_it_helps() {
         let call = |version: &str| Sent::fetch("/api").with("x-bundle-version", version);
-        let reload = Some(IfGone::Reload {
-            origin: None,
-            grpc: None,
-        });
-        assert_eq!(decide(&shop(), &call("1.4.2")).if_gone, reload);
-        assert_eq!(decide(&shop(), &call("2.0.0")).if_gone, None);
-        assert_eq!(decide(&shop(), &Sent::fetch("/api")).if_gone, None);
-        assert_eq!(decide(&plain(""), &call("2.0.0")).if_gone, None);
-        assert_eq!(decide(&plain(""), &call("1.4.2")).if_gone, reload);
+        let reload = Some(IfGone::Reply(RELOAD));
+        assert_eq!(forwarded(&shop(), &call("1.4.2")).if_gone, reload);
+        assert_eq!(forwarded(&shop(), &call("2.0.0")).if_gone, None);
+        assert_eq!(forwarded(&shop(), &Sent::fetch("/api")).if_gone, None);
+        assert_eq!(forwarded(&plain(""), &call("2.0.0")).if_gone, None);
+        assert_eq!(forwarded(&plain(""), &call("1.4.2")).if_gone, reload);
     }
 
     #[test]
     fn each_class_is_told_in_its_own_way() {
         assert_eq!(
-            decide(&shop(), &Sent::script("/a.js?dpl=1.4.2")).if_gone,
-            Some(IfGone::NoAsset)
+            forwarded(&shop(), &Sent::script("/a.js?dpl=1.4.2")).if_gone,
+            Some(IfGone::Reply(NOT_FOUND))
         );
         let post = Sent::navigation("/order?dpl=1.4.2")
             .but(":method", "POST")
             .but("sec-fetch-site", "same-origin");
-        assert_eq!(decide(&shop(), &post).if_gone, Some(IfGone::ReloadPage));
+        assert_eq!(
+            forwarded(&shop(), &post).if_gone,
+            Some(IfGone::Reply(GoneReply::Page))
+        );
         let framed = Sent::navigation("/?dpl=1.4.2").but("sec-fetch-dest", "iframe");
-        assert_eq!(decide(&shop(), &framed).if_gone, None);
+        assert_eq!(forwarded(&shop(), &framed).if_gone, None);
     }
 
     #[test]
     fn a_visitor_whose_page_cannot_be_had_is_pinned_no_more() {
         let policy = with(r#""pinCookie":{"name":"pin"}"#);
         let page = Sent::navigation("/").with("cookie", "pin=1.4.2");
-        assert_eq!(decide(&policy, &page).if_gone, Some(IfGone::ExpirePin));
-        assert_eq!(decide(&policy, &Sent::navigation("/")).if_gone, None);
+        assert_eq!(forwarded(&policy, &page).if_gone, Some(IfGone::ExpirePin));
+        assert_eq!(forwarded(&policy, &Sent::navigation("/")).if_gone, None);
     }
 }

@@ -20,7 +20,7 @@ fn release_of(bucket: u32, weights: &[(usize, u64)]) -> Option<String> {
         shares.join(",")
     ));
     let page = Sent::navigation("/").with("cookie", format!("pin={bucket:08x}~1.0.0"));
-    let release = page.decided_by(&policy)?.release?;
+    let release = page.decided_by(&policy)?.release().cloned()?;
     Some(release.version.to_string())
 }
 

@@ -9,8 +9,9 @@ use skew_guard::config::{Config, CurrentConfig, State, UnknownVersion};
 use skew_guard::rollout::{Side, written_time};
 use skew_guard::source::Carrier;
 
+use crate::answer::{Answer, Verdict};
 use crate::documents::{self, Document, Located};
-use crate::{Output, Verdict, seconds};
+use crate::seconds;
 
 /// Tell every problem of configurations, and what in them will hurt
 ///
@@ -36,7 +37,7 @@ struct Report {
 
 impl Check {
     /// Runs the command.
-    pub fn run(&self, output: Output) -> Result<Verdict> {
+    pub fn run(&self) -> Result<Answer> {
         let now = seconds(SystemTime::now());
         let mut reports = Vec::new();
         for file in &self.files {
@@ -46,15 +47,13 @@ impl Check {
                     .map(|document| Report::of(document, now)),
             );
         }
-        match output {
-            Output::Text => reports.iter().for_each(Report::print),
-            Output::Json => println!(
-                "{:#}",
-                json!({ "configurations": reports.iter().map(Report::json).collect::<Vec<_>>() })
-            ),
-        }
-        let is_right = reports.iter().all(|report| report.problems.is_empty());
-        Ok(Verdict::of(is_right))
+        let lines: Vec<_> = reports.iter().flat_map(Report::lines).collect();
+        let configurations: Vec<_> = reports.iter().map(Report::json).collect();
+        Ok(Answer {
+            verdict: Verdict::of(reports.iter().all(|report| report.problems.is_empty())),
+            text: lines.join("\n"),
+            json: json!({ "configurations": configurations }),
+        })
     }
 }
 
@@ -86,16 +85,20 @@ impl Report {
         place
     }
 
-    fn print(&self) {
-        for problem in &self.problems {
-            println!("{}{problem}", self.place(problem.line));
-        }
-        for warning in &self.warnings {
-            println!("{}warning: {warning}", self.place(None));
-        }
-        if self.problems.is_empty() {
-            println!("{}ok", self.place(None));
-        }
+    fn lines(&self) -> Vec<String> {
+        let problems = self
+            .problems
+            .iter()
+            .map(|problem| format!("{}{problem}", self.place(problem.line)));
+        let warnings = self
+            .warnings
+            .iter()
+            .map(|warning| format!("{}warning: {warning}", self.place(None)));
+        let ok = self
+            .problems
+            .is_empty()
+            .then(|| format!("{}ok", self.place(None)));
+        problems.chain(warnings).chain(ok).collect()
     }
 
     fn json(&self) -> serde_json::Value {

@@ -6,8 +6,9 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use skew_guard::rollout::{Assessment, Side, assess, changes, safe_path};
 
+use crate::Moment;
+use crate::answer::{Answer, Verdict};
 use crate::documents::{self, Document};
-use crate::{Moment, Output, Verdict};
 
 /// Tell whether going from one configuration to another is safe while gateways disagree
 ///
@@ -41,19 +42,16 @@ struct Pair {
 
 impl Diff {
     /// Runs the command.
-    pub fn run(&self, output: Output) -> Result<Verdict> {
+    pub fn run(&self) -> Result<Answer> {
         let now = self.moment.seconds();
         let pairs = self.pairs(now)?;
-        match output {
-            Output::Text => pairs.iter().for_each(Pair::print),
-            Output::Json => println!(
-                "{:#}",
-                json!({ "steps": pairs.iter().map(Pair::json).collect::<Vec<_>>() })
-            ),
-        }
-        Ok(Verdict::of(
-            pairs.iter().all(|pair| pair.assessment.is_safe()),
-        ))
+        let lines: Vec<_> = pairs.iter().flat_map(Pair::lines).collect();
+        let steps: Vec<_> = pairs.iter().map(Pair::json).collect();
+        Ok(Answer {
+            verdict: Verdict::of(pairs.iter().all(|pair| pair.assessment.is_safe())),
+            text: lines.join("\n"),
+            json: json!({ "steps": steps }),
+        })
     }
 
     fn pairs(&self, now: u64) -> Result<Vec<Pair>> {
@@ -108,40 +106,40 @@ impl Pair {
         )
     }
 
-    fn print(&self) {
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         if !self.name.is_empty() {
-            println!("{}", self.name);
+            lines.push(self.name.clone());
         }
         let changes = changes(&self.old, &self.new);
-        for change in &changes {
-            println!("  {change}");
-        }
+        lines.extend(changes.iter().map(|change| format!("  {change}")));
         match (changes.is_empty(), self.assessment.is_safe()) {
-            (true, _) => println!("nothing changes"),
-            (false, true) => println!("safe: gateways may learn it in any order"),
-            (false, false) => self.print_hazards(),
+            (true, _) => lines.push("nothing changes".to_owned()),
+            (false, true) => lines.push("safe: gateways may learn it in any order".to_owned()),
+            (false, false) => lines.extend(self.lines_of_hazards()),
         }
-        for note in &self.assessment.notes {
-            println!("note: {note}");
-        }
+        let notes = self.assessment.notes.iter();
+        lines.extend(notes.map(|note| format!("note: {note}")));
+        lines
     }
 
-    fn print_hazards(&self) {
-        println!("not safe while gateways disagree:");
-        for hazard in &self.assessment.hazards {
-            println!("  - {hazard}");
-        }
-        match self.steps() {
-            Some(steps) => {
-                println!("safe, each when every gateway shows the one before (skew-guard wait):");
-                for (index, step) in steps.iter().enumerate() {
-                    println!("  {}. {}", index + 1, step.join("; "));
-                }
-            }
-            None => println!(
+    fn lines_of_hazards(&self) -> Vec<String> {
+        let mut lines = vec!["not safe while gateways disagree:".to_owned()];
+        let hazards = self.assessment.hazards.iter();
+        lines.extend(hazards.map(|hazard| format!("  - {hazard}")));
+        let Some(steps) = self.steps() else {
+            lines.push(
                 "no order of these changes is safe as long as the tabs in question may be open"
-            ),
-        }
+                    .to_owned(),
+            );
+            return lines;
+        };
+        lines.push(
+            "safe, each when every gateway shows the one before (skew-guard wait):".to_owned(),
+        );
+        let steps = (1..).zip(&steps);
+        lines.extend(steps.map(|(number, step)| format!("  {number}. {}", step.join("; "))));
+        lines
     }
 
     fn json(&self) -> Value {

@@ -6,15 +6,18 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use skew_guard::config::Config;
-use skew_guard::decision::{Decision, decide};
+use skew_guard::decision::{Course, Decision, Forward};
+use skew_guard::headers::{self, Headers};
 use skew_guard::policy::{Gone, Policy};
-use skew_guard::reply::{Change, Outgoing, Reply, amend};
-use skew_guard::request::Request;
+use skew_guard::reply::amend::{Amendment, Change, amend, observe};
+use skew_guard::reply::outgoing::Outgoing;
+use skew_guard::reply::own::Reply;
 use skew_guard::source::Carrier;
 use skew_guard::table::Table;
 
+use crate::Moment;
+use crate::answer::{Answer, Verdict};
 use crate::documents;
-use crate::{Moment, Output, Verdict};
 
 /// Tell what the filter does with a request, and by which rule
 ///
@@ -122,25 +125,23 @@ struct Explanation {
 
 impl Explain {
     /// Runs the command.
-    pub fn run(&self, output: Output) -> Result<Verdict> {
+    pub fn run(&self) -> Result<Answer> {
         let side = documents::read_one(&self.config)?
             .load_or_explain()
             .with_context(|| self.config.display().to_string())?;
-        let table = self.table(&side.config);
-        let request = Request::new(&table);
-        let explanation = match decide(&side.policy, &request) {
-            Some(decision) => self.explain(&side.policy, &request, &decision),
+        let explanation = match self.table(&side.config).decided_by(&side.policy) {
+            Some(decision) => self.explain(&side.policy, &decision),
             None => untouched(),
         };
-        match output {
-            Output::Text => {
-                for (what, how) in &explanation.facts {
-                    println!("{what:<10}{how}");
-                }
-            }
-            Output::Json => println!("{:#}", explanation.decision),
-        }
-        Ok(Verdict::Good)
+        let facts = explanation.facts.iter();
+        let lines: Vec<_> = facts
+            .map(|(what, how)| format!("{what:<10}{how}"))
+            .collect();
+        Ok(Answer {
+            verdict: Verdict::Good,
+            text: lines.join("\n"),
+            json: explanation.decision,
+        })
     }
 
     fn table(&self, config: &Config) -> Table {
@@ -157,27 +158,26 @@ impl Explain {
             .fold(table, |table, (name, value)| table.with(name, value))
     }
 
-    fn explain(&self, policy: &Policy, request: &Request<'_>, decision: &Decision) -> Explanation {
-        let reply = Reply::to(policy, request, decision).filter(|_| policy.enforce);
-        let written = written_request(policy, decision, reply.is_some());
-        let (changes, sight) = if reply.is_some() {
-            (Vec::new(), None)
-        } else {
-            let amendment = amend(
-                policy,
-                decision,
-                &Answer {
-                    explain: self,
-                    decision,
-                },
-            );
-            let changes = if policy.enforce {
-                amendment.changes
-            } else {
-                Vec::new()
-            };
-            (changes, amendment.sight)
+    fn explain(&self, policy: &Policy, decision: &Decision) -> Explanation {
+        let upstream = Upstream::new(self, decision);
+        let (written, reply, amendment) = match &decision.course {
+            _ if !policy.enforce => (
+                vec![removed(policy)],
+                None,
+                observe(policy, decision, &upstream),
+            ),
+            Course::Answer(answer) => (
+                Vec::new(),
+                Some(Reply::of(policy, decision.client.as_ref(), answer)),
+                Amendment::default(),
+            ),
+            Course::Forward(forward) => (
+                written_request(policy, forward),
+                None,
+                amend(policy, decision, &upstream),
+            ),
         };
+        let Amendment { changes, sight, .. } = amendment;
         let mut facts = facts(policy, decision);
         facts.extend(written.iter().map(|line| ("request", line.clone())));
         if let Some(reply) = &reply {
@@ -192,9 +192,9 @@ impl Explain {
             "class": decision.class.name(),
             "rule": decision.rule as u8,
             "because": decision.rule.to_string(),
-            "client": decision.client.as_ref().map(|client| client.version.as_str()),
-            "release": decision.release.as_ref().map(|release| release.version.as_str()),
-            "route": decision.release.as_ref().map(|release| release.route.as_str()),
+            "client": decision.client_version().map(|version| version.as_str()),
+            "release": decision.release().map(|release| release.version.as_str()),
+            "route": decision.release().map(|release| release.route.as_str()),
             "enforced": policy.enforce,
             "request": written,
             "reply": reply.as_ref().map(reply_json),
@@ -243,10 +243,10 @@ fn facts(policy: &Policy, decision: &Decision) -> Vec<(&'static str, String)> {
     }
     facts.push((
         "release",
-        match &decision.release {
-            Some(release) => format!("{}, route {}", release.version, release.route),
-            None if decision.answer.is_some() => "none: the filter answers itself".to_owned(),
-            None => "the mesh's choice".to_owned(),
+        match (&decision.course, decision.release()) {
+            (Course::Answer(_), _) => "none: the filter answers itself".to_owned(),
+            (_, Some(release)) => format!("{}, route {}", release.version, release.route),
+            (_, None) => "the mesh's choice".to_owned(),
         },
     ));
     if !policy.enforce {
@@ -258,19 +258,19 @@ fn facts(policy: &Policy, decision: &Decision) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn written_request(policy: &Policy, decision: &Decision, is_answered: bool) -> Vec<String> {
-    if is_answered {
-        return Vec::new();
-    }
-    let header = &policy.route_header;
-    let mut lines = vec![match &decision.release {
-        Some(release) if policy.enforce => format!("{header}: {}", release.route),
-        _ => format!("{header} removed"),
+fn written_request(policy: &Policy, forward: &Forward) -> Vec<String> {
+    let mut lines = vec![match &forward.release {
+        Some(release) => format!("{}: {}", policy.route_header, release.route),
+        None => removed(policy),
     }];
-    if decision.unconditional && policy.enforce {
+    if forward.unconditional {
         lines.push("if-none-match and if-modified-since removed".to_owned());
     }
     lines
+}
+
+fn removed(policy: &Policy) -> String {
+    format!("{} removed", policy.route_header)
 }
 
 fn reply_lines(reply: &Reply) -> Vec<String> {
@@ -321,39 +321,40 @@ fn text(body: &[u8]) -> String {
     String::from_utf8_lossy(body).trim_end().to_owned()
 }
 
-/// The answer that was described.
-struct Answer<'a> {
-    explain: &'a Explain,
+/// The upstream's answer that was described.
+struct Upstream<'a> {
+    failure: Option<Failure>,
+    headers: Vec<u8>,
     decision: &'a Decision,
 }
 
-impl Outgoing for Answer<'_> {
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        self.every(name).into_iter().next()
-    }
-
-    fn every(&self, name: &str) -> Vec<Vec<u8>> {
-        if name == ":status" {
-            let status = match self.explain.failure {
-                Some(_) => 503,
-                None => self.explain.status,
-            };
-            return vec![status.to_string().into_bytes()];
+impl<'a> Upstream<'a> {
+    fn new(explain: &Explain, decision: &'a Decision) -> Self {
+        let status = match explain.failure {
+            Some(_) => 503,
+            None => explain.status,
+        };
+        let mut headers = vec![(":status".to_owned(), status.to_string())];
+        headers.extend(explain.response_headers.iter().cloned());
+        Self {
+            failure: explain.failure,
+            headers: headers::serialize(&headers),
+            decision,
         }
-        self.explain
-            .response_headers
-            .iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value.clone().into_bytes())
-            .collect()
+    }
+}
+
+impl Outgoing for Upstream<'_> {
+    fn headers(&self) -> Headers<'_> {
+        Headers::new(&self.headers)
     }
 
     fn attribute(&self, path: &[&str]) -> Option<Vec<u8>> {
         let route = || {
-            let release = self.decision.release.as_ref();
+            let release = self.decision.release();
             release.map(|release| release.route.clone().into_bytes())
         };
-        match (path, self.explain.failure) {
+        match (path, self.failure) {
             (["response", "flags"], failure) => Some(flags(failure).to_le_bytes().to_vec()),
             (["response", "code_details"], None) => Some(b"via_upstream".to_vec()),
             (["response", "code_details"], Some(Failure::NoHealthyUpstream)) => {
@@ -369,7 +370,7 @@ impl Outgoing for Answer<'_> {
     }
 
     fn has_body(&self) -> bool {
-        !matches!(self.explain.failure, Some(Failure::NoCluster))
+        !matches!(self.failure, Some(Failure::NoCluster))
     }
 }
 

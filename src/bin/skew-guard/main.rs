@@ -1,11 +1,15 @@
 //! The command-line tool of skew-guard: what a team and its pipeline ask before, during and after a
 //! release.
 
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod answer;
 mod check;
 mod diff;
 mod documents;
@@ -14,6 +18,10 @@ mod explain;
 mod step;
 mod wait;
 mod yaml;
+
+use answer::{Answer, Verdict};
+
+const SCHEMA: &str = include_str!("../../../envoy/config.schema.json");
 
 /// Check, compare, explain and roll out configurations of the skew-guard filter
 #[derive(Debug, Parser)]
@@ -50,19 +58,6 @@ enum Output {
     Json,
 }
 
-/// What the answer is, for a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    Bad,
-}
-
-impl Verdict {
-    fn of(is_good: bool) -> Self {
-        if is_good { Self::Good } else { Self::Bad }
-    }
-}
-
 /// When it is.
 #[derive(Debug, clap::Args)]
 struct Moment {
@@ -83,27 +78,55 @@ fn seconds(time: SystemTime) -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
+impl Command {
+    /// The answer. What a command has to say on its way to it, it says to `progress`.
+    fn run(&self, progress: &mut dyn FnMut(String)) -> Result<Answer> {
+        match self {
+            Self::Check(check) => check.run(),
+            Self::Diff(diff) => diff.run(),
+            Self::Explain(explain) => explain.run(),
+            Self::Release(release) => release.run(),
+            Self::Rollback(rollback) => rollback.run(),
+            Self::Wait(wait) => wait.run(progress),
+            Self::Schema => Ok(Answer {
+                verdict: Verdict::Good,
+                text: SCHEMA.trim_end().to_owned(),
+                json: serde_json::from_str(SCHEMA)?,
+            }),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let output = arguments.output;
-    let verdict = match &arguments.command {
-        Command::Check(check) => check.run(output),
-        Command::Diff(diff) => diff.run(output),
-        Command::Explain(explain) => explain.run(output),
-        Command::Release(release) => release.run(output),
-        Command::Rollback(rollback) => rollback.run(output),
-        Command::Wait(wait) => wait.run(output),
-        Command::Schema => {
-            println!("{:#}", skew_guard::config::schema::schema());
-            Ok(Verdict::Good)
-        }
-    };
-    match verdict {
+    let answer = arguments.command.run(&mut remark).and_then(|answer| {
+        print(&answer, arguments.output).context("cannot write the answer")?;
+        Ok(answer.verdict)
+    });
+    match answer {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("skew-guard: {error:#}");
+            remark(format!("skew-guard: {error:#}"));
             ExitCode::from(2)
         }
     }
+}
+
+/// Whoever closes the pipe has read enough.
+fn print(answer: &Answer, output: Output) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let printed = match output {
+        Output::Text => writeln!(out, "{}", answer.text),
+        Output::Json => writeln!(out, "{:#}", answer.json),
+    };
+    match printed.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
+/// A line beside the answer; whether anybody reads it is not the tool's business.
+fn remark(line: impl Display) {
+    let _unread = writeln!(io::stderr(), "{line}");
 }

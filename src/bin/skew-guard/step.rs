@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use similar::TextDiff;
 use skew_guard::rollout::{Edit, Life, Reader, Refusal, Side, Stage, Wish, apply, changes};
 use skew_guard::version::Version;
 
+use crate::Moment;
+use crate::answer::{Answer, Verdict};
 use crate::documents::{self, Document, chart_route};
 use crate::edit;
 use crate::yaml::Node;
-use crate::{Moment, Output, Verdict};
 
 /// Make the next safe step of a release in a file of releases
 ///
@@ -38,7 +40,7 @@ pub struct Release {
     version: Version,
     /// The step to make; by default the next one, live or current
     #[arg(long)]
-    step: Option<Stage>,
+    step: Option<Step>,
     /// How long predecessors drain: how long their tabs may live
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
     drain_for: Duration,
@@ -79,6 +81,33 @@ pub struct Rollback {
     making: Making,
 }
 
+/// The steps by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Step {
+    /// List it as staged: only testers with the preview key reach it
+    Staged,
+    /// List it as live: whoever asks for it gets it, nobody else
+    Live,
+    /// Put it into current, and its predecessor to draining
+    Current,
+    /// Put it to retired: its tabs are told to reload
+    Retired,
+    /// Take it off the list
+    Removed,
+}
+
+impl From<Step> for Stage {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Staged => Self::Staged,
+            Step::Live => Self::Live,
+            Step::Current => Self::Current,
+            Step::Retired => Self::Retired,
+            Step::Removed => Self::Removed,
+        }
+    }
+}
+
 /// How a step is made.
 #[derive(Debug, clap::Args)]
 struct Making {
@@ -90,7 +119,7 @@ struct Making {
 }
 
 fn parse_version(text: &str) -> Result<Version, String> {
-    Version::parse(text.into()).ok_or_else(|| format!("a version is {}", Version::ALLOWED))
+    Version::parse(text.as_bytes()).ok_or_else(|| format!("a version is {}", Version::ALLOWED))
 }
 
 fn parse_label(text: &str) -> Result<(String, String), String> {
@@ -101,13 +130,13 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
 
 impl Release {
     /// Runs the command.
-    pub fn run(&self, output: Output) -> Result<Verdict> {
+    pub fn run(&self) -> Result<Answer> {
         let now = self.making.moment.seconds();
         let subject = Subject::read(&self.file)?;
         let model = subject.model_for(&self.version);
         let wish = Wish {
             version: self.version.clone(),
-            stage: self.step,
+            stage: self.step.map(Stage::from),
             drain_until: now.saturating_add(self.drain_for.as_secs()),
             percent: self.percent,
             route: self.route(model)?,
@@ -115,7 +144,7 @@ impl Release {
         };
         let edits = Life::new(&subject.side, now).release(&wish);
         let nothing_left = match self.step {
-            None | Some(Stage::Current) if subject.side.config.current.is_some() => {
+            None | Some(Step::Current) if subject.side.config.current.is_some() => {
                 format!("{} is current: nothing is left to do", self.version)
             }
             None => format!(
@@ -124,7 +153,7 @@ impl Release {
             ),
             Some(_) => format!("{}: nothing is left to do", self.version),
         };
-        subject.make(edits, &self.making, output, &nothing_left)
+        subject.make(edits, &self.making, &nothing_left)
     }
 
     /// The route of the release, where it has to be listed and routes are written: made as that of the
@@ -176,7 +205,7 @@ impl Release {
 
 impl Rollback {
     /// Runs the command.
-    pub fn run(&self, output: Output) -> Result<Verdict> {
+    pub fn run(&self) -> Result<Answer> {
         let now = self.making.moment.seconds();
         let subject = Subject::read(&self.file)?;
         let edits = Life::new(&subject.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
@@ -184,7 +213,7 @@ impl Rollback {
             Some(bad) => format!("{bad} is retired: nothing is left to do"),
             None => "the newest release is retired: it was rolled back already, and nothing is left to do. To go back further, name the bad release with --bad".to_owned(),
         };
-        subject.make(edits, &self.making, output, &nothing_left)
+        subject.make(edits, &self.making, &nothing_left)
     }
 }
 
@@ -226,44 +255,36 @@ impl Subject {
         &self,
         edits: Result<Vec<Edit>, Refusal>,
         making: &Making,
-        output: Output,
         nothing_left: &str,
-    ) -> Result<Verdict> {
+    ) -> Result<Answer> {
         let edits = match edits {
+            Ok(edits) if edits.is_empty() => {
+                return Ok(Answer {
+                    verdict: Verdict::Good,
+                    text: nothing_left.to_owned(),
+                    json: json!({"changed": false, "text": nothing_left}),
+                });
+            }
             Ok(edits) => edits,
             Err(refusal) => {
-                match output {
-                    Output::Text => println!("{refusal}"),
-                    Output::Json => {
-                        println!(
-                            "{:#}",
-                            json!({"changed": false, "refused": refusal.to_string()})
-                        );
-                    }
-                }
-                return Ok(Verdict::Bad);
+                let text = refusal.to_string();
+                return Ok(Answer {
+                    verdict: Verdict::Bad,
+                    json: json!({"changed": false, "refused": text}),
+                    text,
+                });
             }
         };
-        if edits.is_empty() {
-            match output {
-                Output::Text => println!("{nothing_left}"),
-                Output::Json => {
-                    println!("{:#}", json!({"changed": false, "text": nothing_left}));
-                }
-            }
-            return Ok(Verdict::Good);
-        }
         let edited = edit::edited(&self.text, &self.document, &edits)
             .with_context(|| self.document.file.display().to_string())?;
         if !making.dry_run {
             std::fs::write(&self.document.file, &edited)
                 .with_context(|| format!("cannot write {}", self.document.file.display()))?;
         }
-        self.report(&edits, &edited, making, output)?;
-        Ok(Verdict::Good)
+        self.report(&edits, &edited, making)
     }
 
-    fn report(&self, edits: &[Edit], edited: &str, making: &Making, output: Output) -> Result<()> {
+    fn report(&self, edits: &[Edit], edited: &str, making: &Making) -> Result<Answer> {
         let after = self.after(edits)?;
         let changes = changes(&self.side, &after);
         let file = self.document.file.display().to_string();
@@ -271,31 +292,25 @@ impl Subject {
             .unified_diff()
             .header(&file, &file)
             .to_string();
-        match output {
-            Output::Text => {
-                for change in &changes {
-                    println!("{change}");
-                }
-                if making.dry_run {
-                    print!("{difference}");
-                } else {
-                    println!(
-                        "Apply it, and wait until every gateway has learned it{}.",
-                        wait_hint(&after)
-                    );
-                }
-            }
-            Output::Json => println!(
-                "{:#}",
-                json!({
-                    "changed": !making.dry_run,
-                    "changes": changes,
-                    "revision": after.config.revision,
-                    "diff": difference,
-                })
-            ),
-        }
-        Ok(())
+        let mut lines = changes.clone();
+        lines.push(if making.dry_run {
+            difference.trim_end_matches('\n').to_owned()
+        } else {
+            format!(
+                "Apply it, and wait until every gateway has learned it{}.",
+                wait_hint(&after)
+            )
+        });
+        Ok(Answer {
+            verdict: Verdict::Good,
+            text: lines.join("\n"),
+            json: json!({
+                "changed": !making.dry_run,
+                "changes": changes,
+                "revision": after.config.revision,
+                "diff": difference,
+            }),
+        })
     }
 
     fn after(&self, edits: &[Edit]) -> Result<Side> {

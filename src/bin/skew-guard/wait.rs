@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::{Output, Verdict};
+use crate::answer::{Answer, Verdict};
 
 /// The gauges by which the filter says what is in force.
 const REVISION: &str = "skew_guard_config_revision";
@@ -103,8 +103,8 @@ impl State {
 }
 
 impl Wait {
-    /// Runs the command.
-    pub fn run(&self, output: Output) -> Result<Verdict> {
+    /// Runs the command, and tells `progress` whenever a gateway shows something else.
+    pub fn run(&self, progress: &mut dyn FnMut(String)) -> Result<Answer> {
         for url in &self.urls {
             ensure!(
                 url.starts_with("http://"),
@@ -118,15 +118,14 @@ impl Wait {
             let seen = self.look(&states, deadline);
             for ((url, before), after) in self.urls.iter().zip(&states).zip(&seen) {
                 if is_first || before != after {
-                    eprintln!("{url} {after}");
+                    progress(format!("{url} {after}"));
                 }
             }
             states = seen;
             is_first = false;
             let is_settled = states.iter().all(State::is_settled);
             if is_settled || Instant::now() + BETWEEN_LOOKS > deadline {
-                self.report(output, &states, is_settled);
-                return Ok(Verdict::of(is_settled));
+                return Ok(self.answer(&states, is_settled));
             }
             thread::sleep(BETWEEN_LOOKS);
         }
@@ -209,41 +208,37 @@ impl Wait {
         gauges
     }
 
-    fn report(&self, output: Output, states: &[State], is_settled: bool) {
-        match output {
-            Output::Text if is_settled => println!(
-                "revision {} is in force in {} gateways",
-                self.revision,
-                states.len()
-            ),
-            Output::Text => {
-                println!(
-                    "revision {} is not in force everywhere after {}:",
+    fn answer(&self, states: &[State], is_settled: bool) -> Answer {
+        let gateways: Vec<_> = self.urls.iter().zip(states).collect();
+        let json: Vec<_> = gateways
+            .iter()
+            .map(|(url, state)| json!({"url": url, "state": state.name(), "text": state.to_string()}))
+            .collect();
+        Answer {
+            verdict: Verdict::of(is_settled),
+            text: if is_settled {
+                format!(
+                    "revision {} is in force in {} gateways",
                     self.revision,
-                    humantime::format_duration(self.timeout)
-                );
-                let late = self
-                    .urls
-                    .iter()
-                    .zip(states)
-                    .filter(|(_, state)| !state.is_settled());
-                for (url, state) in late {
-                    println!("  {url} {state}");
-                }
-            }
-            Output::Json => {
-                let gateways: Vec<_> = self
-                    .urls
-                    .iter()
-                    .zip(states)
-                    .map(|(url, state)| json!({"url": url, "state": state.name(), "text": state.to_string()}))
-                    .collect();
-                println!(
-                    "{:#}",
-                    json!({"revision": self.revision, "inForce": is_settled, "gateways": gateways})
-                );
-            }
+                    states.len()
+                )
+            } else {
+                self.lines_of_late(&gateways).join("\n")
+            },
+            json: json!({"revision": self.revision, "inForce": is_settled, "gateways": json}),
         }
+    }
+
+    fn lines_of_late(&self, gateways: &[(&String, &State)]) -> Vec<String> {
+        let late = gateways.iter().filter(|(_, state)| !state.is_settled());
+        let first = format!(
+            "revision {} is not in force everywhere after {}:",
+            self.revision,
+            humantime::format_duration(self.timeout)
+        );
+        std::iter::once(first)
+            .chain(late.map(|(url, state)| format!("  {url} {state}")))
+            .collect()
     }
 }
 

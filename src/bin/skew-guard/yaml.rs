@@ -5,12 +5,10 @@
 //! `1.10` a number, a date a string.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use skew_guard::config::json::{Json, Kind};
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -250,7 +248,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
 
 fn is_json_number(text: &str) -> bool {
     text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-        && serde_json::from_str::<&RawValue>(text).is_ok()
+        && Json::read(text).is_ok()
 }
 
 fn is_foreign_number(text: &str) -> bool {
@@ -265,61 +263,32 @@ fn is_foreign_number(text: &str) -> bool {
 
 /// A JSON file, which may be indented with tabs as YAML may not.
 pub fn read_json(text: &str) -> Result<Node> {
-    let written: &RawValue = serde_json::from_str(text).context("not JSON")?;
-    node_of_json(text, written)
+    node_of_json(text, Json::read(text).context("not JSON")?)
 }
 
-fn node_of_json(text: &str, written: &RawValue) -> Result<Node> {
-    let json = written.get();
-    let offset = json.as_ptr() as usize - text.as_ptr() as usize;
+fn node_of_json(text: &str, json: Json<'_>) -> Result<Node> {
+    let written = json.written();
+    let offset = written.as_ptr() as usize - text.as_ptr() as usize;
     let before = text.get(..offset).unwrap_or_default();
     let line = 1 + before.matches('\n').count();
-    let value = match json.as_bytes().first() {
-        Some(b'{') => {
-            let Entries(entries) = serde_json::from_str(json)?;
+    let broken = || format!("not JSON: line {line}: half of a surrogate pair is missing");
+    let value = match json.kind() {
+        Kind::Object => {
+            let entries = json.entries().with_context(broken)?;
             let entries = entries
                 .into_iter()
-                .map(|(key, value)| Ok((key, node_of_json(text, value)?)))
-                .collect::<Result<_>>()?;
-            Value::Map(entries)
+                .map(|(key, value)| Ok((key.into_owned(), node_of_json(text, value)?)));
+            Value::Map(entries.collect::<Result<_>>()?)
         }
-        Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(json)?;
+        Kind::List => {
+            let items = json.items().unwrap_or_default();
             let items = items.into_iter().map(|item| node_of_json(text, item));
             Value::List(items.collect::<Result<_>>()?)
         }
-        Some(b'"') => Value::Text(serde_json::from_str(json)?),
-        Some(b't') => Value::Boolean(true),
-        Some(b'f') => Value::Boolean(false),
-        Some(b'n') => Value::Null,
-        _ => Value::Number(json.to_owned()),
+        Kind::Text => Value::Text(json.text().with_context(broken)?.into_owned()),
+        Kind::Boolean => Value::Boolean(written == "true"),
+        Kind::Null => Value::Null,
+        Kind::Number => Value::Number(written.to_owned()),
     };
     Ok(Node { line, value })
-}
-
-/// The keys and values of an object in the order in which they are written, none of them lost.
-struct Entries<'v>(Vec<(String, &'v RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(InOrder)
-    }
 }

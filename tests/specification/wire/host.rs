@@ -5,8 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use skew_guard::headers;
 use skew_guard::host::Host;
-use skew_guard::reply::Reply;
+use skew_guard::reply::own::Reply;
+use skew_guard::request::Moment;
 
 /// A host that all contexts of a test share.
 #[derive(Clone, Default)]
@@ -49,7 +51,7 @@ impl FakeHost {
             .insert(path.to_owned(), value.to_vec());
     }
 
-    /// The calls since the last headers, in order: `read :path`, `set x-release`, `count`.
+    /// The calls since the last headers, in order: `read the request`, `set x-release`, `count`.
     pub fn calls(&self) -> Vec<String> {
         self.0.calls.borrow().clone()
     }
@@ -122,15 +124,22 @@ fn remove(map: &Lines, name: &str) {
     map.borrow_mut().retain(|(key, _)| key != name);
 }
 
-impl Host for FakeHost {
-    fn request_header(&self, name: &str) -> Option<Vec<u8>> {
-        self.note("read", name);
-        lines(&self.0.request, name).into_iter().next()
+impl Moment for FakeHost {
+    fn now(&self) -> u64 {
+        self.note("now", "");
+        0
     }
 
-    fn request_header_lines(&self, name: &str) -> Vec<Vec<u8>> {
-        self.note("read all for", name);
-        lines(&self.0.request, name)
+    fn draw(&self) -> u32 {
+        self.note("draw", "");
+        7
+    }
+}
+
+impl Host for FakeHost {
+    fn request_headers(&self) -> Vec<u8> {
+        self.note("read the request", "");
+        headers::serialize(&self.0.request.borrow())
     }
 
     fn set_request_header(&self, name: &str, value: &str) {
@@ -143,14 +152,9 @@ impl Host for FakeHost {
         remove(&self.0.request, name);
     }
 
-    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
-        self.note("read", name);
-        lines(&self.0.response, name).into_iter().next()
-    }
-
-    fn response_header_lines(&self, name: &str) -> Vec<Vec<u8>> {
-        self.note("read all for", name);
-        lines(&self.0.response, name)
+    fn response_headers(&self) -> Vec<u8> {
+        self.note("read the answer", "");
+        headers::serialize(&self.0.response.borrow())
     }
 
     fn set_response_header(&self, name: &str, value: &str) {
@@ -180,16 +184,6 @@ impl Host for FakeHost {
         let path = path.join(".");
         self.note("attribute", &path);
         self.0.attributes.borrow().get(&path).cloned()
-    }
-
-    fn now(&self) -> u64 {
-        self.note("now", "");
-        0
-    }
-
-    fn draw(&self) -> u32 {
-        self.note("draw", "");
-        7
     }
 
     fn reply(&self, reply: &Reply) {

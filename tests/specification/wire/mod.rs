@@ -2,9 +2,12 @@
 
 pub mod host;
 
-use skew_guard::decision::{Decision, decide};
+use skew_guard::config::Config;
+use skew_guard::decision::Decision;
+use skew_guard::decision::judge::decide;
+use skew_guard::headers::{self, Headers};
 use skew_guard::policy::Policy;
-use skew_guard::request::{Incoming, Request};
+use skew_guard::request::{Moment, Request};
 
 /// A request as a client sends it, at a time that the test sets.
 #[derive(Clone)]
@@ -86,23 +89,12 @@ impl Sent {
 
     /// What is decided on it.
     pub fn decided_by(&self, policy: &Policy) -> Option<Decision> {
-        decide(policy, &Request::new(self))
+        let map = headers::serialize(&self.headers);
+        decide(policy, &Request::new(Headers::new(&map), self))
     }
 }
 
-impl Incoming for Sent {
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        self.every(name).into_iter().next()
-    }
-
-    fn every(&self, name: &str) -> Vec<Vec<u8>> {
-        self.headers
-            .iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value.clone())
-            .collect()
-    }
-
+impl Moment for Sent {
     fn now(&self) -> u64 {
         self.now
     }
@@ -115,8 +107,8 @@ impl Incoming for Sent {
 /// The policy of a configuration that a test knows to be good.
 #[track_caller]
 pub fn policy(configuration: &str) -> Policy {
-    match Policy::load(configuration.as_bytes()) {
-        Ok(policy) => policy,
+    match Config::load(configuration.as_bytes()) {
+        Ok(config) => Policy::from(config),
         Err(problems) => panic!("{problems}"),
     }
 }

@@ -1,0 +1,83 @@
+//! Envoy's own failures: no pod of the release that was asked, or no cluster of it.
+
+use crate::headers::Headers;
+use crate::policy::{Policy, Release};
+use crate::version::is_version_byte;
+
+use super::outgoing::Outgoing;
+
+/// The name that chart and examples give the route that catches a release which is not there.
+const CATCH_ALL_ROUTE: &[u8] = b"skew-guard-absent";
+
+/// Envoy's response flags
+/// ([access log, RESPONSE_FLAGS](https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage)),
+/// by their places in `CoreResponseFlag`.
+const NO_HEALTHY_UPSTREAM: u64 = 0x2;
+const NO_CLUSTER_FOUND: u64 = 0x0100_0000;
+
+/// Whether an answer is Envoy's own, because it found no pod of this release, or no cluster of it. It
+/// is told by the response flags, since a status may be anything, and is 200 in gRPC.
+pub fn is_of(policy: &Policy, release: &Release, answer: &dyn Outgoing) -> bool {
+    if is_upstreams(answer.headers()) {
+        return false;
+    }
+    let flags = flags(answer);
+    if flags & (NO_HEALTHY_UPSTREAM | NO_CLUSTER_FOUND) == 0
+        || has(answer, &["response", "code_details"], |details| {
+            details == b"via_upstream"
+        })
+    {
+        return false;
+    }
+    if flags & NO_HEALTHY_UPSTREAM != 0 {
+        has(answer, &["xds", "cluster_name"], |cluster| {
+            is_cluster_of(policy, release, cluster)
+        })
+    } else {
+        has(answer, &["xds", "route_name"], |route| {
+            route == CATCH_ALL_ROUTE || holds_word(route, release.route.as_bytes())
+        })
+    }
+}
+
+/// Whether the headers show that an upstream gave the answer, which saves a call to the host: Envoy's
+/// router notes the time that an upstream took, unless it is told to suppress its headers, and notes
+/// none on its own replies
+/// ([router filter](https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-upstream-service-time)).
+/// How many headers there are says nothing, since a route may add as many as it likes to either.
+fn is_upstreams(headers: Headers<'_>) -> bool {
+    headers.first("x-envoy-upstream-service-time").is_some()
+}
+
+/// 0 where the host does not tell.
+fn flags(answer: &dyn Outgoing) -> u64 {
+    answer
+        .attribute(&["response", "flags"])
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u64::from_le_bytes)
+}
+
+fn has(answer: &dyn Outgoing, path: &[&str], test: impl FnOnce(&[u8]) -> bool) -> bool {
+    answer.attribute(path).is_some_and(|value| test(&value))
+}
+
+fn is_cluster_of(policy: &Policy, release: &Release, cluster: &[u8]) -> bool {
+    holds_word(cluster, release.route.as_bytes())
+        || policy
+            .reload
+            .clusters
+            .iter()
+            .any(|named| named.as_bytes() == cluster)
+}
+
+/// Whether a name holds a route as a whole word: `outbound|80|v1-4|api` and `shop-v1-4` hold `v1-4`.
+/// `v1-4-2` does not, since what follows could go on a route, and a shorter one is not meant by it.
+fn holds_word(name: &[u8], word: &[u8]) -> bool {
+    name.windows(word.len()).enumerate().any(|(start, window)| {
+        let before = start.checked_sub(1).and_then(|at| name.get(at));
+        let after = name.get(start + word.len());
+        window == word
+            && !before.is_some_and(u8::is_ascii_alphanumeric)
+            && !after.is_some_and(|&byte| is_version_byte(byte))
+    })
+}

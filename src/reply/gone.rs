@@ -1,0 +1,140 @@
+//! "Gone" as headers and bodies, for the filter's own replies and for those of Envoy's that it rewrites.
+
+use crate::decision::{Client, GoneReply};
+use crate::policy::Policy;
+use crate::request::Grpc;
+use crate::version::Version;
+
+use super::grpc::{self, Headers};
+
+/// A message that says that the client's version is gone.
+pub struct Message {
+    /// The HTTP status; absent in native gRPC, whose replies Envoy makes from [`grpc::status`].
+    pub status: Option<u16>,
+    /// What describes it, and what the client is told.
+    pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What no cache may keep.
+pub const NO_STORE: (&str, &str) = ("cache-control", "no-store");
+
+/// What says that a client's version is gone in the way that it understands.
+pub fn message(policy: &Policy, client: Option<&Client>, reply: &GoneReply) -> Message {
+    match reply {
+        GoneReply::Reload { grpc: None, .. } => Message {
+            status: Some(policy.reload.status),
+            headers: described_as("application/json", update_required(policy)),
+            body: reload_body(policy, client).into_bytes(),
+        },
+        GoneReply::Reload {
+            grpc: Some(dialect),
+            ..
+        } => in_grpc(policy, *dialect),
+        GoneReply::Page => Message {
+            status: Some(policy.reload.status),
+            headers: described_as("text/html; charset=utf-8", update_required(policy)),
+            body: RELOAD_PAGE.into(),
+        },
+        GoneReply::NotFound { .. } => Message {
+            status: Some(404),
+            headers: vec![owned(NO_STORE)],
+            body: Vec::new(),
+        },
+    }
+}
+
+fn in_grpc(policy: &Policy, dialect: Grpc) -> Message {
+    let mut headers = vec![owned(NO_STORE)];
+    headers.extend(update_required(policy));
+    match grpc::web(dialect) {
+        None => Message {
+            status: None,
+            headers,
+            body: grpc::MESSAGE.into(),
+        },
+        Some((content_type, body)) => {
+            headers.push(("content-type", content_type.to_owned()));
+            headers.extend(grpc::status());
+            Message {
+                status: Some(200),
+                headers,
+                body: body.into(),
+            }
+        }
+    }
+}
+
+fn described_as(content_type: &str, more: Headers) -> Headers {
+    let mut headers = vec![("content-type", content_type.to_owned()), owned(NO_STORE)];
+    headers.extend(more);
+    headers
+}
+
+/// What a person sees whose form was sent from a page of a release that is gone. It does not send the
+/// form again by itself: nobody knows what that would do.
+const RELOAD_PAGE: &str = "<!doctype html>
+<html lang=\"en\">
+<meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width\">
+<title>This page is out of date</title>
+<h1>This page is out of date</h1>
+<p>The site has been updated since you opened the page that sent this form, and nothing was saved.
+Please go back, reload the page, and send the form again.</p>
+</html>
+";
+
+/// What tells a client that it has to reload.
+fn update_required(policy: &Policy) -> Headers {
+    let mut headers = vec![("x-client-update", "required".to_owned())];
+    headers.extend(current_version(policy));
+    headers
+}
+
+/// The heaviest release of current: for information, and not for comparing.
+pub fn current_version(policy: &Policy) -> Option<(&'static str, String)> {
+    let current = policy.current.as_ref()?;
+    Some(("x-client-current", current.heaviest.version.to_string()))
+}
+
+fn reload_body(policy: &Policy, client: Option<&Client>) -> String {
+    if let Some(body) = &policy.reload.body {
+        return body.clone();
+    }
+    // A version holds nothing that JSON would want escaped.
+    let member = |name: &str, version: &Version| format!(",\"{name}\":\"{version}\"");
+    let client = client.map_or_else(String::new, |client| member("client", &client.version));
+    let current = policy.current.as_ref().map_or_else(String::new, |current| {
+        member("current", &current.heaviest.version)
+    });
+    format!("{{\"error\":\"client_outdated\"{client}{current}}}")
+}
+
+/// The headers by which a script on another origin may read the message; none where the configuration
+/// says nothing about other origins.
+pub fn cors(policy: &Policy, reply: &GoneReply) -> Headers {
+    let (Some(cors), GoneReply::Reload { origin, .. } | GoneReply::NotFound { origin }) =
+        (&policy.cors, reply)
+    else {
+        return Vec::new();
+    };
+    // Also without an allowed origin: a cache must not give that answer to one.
+    let mut headers = vec![("vary", "Origin".to_owned())];
+    if let Some(origin) = origin {
+        headers.push(("access-control-allow-origin", origin.clone()));
+        headers.push(("access-control-expose-headers", EXPOSED.to_owned()));
+        if cors.allow_credentials {
+            headers.push(("access-control-allow-credentials", "true".to_owned()));
+        }
+    }
+    headers
+}
+
+/// What a script on another origin is to see of the filter's headers, gRPC-web's status among them.
+const EXPOSED: &str = "x-client-update, x-client-current, grpc-status, grpc-message";
+
+/// A constant header as one of several.
+pub fn owned((name, value): (&'static str, &str)) -> (&'static str, String) {
+    (name, value.to_owned())
+}

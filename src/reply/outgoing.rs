@@ -1,0 +1,14 @@
+//! An answer on its way to the client, as it may be asked about.
+
+use crate::headers::Headers;
+
+/// What may be asked of an answer.
+pub trait Outgoing {
+    /// Its headers, `:status` among them.
+    fn headers(&self) -> Headers<'_>;
+    /// An attribute of the stream
+    /// ([Envoy attributes](https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes)).
+    fn attribute(&self, path: &[&str]) -> Option<Vec<u8>>;
+    /// Whether the answer has a body.
+    fn has_body(&self) -> bool;
+}

@@ -1,0 +1,190 @@
+//! How Envoy's own failures are told from what an upstream answers, whatever stands in either.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use skew_guard_lab::http::{self, RawAnswer};
+
+use crate::application::answer_of;
+use crate::behaviour::{Behaviour, behaviours};
+use crate::gateway::{Gateway, Spec, shop};
+use crate::lab::Lab;
+
+pub const ON_EVERY_ENVOY: &[Behaviour] = behaviours![
+    headers_that_a_route_adds_hide_no_failure,
+    a_local_reply_of_the_operators_making_hides_no_failure,
+    headers_that_a_filter_behind_ours_adds_hide_no_failure,
+    grpc_with_more_headers_than_a_failure_has_is_told_to_reload,
+    a_router_that_suppresses_its_headers_hides_no_failure,
+    an_upstreams_503_is_passed_on_however_few_headers_it_has,
+    an_upstreams_503_is_passed_on_where_the_router_suppresses_its_headers,
+];
+
+/// 1.3.0 has a cluster without pods, 1.1.0 has no route.
+fn releases() -> Value {
+    shop(json!({ "releases": [
+        { "version": "2.0.0", "route": "v2-0-0" },
+        { "version": "1.3.0", "route": "v1-3-0", "state": "draining" },
+        { "version": "1.1.0", "route": "v1-1-0", "state": "draining" },
+    ] }))
+}
+
+fn spec(lab: &Lab, name: &str) -> Result<Spec> {
+    Spec::of(lab, name)?.configured(&releases())
+}
+
+const WITHOUT_PODS: (&str, &str) = ("x-bundle-version", "1.3.0");
+const WITHOUT_ROUTE: (&str, &str) = ("x-bundle-version", "1.1.0");
+
+/// As a site adds them to all that it answers.
+fn security_headers() -> Value {
+    let header = |name: &str| json!({ "header": { "key": name, "value": "as-the-operator-says" } });
+    json!([
+        header("content-security-policy"),
+        header("cross-origin-opener-policy"),
+        header("permissions-policy"),
+        header("referrer-policy"),
+        header("server"),
+        header("strict-transport-security"),
+        header("via"),
+        header("x-content-type-options"),
+        header("x-frame-options"),
+    ])
+}
+
+#[track_caller]
+fn assert_told_to_reload(answer: &RawAnswer) {
+    assert_eq!(answer.status, 409, "{answer:?}");
+    assert_eq!(answer.values("x-client-update"), ["required"]);
+}
+
+async fn both_are_told_to_reload(gateway: &Gateway<'_>) -> Result<RawAnswer> {
+    assert_told_to_reload(&gateway.get("/api/cart", &[WITHOUT_ROUTE]).await?);
+    let answer = gateway.get("/api/cart", &[WITHOUT_PODS]).await?;
+    assert_told_to_reload(&answer);
+    Ok(answer)
+}
+
+async fn headers_that_a_route_adds_hide_no_failure(lab: &Lab) -> Result<()> {
+    let gateway = spec(lab, "added-by-the-route")?
+        .on_each_route("response_headers_to_add", &security_headers())
+        .open(lab)
+        .await?;
+    both_are_told_to_reload(&gateway).await?;
+    Ok(())
+}
+
+async fn a_local_reply_of_the_operators_making_hides_no_failure(lab: &Lab) -> Result<()> {
+    let mapper = json!({
+        "filter": { "status_code_filter": { "comparison": {
+            "op": "GE",
+            "value": { "default_value": 500, "runtime_key": "none" },
+        } } },
+        "headers_to_add": security_headers(),
+        "body_format_override": { "json_format": { "problem": "%RESPONSE_CODE%" } },
+        "status_code": 502,
+    });
+    let gateway = spec(lab, "mapped-local-reply")?
+        .manager("local_reply_config", json!({ "mappers": [mapper] }))
+        .open(lab)
+        .await?;
+    both_are_told_to_reload(&gateway).await?;
+    Ok(())
+}
+
+async fn headers_that_a_filter_behind_ours_adds_hide_no_failure(lab: &Lab) -> Result<()> {
+    let mutations = security_headers()
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|header| json!({ "append": header }))
+        .collect::<Vec<_>>();
+    let adding = json!({
+        "name": "envoy.filters.http.header_mutation",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": { "response_mutations": mutations },
+        },
+    });
+    let gateway = spec(lab, "added-by-a-filter")?
+        .and_filter(adding)
+        .open(lab)
+        .await?;
+    let answer = both_are_told_to_reload(&gateway).await?;
+    assert_eq!(answer.values("x-frame-options"), ["as-the-operator-says"]);
+    Ok(())
+}
+
+async fn grpc_with_more_headers_than_a_failure_has_is_told_to_reload(lab: &Lab) -> Result<()> {
+    let gateway = spec(lab, "grpc-with-headers")?
+        .on_each_route("response_headers_to_add", &security_headers())
+        .open(lab)
+        .await?;
+    let client = http::client_http2()?;
+    for (_, version) in [WITHOUT_PODS, WITHOUT_ROUTE] {
+        let answer = client
+            .post(format!("http://{}/shop.Cart/Get", gateway.address()))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("x-bundle-version", version)
+            .send()
+            .await?;
+        let header = |name: &str| answer.headers().get(name).map(|value| value.as_bytes());
+        assert_eq!(answer.status(), 200, "{version}");
+        assert_eq!(header("grpc-status"), Some(&b"9"[..]), "{version}");
+        assert_eq!(
+            header("x-client-update"),
+            Some(&b"required"[..]),
+            "{version}"
+        );
+    }
+    Ok(())
+}
+
+/// A router that does not say how long an upstream took.
+fn silent_router() -> Value {
+    json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+            "suppress_envoy_headers": true,
+        },
+    })
+}
+
+async fn a_router_that_suppresses_its_headers_hides_no_failure(lab: &Lab) -> Result<()> {
+    let gateway = spec(lab, "silent-router")?
+        .router(silent_router())
+        .open(lab)
+        .await?;
+    both_are_told_to_reload(&gateway).await?;
+    Ok(())
+}
+
+async fn an_upstreams_503_is_passed_on_however_few_headers_it_has(lab: &Lab) -> Result<()> {
+    let gateway = spec(lab, "bare-503")?
+        .one_route_to("application")
+        .open(lab)
+        .await?;
+    its_503_is_passed_on(&gateway).await
+}
+
+async fn an_upstreams_503_is_passed_on_where_the_router_suppresses_its_headers(
+    lab: &Lab,
+) -> Result<()> {
+    let gateway = spec(lab, "silent-503")?
+        .one_route_to("application")
+        .router(silent_router())
+        .open(lab)
+        .await?;
+    its_503_is_passed_on(&gateway).await
+}
+
+async fn its_503_is_passed_on(gateway: &Gateway<'_>) -> Result<()> {
+    let told = answer_of(503, &[], "mine");
+    let answer = gateway
+        .get_answered(&told, "/api/cart", &[WITHOUT_PODS])
+        .await?;
+    assert_eq!((answer.status, answer.text().as_str()), (503, "mine"));
+    assert_eq!(answer.values("x-client-update"), ["available"]);
+    Ok(())
+}
