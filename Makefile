@@ -73,6 +73,10 @@ test-istio: build istio-tools lab-commands ## Test the chart in real clusters: K
 test-istio-main: build istio-tools lab-commands ## Of test-istio the main job alone: a rolling update without the plugin, and with it
 	cargo test --test istio -- a_rolling_update
 
+.PHONY: bench
+bench: build ## Measure what the filter costs in real Envoy (QUICK=1, CLASS=, ROUNDS=, REQUESTS=, BESIDE=another.wasm)
+	cargo bench --profile dev --bench cost
+
 .PHONY: check
 check: rust-$(WASM) $(DENY) ## Check format, lints, licences, bans and sources
 	cargo fmt --all --check

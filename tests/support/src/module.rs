@@ -10,23 +10,34 @@ use crate::cargo;
 /// Builds the module if anything changed since the last build, once in a process, and tells where it is.
 pub fn path() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    BUILT
+    once(&BUILT, "skew-guard")
+}
+
+/// The same for the filter that does nothing, which the benchmarks compare with.
+pub fn empty() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    once(&BUILT, "empty-filter")
+}
+
+fn once(built: &OnceLock<Result<PathBuf, String>>, package: &str) -> Result<PathBuf> {
+    built
         .get_or_init(|| {
-            build()
+            build(package)
                 .map_err(|error| format!("{error:#}\nIs the target there? `make build` adds it."))
         })
         .clone()
         .map_err(|problem| anyhow!(problem))
 }
 
-fn build() -> Result<PathBuf> {
+fn build(package: &str) -> Result<PathBuf> {
     cargo::build(&[
         "--release",
         "--lib",
-        "--package=skew-guard",
+        &format!("--package={package}"),
         "--target=wasm32-wasip1",
     ])?;
-    let module = cargo::target().join("wasm32-wasip1/release/skew_guard.wasm");
+    let file = format!("wasm32-wasip1/release/{}.wasm", package.replace('-', "_"));
+    let module = cargo::target().join(file);
     trim_module::trim(&module)?;
     Ok(module)
 }

@@ -1,0 +1,78 @@
+//! The load: one thread, a few connections that stay open, a request on each at a time.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::head;
+
+/// Enough that Envoy is woken for several requests at once, as under real load.
+const CONNECTIONS: usize = 8;
+
+/// Open connections to one listener.
+pub struct Client {
+    connections: Vec<TcpStream>,
+    buffer: Vec<u8>,
+}
+
+/// An answer's status and header lines.
+pub type Answer = head::Head;
+
+impl Client {
+    /// Connects to that listener.
+    pub fn connect(listener: SocketAddr) -> Result<Self> {
+        let connect = |_| -> Result<TcpStream> {
+            let connection = TcpStream::connect(listener)?;
+            connection.set_nodelay(true)?;
+            Ok(connection)
+        };
+        Ok(Self {
+            connections: (0..CONNECTIONS).map(connect).collect::<Result<_>>()?,
+            buffer: vec![0; 64 * 1024],
+        })
+    }
+
+    /// Sends the request that many times, rounded up to a whole number of turns, and says how often.
+    pub fn send(&mut self, request: &[u8], times: usize, status: u16) -> Result<usize> {
+        let turns = times.div_ceil(CONNECTIONS);
+        for _ in 0..turns {
+            for connection in &mut self.connections {
+                connection.write_all(request)?;
+            }
+            for connection in &mut self.connections {
+                let answer = read_answer(connection, &mut self.buffer)?;
+                ensure!(answer.status() == Some(status), "answered by {answer}");
+            }
+        }
+        Ok(turns * CONNECTIONS)
+    }
+
+    /// Sends the request once.
+    pub fn ask(&mut self, request: &[u8]) -> Result<Answer> {
+        let connection = self.connections.first_mut().context("no connection")?;
+        connection.write_all(request)?;
+        read_answer(connection, &mut self.buffer)
+    }
+}
+
+fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) -> Result<Answer> {
+    let mut filled = 0;
+    loop {
+        let length = connection.read(buffer.get_mut(filled..).unwrap_or_default())?;
+        ensure!(length > 0, "the connection ended within an answer");
+        filled += length;
+        let bytes = buffer.get(..filled).unwrap_or_default();
+        let Some(end) = head::end_of(bytes) else {
+            continue;
+        };
+        let answer = head::Head::parse(bytes.get(..end).unwrap_or_default())?;
+        let body = match answer.value("content-length") {
+            Some(length) => length.parse::<usize>()?,
+            None => bail!("an answer without a length: {answer}"),
+        };
+        if filled == end + body {
+            return Ok(answer);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Configurations of the plugin.
+
+use serde_json::{Map, Value, json};
+
+/// The host of the application.
+pub const HOST: &str = "shop.example.com";
+
+/// The release in current, the first of the list.
+pub const CURRENT: &str = "2.0.0";
+
+/// The draining release, the last of those that are served.
+pub const DRAINING: &str = "1.4.2";
+
+/// A release that is no more.
+pub const RETIRED: &str = "1.3.0";
+
+/// Who wrote the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// As short as it can be.
+    Plain,
+    /// With a scope and all else that a values file of the chart has.
+    Chart,
+}
+
+impl Style {
+    /// What it is called in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Chart => "chart",
+        }
+    }
+
+    fn keys(self) -> Map<String, Value> {
+        let keys = match self {
+            Self::Plain => json!({}),
+            Self::Chart => json!({
+                "hosts": [HOST],
+                "paths": ["/api/", "/assets/", "/shop/"],
+                "unpinnedPaths": ["/version.json", "/sw.js"],
+                "revision": 1,
+            }),
+        };
+        keys.as_object().cloned().unwrap_or_default()
+    }
+}
+
+/// A configuration with that many served releases, and one that is retired.
+pub fn configuration(style: Style, releases: usize, keys: Map<String, Value>) -> Value {
+    let mut configuration = style.keys();
+    configuration.insert("current".into(), json!(CURRENT));
+    configuration.insert(
+        "sources".into(),
+        json!([
+            { "header": "x-bundle-version" },
+            { "query": "dpl" },
+            { "path": "/assets/v-{version}/" },
+        ]),
+    );
+    configuration.insert("releases".into(), self::releases(releases));
+    configuration.extend(keys);
+    Value::Object(configuration)
+}
+
+fn releases(served: usize) -> Value {
+    let first = json!({ "version": CURRENT, "route": "v2-0-0", "accepts": ["1.9.*"] });
+    let between = (2..served).rev().map(
+        |patch| json!({ "version": format!("1.8.{patch}"), "route": format!("v1-8-{patch}") }),
+    );
+    let last = json!({ "version": DRAINING, "route": "v1-4-2", "state": "draining" });
+    let retired = json!({ "version": RETIRED, "state": "retired" });
+    Value::Array(
+        std::iter::once(first)
+            .chain(between)
+            .chain([last, retired])
+            .collect(),
+    )
+}
