@@ -1,6 +1,6 @@
 //! Filter chains, each on a listener of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 use skew_guard_lab::bootstrap::Plugin;
@@ -20,6 +20,9 @@ pub const EQUAL_LUA: &str = "equal Lua";
 /// The filter of the SDK that does nothing.
 pub const EMPTY: &str = "empty SDK filter";
 
+/// The module of this repository.
+pub const OURS: &str = "skew-guard";
+
 /// The numbers of served releases that are measured.
 pub const RELEASES: [usize; 3] = [2, 20, 256];
 
@@ -34,11 +37,29 @@ pub struct Chain {
 }
 
 impl Chain {
-    fn of(name: &str, filter: Value) -> Self {
+    /// The chain without a filter.
+    pub fn nothing() -> Self {
+        Self {
+            name: NOTHING.into(),
+            filter: None,
+            is_ours: false,
+        }
+    }
+
+    /// The chain of a filter that is not ours.
+    pub fn of(name: &str, filter: Value) -> Self {
         Self {
             name: name.into(),
             filter: Some(filter),
             is_ours: false,
+        }
+    }
+
+    /// The chain of ours.
+    pub fn ours(name: &str, filter: Value) -> Self {
+        Self {
+            is_ours: true,
+            ..Self::of(name, filter)
         }
     }
 }
@@ -54,39 +75,31 @@ pub struct Modules {
 /// The chains of a class of requests.
 pub fn chains(class: &Class, modules: &Modules) -> Vec<Chain> {
     let mut chains = vec![
-        Chain {
-            name: NOTHING.into(),
-            filter: None,
-            is_ours: false,
-        },
+        Chain::nothing(),
         Chain::of("header_to_metadata", header_to_metadata()),
         Chain::of(EMPTY, Plugin::of(&modules.empty).vm_id("empty").filter()),
         Chain::of(SIMPLE_LUA, lua(include_str!("../lua/simple.lua"))),
         Chain::of(EQUAL_LUA, lua(class.lua)),
     ];
     for (name, module) in &modules.ours {
-        for style in [Style::Plain, Style::Chart] {
+        for style in class.styles() {
             for releases in RELEASES {
-                let configuration = plugin::configuration(style, releases, class.keys());
-                chains.push(Chain {
-                    name: format!("{name}, {}, {releases} releases", style.name()),
-                    filter: Some(guard(module, name, &configuration)),
-                    is_ours: true,
-                });
+                let configuration = plugin::configuration(*style, releases, class.keys());
+                let plugin = Plugin::of(module).vm_id(name).configured(&configuration);
+                chains.push(Chain::ours(&ours(name, *style, releases), plugin.filter()));
             }
         }
     }
     chains
 }
 
-fn guard(module: &Path, vm: &str, configuration: &Value) -> Value {
-    Plugin::of(module)
-        .vm_id(vm)
-        .configured(configuration)
-        .filter()
+/// The name of ours, or of another build of it, with such a configuration.
+pub fn ours(module: &str, style: Style, releases: usize) -> String {
+    format!("{module}, {}, {releases} releases", style.name())
 }
 
-/// What puts a header back as it was: all its values are taken away, and those of before added.
+/// What puts headers back as they were: all values are taken away, and those of before added.
+#[derive(Default)]
 pub struct Restoration {
     /// The headers of the request.
     pub request: Vec<(String, Vec<String>)>,

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::head;
+use crate::head::{self, Head};
 
 /// Enough that Envoy is woken for several requests at once, as under real load.
 const CONNECTIONS: usize = 8;
@@ -15,9 +15,6 @@ pub struct Client {
     connections: Vec<TcpStream>,
     buffer: Vec<u8>,
 }
-
-/// An answer's status and header lines.
-pub type Answer = head::Head;
 
 impl Client {
     /// Connects to that listener.
@@ -49,14 +46,14 @@ impl Client {
     }
 
     /// Sends the request once.
-    pub fn ask(&mut self, request: &[u8]) -> Result<Answer> {
+    pub fn ask(&mut self, request: &[u8]) -> Result<Head> {
         let connection = self.connections.first_mut().context("no connection")?;
         connection.write_all(request)?;
         read_answer(connection, &mut self.buffer)
     }
 }
 
-fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) -> Result<Answer> {
+fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) -> Result<Head> {
     let mut filled = 0;
     loop {
         let length = connection.read(buffer.get_mut(filled..).unwrap_or_default())?;
@@ -66,7 +63,7 @@ fn read_answer(connection: &mut TcpStream, buffer: &mut [u8]) -> Result<Answer> 
         let Some(end) = head::end_of(bytes) else {
             continue;
         };
-        let answer = head::Head::parse(bytes.get(..end).unwrap_or_default())?;
+        let answer = Head::parse(bytes.get(..end).unwrap_or_default())?;
         let body = match answer.value("content-length") {
             Some(length) => length.parse::<usize>()?,
             None => bail!("an answer without a length: {answer}"),

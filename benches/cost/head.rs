@@ -15,7 +15,7 @@ pub fn end_of(bytes: &[u8]) -> Option<usize> {
 }
 
 /// A message's head. Names are in lower case; a name may come several times.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Default)]
 pub struct Head {
     first_line: String,
     lines: BTreeMap<String, Vec<String>>,
@@ -52,11 +52,6 @@ impl Head {
     /// Every value of a header.
     pub fn values(&self, name: &str) -> &[String] {
         self.lines.get(name).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// How many header lines there are.
-    pub fn size(&self) -> usize {
-        self.lines.values().map(Vec::len).sum()
     }
 
     /// The names of the headers that this one and the other do not have alike.

@@ -1,31 +1,50 @@
 //! What the filter costs in real Envoy, beside other filters in the same one. `make bench` runs it.
+//!
+//! One Envoy with one worker has a listener for each filter, whose chain holds twenty copies of it ([`chain`]). Each
+//! listener gets the same requests of a [`class`], a batch at a time in turn, and what the kernel says that the worker
+//! ran for is the batch's cost ([`cpu`]). The chain without a filter is taken off, in the same round, and the rest
+//! divided by the number of copies. Medians are shown with the range that half of the rounds are in; ratios are
+//! those of one round, too, so that a machine which is slower for a while is so for both.
+//!
+//! Behind each copy a filter of Envoy's own undoes what the copy did, or the next one would find its work done; it
+//! is in the chain without a filter as well. What it has to undo is found by looking at one request through single
+//! copies ([`compare`]); then it is made sure that many copies answer as one does, and that each of them counted its
+//! decision. To undo it, Envoy asks for the route behind every copy: to choose the route again is in the cost of each
+//! filter that writes a request header, as it is where a single one does.
 
+mod bench;
 mod chain;
 mod class;
 mod client;
+mod compare;
 mod cpu;
 mod head;
-mod measure;
+mod loading;
+mod memory;
 mod plugin;
 mod report;
 mod upstream;
+mod worst;
 
+use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use clap::builder::{FalseyValueParser, PossibleValuesParser};
-use skew_guard_lab::{envoy, module};
+use skew_guard_lab::{cargo, envoy, module};
 
+use bench::Bench;
 use chain::Modules;
 use class::Class;
-use measure::Bench;
+use report::{ModuleReport, Report};
 use upstream::Upstream;
 
 /// Measure what the filter costs in real Envoy.
 #[derive(Parser)]
 struct Options {
-    /// Only these classes of requests.
+    /// Only these classes of requests, and nothing else.
     #[arg(long, env = "CLASS", value_delimiter = ',', value_parser = PossibleValuesParser::new(class::ALL.iter().map(|class| class.name)))]
     class: Vec<String>,
     /// How often each chain is measured.
@@ -37,6 +56,12 @@ struct Options {
     /// Fewer rounds of fewer requests: two minutes, and wider spread.
     #[arg(long, env = "QUICK", value_parser = FalseyValueParser::new())]
     quick: bool,
+    /// How many copies of a filter a chain holds: so many that they are most of what is measured.
+    #[arg(long, env = "COPIES", default_value_t = 20)]
+    copies: usize,
+    /// How many patterns each of the 256 releases accepts that the worst request meets.
+    #[arg(long, env = "ACCEPTS", default_value_t = 1)]
+    accepts: usize,
     /// Another build of the filter, to compare with.
     #[arg(long, env = "BESIDE", value_delimiter = ',')]
     beside: Vec<PathBuf>,
@@ -51,7 +76,7 @@ impl Options {
     }
 
     fn requests(&self) -> usize {
-        self.requests.unwrap_or(if self.quick { 400 } else { 1000 })
+        self.requests.unwrap_or(if self.quick { 300 } else { 1000 })
     }
 
     fn wants(&self, class: &Class) -> bool {
@@ -68,16 +93,55 @@ async fn main() -> Result<()> {
         modules: modules(&options)?,
         options,
     };
-    for class in class::ALL.iter().filter(|class| bench.options.wants(class)) {
-        let report = bench.measure(class).await.context(class.name)?;
-        println!(
-            "\n{} ({} headers)\n{}",
-            report.what,
-            report.headers,
-            report.table()
-        );
-    }
+    let report = measure(&bench).await?;
+    let folder = cargo::target().join("bench");
+    fs::create_dir_all(&folder)?;
+    let file = folder.join("cost.json");
+    fs::write(&file, serde_json::to_vec_pretty(&report)?)?;
+    println!("All of it, as JSON: {}", file.display());
     Ok(())
+}
+
+/// Measures everything, and prints each table when it is there.
+async fn measure(bench: &Bench) -> Result<Report> {
+    let mut report = Report {
+        envoy: version(bench)?,
+        modules: sizes(&bench.modules)?,
+        classes: Vec::new(),
+        worst: Vec::new(),
+        memory: Vec::new(),
+        loading: Vec::new(),
+    };
+    println!("{}", report.envoy);
+    for class in class::ALL.iter().filter(|class| bench.options.wants(class)) {
+        let measured = compare::compare(bench, class).await.context(class.name)?;
+        println!("{}", measured.table());
+        if !measured.unequal.is_empty() {
+            println!(
+                "The equal Lua filter does otherwise with {:?}",
+                measured.unequal
+            );
+        }
+        report.classes.push(measured);
+    }
+    println!("{}", report.classes());
+    if bench.options.class.is_empty() {
+        report.worst = worst::measure(bench).await.context("the worst requests")?;
+        println!("{}", report.worst());
+        report.loading = loading::measure(bench).await.context("loading")?;
+        println!("{}", report.loading());
+        report.memory = memory::measure(bench).await.context("memory")?;
+        println!("{}", report.memory());
+        println!("{}", report.modules());
+    }
+    Ok(report)
+}
+
+fn version(bench: &Bench) -> Result<String> {
+    let output = Command::new(&bench.envoy).arg("--version").output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.split("version: ").nth(1).context("no version")?;
+    Ok(format!("Envoy {}", version.trim()))
 }
 
 fn modules(options: &Options) -> Result<Modules> {
@@ -85,10 +149,20 @@ fn modules(options: &Options) -> Result<Modules> {
         let name = path.file_stem().context("not a file")?;
         Ok((name.to_string_lossy().into_owned(), path.clone()))
     });
-    let mut ours = vec![("skew-guard".to_owned(), module::path()?)];
+    let mut ours = vec![(chain::OURS.to_owned(), module::path()?)];
     ours.extend(beside.collect::<Result<Vec<_>>>()?);
     Ok(Modules {
         empty: module::empty()?,
         ours,
     })
+}
+
+fn sizes(modules: &Modules) -> Result<Vec<ModuleReport>> {
+    let empty = (chain::EMPTY.to_owned(), modules.empty.clone());
+    let all = [empty].into_iter().chain(modules.ours.clone());
+    all.map(|(name, module)| {
+        let bytes = fs::metadata(module)?.len();
+        Ok(ModuleReport { name, bytes })
+    })
+    .collect()
 }

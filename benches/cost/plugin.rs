@@ -8,11 +8,17 @@ pub const HOST: &str = "shop.example.com";
 /// The release in current, the first of the list.
 pub const CURRENT: &str = "2.0.0";
 
+/// A version whose calls the current release accepts.
+pub const ACCEPTED: &str = "1.9.3";
+
 /// The draining release, the last of those that are served.
 pub const DRAINING: &str = "1.4.2";
 
 /// A release that is no more.
 pub const RETIRED: &str = "1.3.0";
+
+/// The name of the pin cookie, where there is one.
+pub const PIN_COOKIE: &str = "__Host-release";
 
 /// Who wrote the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +67,26 @@ pub fn configuration(style: Style, releases: usize, keys: Map<String, Value>) ->
     configuration.insert("releases".into(), self::releases(releases));
     configuration.extend(keys);
     Value::Object(configuration)
+}
+
+/// Configurations from the smallest to the largest, each with its name.
+pub fn sizes() -> Vec<(String, Value)> {
+    let with = |served: usize, retired: usize| {
+        let mut configuration = configuration(Style::Chart, served, Map::new());
+        let releases = configuration
+            .get_mut("releases")
+            .and_then(Value::as_array_mut);
+        if let Some(releases) = releases {
+            // One is there already.
+            releases.extend(
+                (1..retired)
+                    .map(|patch| json!({ "version": format!("1.2.{patch}"), "state": "retired" })),
+            );
+        }
+        let name = format!("{served} served and {retired} retired releases");
+        (name, configuration)
+    };
+    vec![with(2, 1), with(20, 1), with(256, 1), with(256, 4096)]
 }
 
 fn releases(served: usize) -> Value {

@@ -10,7 +10,7 @@ use anyhow::Result;
 /// It answers on connections that stay open, and keeps the request that it saw last.
 pub struct Upstream {
     address: SocketAddr,
-    seen: Arc<Mutex<Vec<u8>>>,
+    seen: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl Upstream {
@@ -19,12 +19,12 @@ impl Upstream {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
         let seen = Arc::default();
-        let keeper = Arc::clone(&seen);
+        let requests = Arc::clone(&seen);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                let keeper = Arc::clone(&keeper);
+                let requests = Arc::clone(&requests);
                 // An error is Envoy closing the connection.
-                thread::spawn(move || serve(connection, &keeper));
+                thread::spawn(move || serve(connection, &requests));
             }
         });
         Ok(Self { address, seen })
@@ -35,14 +35,14 @@ impl Upstream {
         self.address
     }
 
-    /// The head of the last request.
-    pub fn seen(&self) -> Vec<u8> {
+    /// The last request, if one came since this was called before.
+    pub fn take_seen(&self) -> Option<Vec<u8>> {
         let seen = self.seen.lock();
-        seen.unwrap_or_else(PoisonError::into_inner).clone()
+        seen.unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-fn serve(mut connection: TcpStream, keeper: &Mutex<Vec<u8>>) -> io::Result<()> {
+fn serve(mut connection: TcpStream, seen: &Mutex<Option<Vec<u8>>>) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let mut request = Vec::new();
     let mut part = vec![0; 128 * 1024];
@@ -54,12 +54,10 @@ fn serve(mut connection: TcpStream, keeper: &Mutex<Vec<u8>>) -> io::Result<()> {
         request.extend_from_slice(part.get(..length).unwrap_or_default());
         // No request here has a body, and none comes before the last one was answered.
         if request.ends_with(b"\r\n\r\n") {
-            connection.write_all(answer_to(&request))?;
-            keeper
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone_from(&request);
-            request.clear();
+            let answer = answer_to(&request);
+            let request = std::mem::take(&mut request);
+            *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+            connection.write_all(answer)?;
         }
     }
 }

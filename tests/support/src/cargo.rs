@@ -12,7 +12,7 @@ pub(crate) fn workspace() -> PathBuf {
 }
 
 /// The folder of everything that is built.
-pub(crate) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(directory) => workspace().join(directory),
         None => workspace().join("target"),

@@ -9,7 +9,7 @@
 
 pub mod bootstrap;
 pub mod browser;
-mod cargo;
+pub mod cargo;
 pub mod cluster;
 pub mod envoy;
 pub mod http;

@@ -1,0 +1,30 @@
+-- What every request is asked first: is it the application's, and is it to be pinned?
+local current = "v2-0-0"
+local routes = { ["2.0.0"] = "v2-0-0", ["1.4.2"] = "v1-4-2" }
+local hosts = { ["shop.example.com"] = true }
+local paths = { "/api/", "/assets/", "/shop/" }
+local unpinned = { "/version.json", "/sw.js" }
+
+local function is_below(path, prefixes)
+  for _, prefix in ipairs(prefixes) do
+    if path:sub(1, #prefix) == prefix then return true end
+  end
+  return false
+end
+
+local function is_ours(headers)
+  return hosts[headers:get(":authority"):match("^[^:]*")] ~= nil and is_below(headers:get(":path"), paths)
+end
+
+local function is_pinned(headers)
+  return not is_below(headers:get(":path"), unpinned)
+end
+
+-- The answer is another call of this script: what it has to know is kept with the stream.
+local function keep(handle, name)
+  handle:streamInfo():dynamicMetadata():set("lua", name, true)
+end
+
+local function kept(handle)
+  return handle:streamInfo():dynamicMetadata():get("lua") or {}
+end
