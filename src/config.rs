@@ -22,6 +22,8 @@ pub use problems::{Problem, Problems};
 pub const MOST_SERVED: usize = 256;
 /// The most retired releases.
 pub const MOST_RETIRED: usize = 4096;
+/// The most patterns in all `accepts` together: a version that no release has is held against each.
+pub const MOST_ACCEPTED: usize = 1024;
 /// The largest weight of a release: what counts is the proportion, so nobody needs more.
 pub const LARGEST_WEIGHT: u64 = 10_000;
 /// The longest age of a cookie, in seconds: 400 days, at which browsers cap it (RFC 6265bis, 5.5).
@@ -58,6 +60,8 @@ pub struct Config {
     pub reload: ReloadConfig,
     /// Cross-origin access to answers that the filter makes itself.
     pub cors: Option<CorsConfig>,
+    /// What becomes of conditions on what the client has already.
+    pub conditional: Conditional,
     /// Whether a stale client is told so.
     pub hints: bool,
     /// Whether `Vary` names the header sources on answers to API calls.
@@ -185,6 +189,17 @@ pub enum UnknownVersion {
     Reload,
 }
 
+/// What becomes of conditions on what the client has already: `if-none-match` and its like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conditional {
+    /// They go where something else than the URL chose the release: releases often share an ETag, and
+    /// "not modified" would give the client what it has of another one.
+    #[default]
+    Auto,
+    /// They stay: for an application whose every ETag is a hash of the content.
+    Keep,
+}
+
 /// The oldest version that is served.
 #[derive(Clone, Debug)]
 pub struct MinVersion {
@@ -226,19 +241,21 @@ pub struct UpstreamVersionConfig {
     pub response_header: String,
 }
 
-/// What can still be read of a wrong configuration: enough to keep a forged route header away.
+/// What can still be read of a wrong configuration: enough to keep a forged route header away, and to tell
+/// whose it is. `None` is what cannot be read.
 #[derive(Clone, Debug)]
 pub struct Remains {
-    /// Host names that are guarded; absent: all.
-    pub hosts: Option<Vec<HostPattern>>,
-    /// Path prefixes that are guarded; absent: all.
-    pub paths: Option<Vec<PathPrefix>>,
+    /// Host names that are guarded; absent within: all.
+    pub hosts: Option<Option<Vec<HostPattern>>>,
+    /// Path prefixes that are guarded; absent within: all.
+    pub paths: Option<Option<Vec<PathPrefix>>>,
     /// The request header that is written for the mesh.
-    pub route_header: String,
+    pub route_header: Option<String>,
+    /// The versions of the releases that can be read.
+    pub versions: Vec<Version>,
 }
 
-/// What can be read of the scope and the route header of a configuration that is wrong elsewhere.
-/// `None` where they cannot be read: then nothing must be touched.
+/// What can be read of a configuration that is wrong somewhere; `None` where it is no JSON object.
 #[must_use]
 pub fn remains(bytes: &[u8]) -> Option<Remains> {
     keys::read_remains(bytes)

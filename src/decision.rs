@@ -44,9 +44,9 @@ pub struct Forward {
     pub release: Option<Rc<Release>>,
     /// What shared and private caches may do with the answer.
     pub caching: Caching,
-    /// Whether `if-none-match` and `if-modified-since` are removed: releases often share an ETag, and
-    /// a 304 would keep the old page.
-    pub unconditional: bool,
+    /// The request headers that are removed, because they make the answer depend on what the client has
+    /// already: releases often share an ETag, and a 304 would give it what it has of another release.
+    pub removed: Vec<&'static str>,
     /// Whether the browser said the origin of the page, so that the answer's headers may have to be
     /// exposed to its scripts.
     pub has_origin: bool,
@@ -61,8 +61,14 @@ pub struct Forward {
 pub enum IfGone {
     /// The client is told as one whose version is gone.
     Reply(GoneReply),
-    /// Envoy's answer stands, and the visitor is pinned no more.
-    ExpirePin,
+    /// A page is led to current.
+    Leave {
+        /// Where the browser is sent, when it was the URL that named the release; absent: Envoy's answer
+        /// stands.
+        location: Option<String>,
+        /// Whether the visitor's pin is taken away.
+        expires_pin: bool,
+    },
 }
 
 /// How a client is told that its release is gone, in a way that it understands. An origin is that of
@@ -75,9 +81,13 @@ pub enum GoneReply {
         origin: Option<String>,
         /// The dialect of gRPC to say it in.
         grpc: Option<Grpc>,
+        /// The path of the page that called a Server Action of Next.js, which leads its router there.
+        action_from: Option<String>,
     },
     /// "Reload", to the person who sent a form.
     Page,
+    /// "Reload", to the person who sees a frame.
+    Frame,
     /// 404 without store: the file of a release that is gone.
     NotFound {
         /// Whose scripts may read it.
@@ -164,6 +174,8 @@ pub enum Outcome {
     Unversioned,
     /// As unversioned, but a source held something that is not a version.
     Invalid,
+    /// As unversioned, but a page of this origin made the request: it has a version, and did not say it.
+    Uncovered,
     /// Assigned to current, or left to the mesh, because no release knows its version.
     Unknown,
     /// No release can answer it.
@@ -178,12 +190,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, in the order of [`Outcome::index`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Pinned,
         Self::Compatible,
         Self::Current,
         Self::Unversioned,
         Self::Invalid,
+        Self::Uncovered,
         Self::Unknown,
         Self::Gone,
         Self::Preview,
@@ -200,6 +213,7 @@ impl Outcome {
             Self::Current => "current",
             Self::Unversioned => "unversioned",
             Self::Invalid => "invalid",
+            Self::Uncovered => "uncovered",
             Self::Unknown => "unknown",
             Self::Gone => "gone",
             Self::Preview => "preview",

@@ -9,6 +9,7 @@ use crate::decision::judge::decide;
 use crate::decision::{Course, Decision, Forward, Outcome};
 use crate::headers::Headers;
 use crate::host::Host;
+use crate::kept::{Kept, StandIn};
 use crate::policy::{Policy, Release};
 use crate::reply::amend::{Amendment, Change, amend, observe};
 use crate::reply::outgoing::Outgoing;
@@ -20,6 +21,9 @@ use crate::telemetry::{self, Sight};
 /// A configuration in force, and what counts by it.
 pub struct Installation {
     mode: Mode,
+    /// Where a good configuration is in force: how it was written, for who has to note it.
+    in_force: Option<Vec<u8>>,
+    storage_key: String,
     plugin: String,
     counters: Counters,
     last_skew_logged: Cell<u64>,
@@ -41,21 +45,22 @@ impl Installation {
     /// must not take a site down, and Envoy re-applies what a filter refuses to every later change.
     pub fn configure(host: &dyn Host, configuration: &[u8]) -> Self {
         let plugin = plugin_name(host);
-        let key = storage_key(host, &plugin);
-        let loaded = Config::load(configuration).map(Policy::from);
+        let storage_key = storage_key(host, &plugin);
+        let loaded = Config::load(configuration);
         host.gauge(&telemetry::refused(&plugin), u64::from(loaded.is_err()));
-        let mode = match loaded {
-            Ok(policy) => {
-                host.keep(&key, configuration);
+        let (mode, in_force) = match loaded {
+            Ok(config) => {
+                keep(host, &storage_key, configuration, &config);
+                let policy = Policy::from(config);
                 log::info!("skew-guard {plugin}: in force: {}", summary(&policy));
-                Mode::Guard(Box::new(policy))
+                (Mode::Guard(Box::new(policy)), Some(configuration.to_vec()))
             }
             Err(problems) => {
                 if let Some(refusals) = host.counter(&telemetry::refusals(&plugin)) {
                     host.increment(refusals);
                 }
                 log::error!("skew-guard {plugin}: configuration refused:\n{problems}");
-                stand_in(host, &plugin, &key, configuration)
+                stand_in(host, &plugin, &storage_key, configuration)
             }
         };
         let revision = match &mode {
@@ -65,48 +70,78 @@ impl Installation {
         host.gauge(&telemetry::revision(&plugin), revision);
         Self {
             mode,
+            in_force,
+            storage_key,
             plugin,
             counters: Counters::default(),
             last_skew_logged: Cell::new(0),
         }
     }
-}
 
-impl Installation {
     /// Touches nothing: what is in force before any configuration has come.
     #[must_use]
     pub fn inert() -> Self {
         Self {
             mode: Mode::Inert,
+            in_force: None,
+            storage_key: String::new(),
             plugin: String::new(),
             counters: Counters::default(),
             last_skew_logged: Cell::new(0),
         }
     }
+
+    /// Notes that the configuration is still in force; to be called every [`crate::kept::NOTED_EVERY`] seconds.
+    pub fn note(&self, host: &dyn Host) {
+        let Some(bytes) = &self.in_force else {
+            return;
+        };
+        let mut kept = kept(host, &self.storage_key);
+        if kept.note(bytes, host.now()) {
+            host.keep(&self.storage_key, &kept.written());
+        }
+    }
 }
 
-/// What is in force in the place of a wrong configuration.
-fn stand_in(host: &dyn Host, plugin: &str, key: &str, wrong: &[u8]) -> Mode {
-    let kept = host
-        .kept(key)
-        .and_then(|bytes| Config::load(&bytes).ok())
-        .map(Policy::from);
-    if let Some(policy) = kept {
+fn kept(host: &dyn Host, storage_key: &str) -> Kept {
+    Kept::read(&host.kept(storage_key).unwrap_or_default())
+}
+
+fn keep(host: &dyn Host, storage_key: &str, configuration: &[u8], config: &Config) {
+    let mut kept = kept(host, storage_key);
+    kept.take(configuration, config, host.now());
+    host.keep(storage_key, &kept.written());
+}
+
+/// What is in force in the place of a wrong configuration, and how that was written.
+fn stand_in(
+    host: &dyn Host,
+    plugin: &str,
+    storage_key: &str,
+    wrong: &[u8],
+) -> (Mode, Option<Vec<u8>>) {
+    let remains = config::remains(wrong);
+    let found = kept(host, storage_key).stand_in_for(remains.as_ref(), host.now());
+    if let Some(StandIn { config, bytes, age }) = found {
+        let policy = Policy::from(config);
         log::warn!(
-            "skew-guard {plugin}: the last good one stays in force: {}",
+            "skew-guard {plugin}: the last good one stays in force: {}; last in force {age} seconds ago",
             summary(&policy)
         );
-        return Mode::Guard(Box::new(policy));
+        return (Mode::Guard(Box::new(policy)), Some(bytes));
     }
-    match config::remains(wrong) {
-        Some(remains) => {
+    let readable = remains.and_then(|remains| {
+        let scope = Scope::new(remains.hosts?, remains.paths?);
+        Some((scope, remains.route_header?))
+    });
+    let mode = match readable {
+        Some((scope, route_header)) => {
             log::warn!(
-                "skew-guard {plugin}: no good configuration is known; requests pass without {}",
-                remains.route_header
+                "skew-guard {plugin}: no good configuration is known; requests pass without {route_header}"
             );
             Mode::PassThrough {
-                scope: Scope::new(remains.hosts, remains.paths),
-                route_header: remains.route_header,
+                scope,
+                route_header,
             }
         }
         None => {
@@ -115,7 +150,8 @@ fn stand_in(host: &dyn Host, plugin: &str, key: &str, wrong: &[u8]) -> Mode {
             );
             Mode::Inert
         }
-    }
+    };
+    (mode, None)
 }
 
 /// The plugin's name up to a `~`, behind which Istio notes how the plugin came about: an upgrade of
@@ -128,7 +164,10 @@ fn plugin_name(host: &dyn Host) -> String {
 
 fn storage_key(host: &dyn Host, plugin: &str) -> String {
     let root_id = host.attribute(&["plugin_root_id"]).unwrap_or_default();
-    format!("skew-guard/{plugin}/{}", String::from_utf8_lossy(&root_id))
+    format!(
+        "skew-guard/kept/{plugin}/{}",
+        String::from_utf8_lossy(&root_id)
+    )
 }
 
 fn summary(policy: &Policy) -> String {
@@ -303,9 +342,8 @@ impl<H: Host> Exchange<H> {
             Some(release) => self.host.set_request_header(route_header, &release.route),
             None => self.host.remove_request_header(route_header),
         }
-        if forward.unconditional {
-            self.host.remove_request_header("if-none-match");
-            self.host.remove_request_header("if-modified-since");
+        for name in &forward.removed {
+            self.host.remove_request_header(name);
         }
     }
 

@@ -30,6 +30,7 @@ pub mod scope;
 pub mod source;
 
 pub mod config;
+pub mod kept;
 pub mod policy;
 
 pub mod decision;

@@ -56,10 +56,10 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// The pin that the request carries; `None` without the cookie.
-    #[must_use]
-    pub fn read(request: &Request<'_>, name: &str) -> Option<Self> {
-        request.cookie(name).map(Self::parse)
+    /// The pins that the request carries, in order. There are several where the cookie was once written
+    /// with another domain or path.
+    pub fn all<'b>(request: &Request<'b>, name: &str) -> impl Iterator<Item = Self> {
+        request.cookies(name).map(Self::parse)
     }
 
     /// The pin that a cookie's value spells. Any bytes are welcome: what is no bucket and version is

@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use crate::config::{
-    Config, CorsConfig, CurrentConfig, MinVersion, ReleaseConfig, ReloadConfig, State,
+    Conditional, Config, CorsConfig, CurrentConfig, MinVersion, ReleaseConfig, ReloadConfig, State,
     UnknownVersion,
 };
 use crate::pin::PinCookie;
@@ -43,6 +43,8 @@ pub struct Policy {
     pub reload: ReloadConfig,
     /// Cross-origin access to answers that the filter makes itself.
     pub cors: Option<CorsConfig>,
+    /// What becomes of conditions on what the client has already.
+    pub conditional: Conditional,
     /// Whether a stale client is told so.
     pub hints: bool,
     /// The header sources for `Vary` on answers to API calls; empty where they are not to be named.
@@ -178,6 +180,23 @@ impl Policy {
             .find(|release| release.accepts_as(version, semver.as_ref()) && release.is_served(&now))
     }
 
+    /// The places in the path that carry a version.
+    pub fn path_sources(&self) -> impl Iterator<Item = &Source> {
+        self.further_sources
+            .iter()
+            .filter(|source| matches!(source, Source::Path(_)))
+    }
+
+    /// The query parameters that carry a version.
+    pub fn query_sources(&self) -> impl Iterator<Item = &str> {
+        self.further_sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::Query(name) => Some(name.as_str()),
+                _ => None,
+            })
+    }
+
     /// Whether a version is listed as retired.
     #[must_use]
     pub fn is_retired(&self, version: &Version) -> bool {
@@ -277,11 +296,7 @@ impl From<Config> for Policy {
             leading_headers,
             further_sources,
             by_version: by_version(&releases),
-            accepting: releases
-                .iter()
-                .filter(|release| !release.accepts.is_empty())
-                .cloned()
-                .collect(),
+            accepting: accepting(&releases, current.as_ref()),
             oldest_live: oldest_live(&releases),
             releases,
             current,
@@ -291,6 +306,7 @@ impl From<Config> for Policy {
             unknown_version: config.unknown_version,
             reload: config.reload,
             cors: config.cors,
+            conditional: config.conditional,
             hints: config.hints,
             vary,
             asset_fallback: config.asset_fallback,
@@ -351,6 +367,48 @@ impl Current {
 /// The release of a version, while the order is not made yet.
 fn find<'r>(releases: &'r [Rc<Release>], version: &Version) -> Option<&'r Rc<Release>> {
     releases.iter().find(|release| release.version == *version)
+}
+
+/// Those that accept other versions, in the order in which they are asked. Releases of current come first:
+/// a release that is only listed may have no pods yet, and must not take another's clients. Without current
+/// the oldest live release comes first, for it is the one that has been there.
+fn accepting(releases: &[Rc<Release>], current: Option<&Current>) -> Vec<Rc<Release>> {
+    let all = || {
+        releases
+            .iter()
+            .filter(|release| !release.accepts.is_empty())
+    };
+    let mut first: Vec<_> = match current {
+        Some(current) => all()
+            .filter(|release| current.holds(release))
+            .cloned()
+            .collect(),
+        None => oldest_first(all().filter(|release| release.state == State::Live)),
+    };
+    let others: Vec<_> = all()
+        .filter(|release| !first.iter().any(|taken| taken.index == release.index))
+        .cloned()
+        .collect();
+    first.extend(others);
+    first
+}
+
+/// By semver where all of them are, else from the end of the list, which begins with the newest.
+fn oldest_first<'r>(releases: impl Iterator<Item = &'r Rc<Release>>) -> Vec<Rc<Release>> {
+    let mut releases: Vec<_> = releases.cloned().collect();
+    releases.reverse();
+    let versions: Option<Vec<_>> = releases
+        .iter()
+        .map(|release| release.version.semver())
+        .collect();
+    let Some(versions) = versions else {
+        return releases;
+    };
+    let placed = versions.into_iter().zip(0_usize..);
+    sorted(placed.collect())
+        .into_iter()
+        .filter_map(|(_, place)| releases.get(place).cloned())
+        .collect()
 }
 
 fn by_version(releases: &[Rc<Release>]) -> Vec<(Version, usize)> {

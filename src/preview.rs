@@ -1,6 +1,8 @@
 //! How a tester reaches a staged release: a key that only testers know, in a header, a link or the
 //! cookie that the link leaves behind.
 
+use std::borrow::Cow;
+
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -19,6 +21,8 @@ pub struct PreviewAccess {
     pub query: String,
     /// The cookie that keeps them.
     pub cookie: String,
+    /// The domain that the cookie is sent to; absent: the host alone.
+    pub domain: Option<String>,
 }
 
 impl PreviewAccess {
@@ -42,8 +46,8 @@ impl Preview {
     #[must_use]
     pub fn presented(access: &PreviewAccess, request: &Request<'_>) -> Option<Self> {
         let by_cookie = request
-            .cookie(&access.cookie)
-            .and_then(|value| open(access, value))
+            .cookies(&access.cookie)
+            .find_map(|value| open(access, value))
             .map(|version| Self {
                 version: Some(version),
             });
@@ -78,19 +82,20 @@ impl Link {
     #[must_use]
     pub fn read(access: &PreviewAccess, request: &Request<'_>) -> Option<Self> {
         let value = query::values(request.query(), &access.query).next()?;
-        let location = location_without_key(access, request);
+        let location = request.location_without(&[&access.query]);
         if *value == *b"off" {
             return Some(Self::Off(Redirect {
-                set_cookie: format!("{}=; Max-Age=0{COOKIE_ATTRIBUTES}", access.cookie),
+                set_cookie: format!("{}=; Max-Age=0{}", access.cookie, attributes(access)),
                 location,
             }));
         }
         let version = open(access, &value)?;
         let key = value.get(..value.len() - version.as_str().len() - 1)?;
         let set_cookie = format!(
-            "{}={}:{version}{COOKIE_ATTRIBUTES}",
+            "{}={}:{version}{}",
             access.cookie,
-            percent_encode(key, NON_ALPHANUMERIC)
+            percent_encode(key, NON_ALPHANUMERIC),
+            attributes(access)
         );
         Some(Self::Open(
             version,
@@ -102,41 +107,31 @@ impl Link {
     }
 }
 
-const COOKIE_ATTRIBUTES: &str = "; Path=/; SameSite=Lax; Secure; HttpOnly";
+fn attributes(access: &PreviewAccess) -> String {
+    let domain = access
+        .domain
+        .as_ref()
+        .map_or_else(String::new, |domain| format!("; Domain={domain}"));
+    format!("{domain}; Path=/; SameSite=Lax; Secure; HttpOnly")
+}
 
 /// The version of `<key>:<version>`, if the key is right. The key may be percent-encoded, as it is in
 /// the cookie, and may hold colons.
 fn open(access: &PreviewAccess, value: &[u8]) -> Option<Version> {
     let colon = value.iter().rposition(|&byte| byte == b':')?;
     let (key, version) = (value.get(..colon)?, value.get(colon + 1..)?);
-    let decoded: Vec<u8> = percent_decode(key).collect();
-    (is_key(access, key) || is_key(access, &decoded))
+    (is_key(access, key) || is_key(access, &Cow::from(percent_decode(key))))
         .then(|| Version::parse(version))
         .flatten()
 }
 
+/// Bytes that are longer are no key, and are not hashed: anybody may send them.
+const LONGEST_KEY: usize = 256;
+
 fn is_key(access: &PreviewAccess, key: &[u8]) -> bool {
+    if key.len() > LONGEST_KEY {
+        return false;
+    }
     let digest = Sha256::digest(key);
     digest.as_slice().ct_eq(&access.sha256).into()
-}
-
-/// The request target without the key. Slashes at its start are made one, because a browser takes
-/// `//elsewhere` for another host.
-fn location_without_key(access: &PreviewAccess, request: &Request<'_>) -> String {
-    let path = request.path();
-    let first = path
-        .iter()
-        .position(|byte| !matches!(byte, b'/' | b'\\'))
-        .unwrap_or(path.len());
-    let mut location = vec![b'/'];
-    location.extend(path.get(first..).unwrap_or_default());
-    let query = query::without(request.query(), &access.query);
-    if !query.is_empty() {
-        location.push(b'?');
-        location.extend(query);
-    }
-    match String::from_utf8(location) {
-        Ok(location) if location.bytes().all(|byte| byte.is_ascii_graphic()) => location,
-        _ => "/".to_owned(),
-    }
 }

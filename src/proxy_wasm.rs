@@ -32,6 +32,7 @@ use proxy_wasm::types::{Action, ContextType};
 use crate::filter::{Exchange, Flow, Installation};
 use crate::headers;
 use crate::host::Host;
+use crate::kept::NOTED_EVERY;
 use crate::reply::own::Reply;
 use crate::request::Moment;
 
@@ -54,7 +55,16 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let configuration = ProxyWasm.configuration(size);
         self.installation = Some(Rc::new(Installation::configure(&ProxyWasm, &configuration)));
+        // SAFETY: a number alone.
+        let status = unsafe { abi::proxy_set_tick_period_milliseconds(NOTED_EVERY * 1000) };
+        succeeded(status, "no tick");
         true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(installation) = &self.installation {
+            installation.note(&ProxyWasm);
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -369,6 +379,7 @@ mod abi {
     #[link(wasm_import_module = "env")]
     unsafe extern "C" {
         pub fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+        pub fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
         pub fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
         pub fn proxy_get_buffer_bytes(
             buffer: u32,

@@ -106,7 +106,11 @@ struct Known<'b> {
     access_control_request_method: Option<&'b [u8]>,
     authority: Option<&'b [u8]>,
     content_type: Option<&'b [u8]>,
+    if_modified_since: Option<&'b [u8]>,
+    if_none_match: Option<&'b [u8]>,
+    if_range: Option<&'b [u8]>,
     method: Option<&'b [u8]>,
+    next_action: Option<&'b [u8]>,
     origin: Option<&'b [u8]>,
     referer: Option<&'b [u8]>,
     sec_fetch_dest: Option<&'b [u8]>,
@@ -127,6 +131,10 @@ impl<'b> Known<'b> {
                 b"accept" => &mut known.accept,
                 b"access-control-request-method" => &mut known.access_control_request_method,
                 b"content-type" => &mut known.content_type,
+                b"if-modified-since" => &mut known.if_modified_since,
+                b"if-none-match" => &mut known.if_none_match,
+                b"if-range" => &mut known.if_range,
+                b"next-action" => &mut known.next_action,
                 b"origin" => &mut known.origin,
                 b"referer" => &mut known.referer,
                 b"sec-fetch-dest" => &mut known.sec_fetch_dest,
@@ -163,17 +171,30 @@ impl<'b> Request<'b> {
         self.headers.every(name)
     }
 
-    /// The value of a cookie. HTTP/1 may carry several `cookie` lines, HTTP/2 merges them.
-    #[must_use]
-    pub fn cookie(&self, name: &str) -> Option<&'b [u8]> {
+    /// The values of a cookie, in order. HTTP/1 may carry several `cookie` lines, HTTP/2 merges them.
+    pub fn cookies(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
         self.lines("cookie")
-            .find_map(|line| cookies::values(line, name).next())
+            .flat_map(move |line| cookies::values(line, name))
     }
 
-    /// The host that is asked, without port.
+    /// The host that is asked, without port, and without the dot that ends an absolute name.
     #[must_use]
     pub fn host(&self) -> Option<&'b [u8]> {
-        self.known.authority.map(without_port)
+        let host = without_port(self.known.authority?);
+        Some(host.strip_suffix(b".").unwrap_or(host))
+    }
+
+    /// Whether the path names a file that is no page: its last segment has an extension, and not `.html`.
+    #[must_use]
+    pub fn names_file(&self) -> bool {
+        let mut segments = self.path().rsplit(|&byte| byte == b'/');
+        let file = segments.next().unwrap_or_default();
+        match file.iter().rposition(|&byte| byte == b'.') {
+            Some(dot) => !file.get(dot..).is_some_and(|end| {
+                end.eq_ignore_ascii_case(b".html") || end.eq_ignore_ascii_case(b".htm")
+            }),
+            None => false,
+        }
     }
 
     /// The path, without query.
@@ -192,6 +213,32 @@ impl<'b> Request<'b> {
             .get(..end.unwrap_or(query.len()))
             .and_then(|query| query.strip_prefix(b"?"))
             .unwrap_or_default()
+    }
+
+    /// Path and query without the parameters of these names, for a redirect. Slashes at its start are
+    /// made one, because a browser takes `//elsewhere` for another host.
+    #[must_use]
+    pub fn location_without(&self, parameters: &[&str]) -> String {
+        let path = self.path();
+        let first = path
+            .iter()
+            .position(|byte| !matches!(byte, b'/' | b'\\'))
+            .unwrap_or(path.len());
+        let mut location = vec![b'/'];
+        location.extend(path.get(first..).unwrap_or_default());
+        let query = parameters
+            .iter()
+            .fold(self.query().to_vec(), |query, name| {
+                query::without(&query, name)
+            });
+        if !query.is_empty() {
+            location.push(b'?');
+            location.extend(query);
+        }
+        match String::from_utf8(location) {
+            Ok(location) if location.bytes().all(|byte| byte.is_ascii_graphic()) => location,
+            _ => "/".to_owned(),
+        }
     }
 
     fn target(&self) -> &'b [u8] {
@@ -227,12 +274,51 @@ impl<'b> Request<'b> {
     /// Whether this is the post of a form whose answer a person will look at.
     #[must_use]
     pub fn is_form_post(&self) -> bool {
-        !self.has_method(&["GET", "HEAD"])
+        !self.reads()
             && self
                 .known
                 .sec_fetch_mode
                 .is_none_or(|mode| mode == b"navigate")
             && self.accepts_html()
+    }
+
+    /// The headers that make the answer depend on what the client has already, on a request that only
+    /// reads ([RFC 9110, 13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)). On other methods
+    /// they guard a write, and are none of these.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<&'static str> {
+        let known = &self.known;
+        if known
+            .if_none_match
+            .or(known.if_modified_since)
+            .or(known.if_range)
+            .is_none()
+            || !self.reads()
+        {
+            return Vec::new();
+        }
+        [
+            ("if-none-match", known.if_none_match),
+            ("if-modified-since", known.if_modified_since),
+            ("if-range", known.if_range),
+            // Without its condition a range would be of whatever there is now.
+            ("range", known.if_range),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|_| name))
+        .collect()
+    }
+
+    /// Whether the method only reads.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        self.has_method(&["GET", "HEAD"])
+    }
+
+    /// Whether a page of the same origin made the request.
+    #[must_use]
+    pub fn is_same_origin(&self) -> bool {
+        self.known.sec_fetch_site == Some(b"same-origin")
     }
 
     /// Whether another site led the browser here.
@@ -258,6 +344,28 @@ impl<'b> Request<'b> {
     #[must_use]
     pub fn origin(&self) -> Option<&'b [u8]> {
         self.known.origin
+    }
+
+    /// The path and query of the page of this host that called a Server Action of Next.js; absent where
+    /// the request is no such call, or nothing says safely where it came from.
+    #[must_use]
+    pub fn action_page(&self) -> Option<String> {
+        self.known.next_action?;
+        let authority = self.known.authority?;
+        let referer = self.known.referer?;
+        let after_scheme = referer
+            .strip_prefix(b"https://")
+            .or_else(|| referer.strip_prefix(b"http://"))?;
+        let target = after_scheme.strip_prefix(authority)?;
+        let is_path = target.starts_with(b"/")
+            && !matches!(target.get(1), Some(b'/' | b'\\'))
+            && target
+                .iter()
+                .all(|byte| byte.is_ascii_graphic() && *byte != b';');
+        let target = target.split(|&byte| byte == b'#').next()?;
+        is_path
+            .then(|| String::from_utf8(target.to_vec()).ok())
+            .flatten()
     }
 
     /// The path of the page or worker that made the request, where the browser says.
@@ -294,12 +402,14 @@ impl<'b> Request<'b> {
             return self.class_without_fetch_metadata();
         };
         let destination = self.known.sec_fetch_dest.unwrap_or_default();
-        let reads = self.has_method(&["GET", "HEAD"]);
+        let reads = self.reads();
         match (mode, destination) {
             (b"navigate", b"document" | b"empty" | b"") if reads => Class::Navigation,
             (b"navigate", b"iframe" | b"frame" | b"embed" | b"object") if reads => Class::Framed,
             (b"same-origin", b"empty") if reads && self.accepts_html() => Class::Navigation,
             (_, destination) if is_asset_destination(destination) => Class::Asset,
+            // `<link rel=prefetch>` has no destination, and is for a script or a style.
+            _ if reads && self.is_speculative() && !self.accepts_html() => Class::Asset,
             _ => Class::Api,
         }
     }

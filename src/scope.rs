@@ -136,11 +136,13 @@ impl PathPrefix {
         (text.starts_with('/') && is_plain).then(|| Self(text.trim_end_matches('/').to_owned()))
     }
 
-    /// Whether a path, without query, is this one or below it.
+    /// Whether a path, without query, is this one or below it. Parameters of a segment
+    /// (`;jsessionid=…`, [RFC 3986, 3.3](https://www.rfc-editor.org/rfc/rfc3986#section-3.3)) are none of
+    /// its name.
     #[must_use]
     pub fn holds(&self, path: &[u8]) -> bool {
         path.strip_prefix(self.0.as_bytes())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            .is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b';')))
     }
 }
 
@@ -154,4 +156,41 @@ impl fmt::Display for PathPrefix {
 #[must_use]
 pub fn is_below(prefixes: &[PathPrefix], path: &[u8]) -> bool {
     prefixes.iter().any(|prefix| prefix.holds(path))
+}
+
+/// What may stand for more than itself in a scope.
+pub trait Extent {
+    /// Whether there is something that both stand for.
+    fn overlaps(&self, other: &Self) -> bool;
+}
+
+impl Extent for HostPattern {
+    fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Exact(name), pattern) | (pattern, Self::Exact(name)) => {
+                pattern.matches(name.as_bytes())
+            }
+            (Self::Suffix(one), Self::Suffix(other)) => {
+                one.ends_with(other.as_str()) || other.ends_with(one.as_str())
+            }
+        }
+    }
+}
+
+impl Extent for PathPrefix {
+    fn overlaps(&self, other: &Self) -> bool {
+        self.holds(other.0.as_bytes()) || other.holds(self.0.as_bytes())
+    }
+}
+
+/// Whether two scopes have something in common; an absent list stands for everything.
+#[must_use]
+pub fn overlap<E: Extent>(one: Option<&[E]>, other: Option<&[E]>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one
+            .iter()
+            .any(|part| other.iter().any(|another| part.overlaps(another))),
+        _ => true,
+    }
 }

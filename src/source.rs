@@ -73,15 +73,17 @@ impl Source {
         match self {
             Self::Header(name) => request
                 .header(name)
-                .map_or(Reading::Absent, |value| Reading::of(value.trim_ascii())),
-            Self::Query(name) => first_usable(query::values(request.query(), name)),
+                .map_or(Reading::Absent, |value| Reading::of(once(value))),
+            Self::Query(name) => {
+                first_usable(query::values(request.query(), name).map(|value| Reading::of(&value)))
+            }
             Self::Path(template) => template
                 .find(request.path())
                 .map_or(Reading::Absent, |segment| {
                     Reading::of(&Cow::from(percent_decode(segment)))
                 }),
-            Self::Cookie(name) => request.cookie(name).map_or(Reading::Absent, Reading::of),
-            Self::Pin(name) => Pin::read(request, name).map_or(Reading::Absent, |pin| pin.version),
+            Self::Cookie(name) => first_usable(request.cookies(name).map(Reading::of)),
+            Self::Pin(name) => first_usable(Pin::all(request, name).map(|pin| pin.version)),
             Self::Baggage(key) => request
                 .lines("baggage")
                 .find_map(|line| cookies::baggage(line, key))
@@ -90,11 +92,20 @@ impl Source {
     }
 }
 
+/// A header's value where two that add it wrote the same: `1.4.2, 1.4.2`.
+fn once(value: &[u8]) -> &[u8] {
+    let mut values = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    match values.next() {
+        Some(first) if values.all(|other| other == first) => first,
+        _ => value,
+    }
+}
+
 /// The first usable version: a parameter may come twice, and be empty once.
-fn first_usable<'b>(values: impl Iterator<Item = Cow<'b, [u8]>>) -> Reading {
+fn first_usable(readings: impl Iterator<Item = Reading>) -> Reading {
     let mut found = Reading::Absent;
-    for value in values {
-        match Reading::of(&value) {
+    for reading in readings {
+        match reading {
             Reading::Absent => {}
             Reading::Invalid => found = Reading::Invalid,
             usable @ Reading::Usable(_) => return usable,

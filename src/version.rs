@@ -12,14 +12,14 @@ pub const LONGEST: usize = 64;
 
 /// An opaque token that names a release: semver, a git SHA, a build number.
 ///
-/// Matches `[A-Za-z0-9][A-Za-z0-9._+-]{0,63}`, always.
+/// Matches `[A-Za-z0-9][A-Za-z0-9._+-]{0,63}`, always, and is none of the words that a build writes which
+/// forgot its version: `undefined`, `null`, `nan`, `none`, `unknown`, `true`, `false`, in any case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(String);
 
 impl Version {
     /// What [`Version::parse`] takes, for error messages.
-    pub const ALLOWED: &'static str =
-        "1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit";
+    pub const ALLOWED: &'static str = "1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit; not undefined, null, nan, none, unknown, true or false";
 
     /// The version that these bytes spell, or `None` where they spell none: any bytes are welcome.
     #[must_use]
@@ -91,6 +91,27 @@ fn is_version(bytes: &[u8]) -> bool {
     bytes.len() <= LONGEST
         && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.iter().all(|&byte| is_version_byte(byte))
+        && !is_forgotten(bytes)
+}
+
+/// What scripts and templates make of a variable that was not set. Taken for versions, one forgotten
+/// variable would be a reload answer for every visitor.
+const FORGOTTEN: [&[u8]; 7] = [
+    b"undefined",
+    b"null",
+    b"nan",
+    b"none",
+    b"unknown",
+    b"true",
+    b"false",
+];
+
+fn is_forgotten(bytes: &[u8]) -> bool {
+    // Most versions begin with a digit.
+    bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && FORGOTTEN
+            .iter()
+            .any(|word| bytes.eq_ignore_ascii_case(word))
 }
 
 /// Whether a byte may stand in a version, and so in a route: what a "word" is made of.
@@ -192,6 +213,22 @@ mod tests {
             assert!(version(text).is_none(), "{text:?}");
         }
         assert!(Version::parse(&[b'1', 0xff]).is_none());
+    }
+
+    #[test]
+    fn what_a_build_writes_that_forgot_its_version_is_no_version() {
+        for text in [
+            "undefined",
+            "null",
+            "NaN",
+            "None",
+            "UNKNOWN",
+            "true",
+            "False",
+        ] {
+            assert!(version(text).is_none(), "{text}");
+        }
+        assert!(version("nullable").is_some());
     }
 
     #[track_caller]

@@ -10,7 +10,7 @@ use wasmparser::{Parser, Payload};
 const LARGEST: usize = 360_000;
 
 /// What the filter answers; the names of its memory and of the ABI; and how it starts.
-const EXPORTS: [&str; 11] = [
+const EXPORTS: [&str; 12] = [
     "_initialize",
     "memory",
     "proxy_abi_version_0_2_1",
@@ -21,6 +21,7 @@ const EXPORTS: [&str; 11] = [
     "proxy_on_request_headers",
     "proxy_on_response_body",
     "proxy_on_response_headers",
+    "proxy_on_tick",
     "proxy_on_vm_start",
 ];
 
@@ -79,9 +80,9 @@ const WASI: [&str; 6] = [
 ];
 
 #[test]
-fn the_module_is_under_300_kib() -> Result<()> {
+fn the_module_has_at_most_360_000_bytes() -> Result<()> {
     let size = built()?.len();
-    assert!(size < LARGEST, "{size} bytes; allowed: {LARGEST}");
+    assert!(size <= LARGEST, "{size} bytes; allowed: {LARGEST}");
     Ok(())
 }
 

@@ -2,13 +2,16 @@
 
 use std::collections::BinaryHeap;
 
+use sha2::{Digest, Sha256};
+
 use crate::pin::SameSite;
 use crate::source::Source;
 use crate::version::{Version, VersionPattern};
 
 use super::problems::Problems;
 use super::{
-    Config, CurrentConfig, MOST_RETIRED, MOST_SERVED, ReleaseConfig, Share, State, UnknownVersion,
+    Config, CurrentConfig, MOST_ACCEPTED, MOST_RETIRED, MOST_SERVED, ReleaseConfig, Share, State,
+    UnknownVersion,
 };
 
 /// Notes what contradicts itself, beside the problems that reading has found.
@@ -27,6 +30,7 @@ pub fn check(config: &Config, problems: &mut Problems) {
     check.sources();
     check.minimum();
     check.cookies();
+    check.preview();
     check.unknown_version();
 }
 
@@ -130,6 +134,13 @@ impl<'c> Check<'c> {
                     accepted.push((version.as_str(), release.at.as_str()));
                 }
             }
+        }
+        let patterns: usize = self.served().map(|release| release.accepts.len()).sum();
+        if patterns > MOST_ACCEPTED {
+            self.problems.add(
+                "releases",
+                format!("all accepts together have {patterns} patterns; allowed: up to {MOST_ACCEPTED}; say several versions by a range or a prefix"),
+            );
         }
         for (version, first, at) in repeated(accepted) {
             self.problems.add(
@@ -263,6 +274,18 @@ impl<'c> Check<'c> {
                 format!("\"{}\" needs \"secure\": true, the path \"/\" and no domain, or browsers refuse the cookie; allowed: without \"__Host-\"", pin.name),
             );
         }
+        for prefix in ["__Host-", "__Secure-"] {
+            let is_like = pin
+                .name
+                .get(..prefix.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(prefix) && start != prefix);
+            if is_like {
+                self.problems.add(
+                    "pinCookie.name",
+                    format!("\"{}\" means \"{prefix}\" to some browsers and nothing to others; allowed: \"{prefix}\" as it is written here, or another name", pin.name),
+                );
+            }
+        }
         if pin.name.starts_with("__Secure-") && !pin.secure {
             self.problems.add(
                 "pinCookie.name",
@@ -277,6 +300,24 @@ impl<'c> Check<'c> {
                     "\"{}\" is the pinCookie too; allowed: a cookie of its own",
                     pin.name
                 ),
+            );
+        }
+    }
+
+    fn preview(&mut self) {
+        let Some(preview) = &self.config.preview else {
+            return;
+        };
+        if preview.sha256 == Sha256::digest("").as_slice() {
+            self.problems.add(
+                "preview.sha256",
+                "this is the SHA-256 of nothing, as a variable that was not set gives it: whoever sends an empty key would preview; allowed: that of a key",
+            );
+        }
+        if preview.cookie.starts_with("__Host-") && preview.domain.is_some() {
+            self.problems.add(
+                "preview.domain",
+                format!("\"{}\" may have no domain, or browsers refuse the cookie; allowed: without \"__Host-\"", preview.cookie),
             );
         }
     }

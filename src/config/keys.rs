@@ -15,8 +15,8 @@ use super::problems::Report;
 use super::reader::{Node, Object};
 use super::values;
 use super::{
-    Config, CorsConfig, CurrentConfig, LARGEST_WEIGHT, LONGEST_COOKIE_AGE, ReleaseConfig,
-    ReloadConfig, Remains, Share, State, UnknownVersion, UpstreamVersionConfig,
+    Conditional, Config, CorsConfig, CurrentConfig, LARGEST_WEIGHT, LONGEST_COOKIE_AGE,
+    ReleaseConfig, ReloadConfig, Remains, Share, State, UnknownVersion, UpstreamVersionConfig,
 };
 
 const KEYS: &[&str] = &[
@@ -34,6 +34,7 @@ const KEYS: &[&str] = &[
     "pinCookie",
     "reload",
     "cors",
+    "conditional",
     "hints",
     "vary",
     "assetFallback",
@@ -63,6 +64,7 @@ pub fn read(bytes: &[u8], report: &Report) -> Option<Config> {
         pin_cookie: root.get("pinCookie").and_then(read_pin_cookie),
         reload: read_reload(&root),
         cors: root.get("cors").and_then(read_cors),
+        conditional: root.name("conditional", &CONDITIONALS),
         hints: root.switch("hints", true),
         vary: root.switch("vary", true),
         asset_fallback: root.switch("assetFallback", true),
@@ -75,17 +77,26 @@ pub fn read(bytes: &[u8], report: &Report) -> Option<Config> {
     })
 }
 
-/// Reads the scope and the route header, whatever else is wrong.
+/// Reads what can be read, whatever else is wrong.
 pub fn read_remains(bytes: &[u8]) -> Option<Remains> {
     let report = Report::default();
     let root = Node::root(bytes, &report)?.object(KEYS)?;
-    let _elsewhere = report.take();
-    let remains = Remains {
-        hosts: read_hosts(&root),
-        paths: read_scope_paths(&root),
-        route_header: read_route_header(&root),
-    };
-    report.take().is_empty().then_some(remains)
+    Some(Remains {
+        hosts: whole(&report, || read_hosts(&root)),
+        paths: whole(&report, || read_scope_paths(&root)),
+        route_header: whole(&report, || read_route_header(&root)),
+        versions: read_releases(&root)
+            .into_iter()
+            .map(|release| release.version)
+            .collect(),
+    })
+}
+
+/// What is read, if there is nothing wrong with it.
+fn whole<T>(report: &Report, read: impl FnOnce() -> T) -> Option<T> {
+    let _of_others = report.take();
+    let value = read();
+    report.take().is_empty().then_some(value)
 }
 
 /// A list that means something else where it is empty than where it is absent.
@@ -209,6 +220,9 @@ fn read_share(node: Node<'_>) -> Option<Share> {
     })
 }
 
+const CONDITIONALS: [(&str, Conditional); 2] =
+    [("auto", Conditional::Auto), ("keep", Conditional::Keep)];
+
 const UNKNOWN_VERSIONS: [(&str, UnknownVersion); 3] = [
     ("auto", UnknownVersion::Auto),
     ("current", UnknownVersion::Current),
@@ -290,7 +304,7 @@ fn read_upstream_version(node: Node<'_>) -> Option<UpstreamVersionConfig> {
 }
 
 fn read_preview(node: Node<'_>) -> Option<PreviewAccess> {
-    let object = node.object(&["sha256", "header", "query", "cookie"])?;
+    let object = node.object(&["sha256", "header", "query", "cookie", "domain"])?;
     let sha256 = object
         .require("sha256", values::SHA256)
         .and_then(|node| node.parse(values::SHA256, values::sha256));
@@ -306,11 +320,15 @@ fn read_preview(node: Node<'_>) -> Option<PreviewAccess> {
         .get("cookie")
         .and_then(|node| node.parse(values::COOKIE, values::token))
         .unwrap_or_else(|| PreviewAccess::DEFAULT_COOKIE.to_owned());
+    let domain = object
+        .get("domain")
+        .and_then(|node| node.parse(values::COOKIE_DOMAIN, values::cookie_domain));
     Some(PreviewAccess {
         sha256: sha256?,
         header,
         query,
         cookie,
+        domain,
     })
 }
 

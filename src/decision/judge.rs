@@ -3,17 +3,18 @@
 //! The rules are numbered as the README and `skew-guard explain` number them; the first that applies
 //! decides.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use super::{
     Caching, Client, Course, Decision, Forward, GoneReply, IfGone, Outcome, OwnAnswer, Rule,
     Visitor,
 };
-use crate::config::UnknownVersion;
-use crate::pin::{Bucket, Pin};
+use crate::config::{Conditional, UnknownVersion};
+use crate::pin::{Bucket, Pin, SameSite};
 use crate::policy::{Gone, Policy, Release};
 use crate::preview::{self, Preview};
-use crate::request::{Class, Request};
+use crate::request::{Class, Request, query};
 use crate::scope::is_below;
 use crate::source::{Carrier, Source};
 use crate::version::{Reading, Version};
@@ -21,54 +22,87 @@ use crate::version::{Reading, Version};
 /// What is done with a request; `None` where it is none of ours.
 #[must_use]
 pub fn decide(policy: &Policy, request: &Request<'_>) -> Option<Decision> {
-    policy.scope.holds(request).then(|| {
-        let class = request.class();
-        Judge {
-            policy,
-            request,
-            class,
-        }
-        .decide()
-    })
+    policy
+        .scope
+        .holds(request)
+        .then(|| Judge::new(policy, request).decide())
 }
 
 struct Judge<'a> {
     policy: &'a Policy,
     request: &'a Request<'a>,
     class: Class,
+    pin: OnceCell<Option<Pin>>,
 }
 
 /// What the sources held.
 #[derive(Default)]
 struct Found {
+    /// What counts.
     client: Option<Client>,
+    /// A version in the URL that does not count, and yet is part of every cache's key.
+    ignored: Option<Version>,
     held_something_else: bool,
 }
 
-impl Found {
-    fn outcome_at_current(&self) -> Outcome {
-        match self.client {
-            Some(_) => Outcome::Current,
-            None if self.held_something_else => Outcome::Invalid,
-            None => Outcome::Unversioned,
+impl<'a> Judge<'a> {
+    fn new(policy: &'a Policy, request: &'a Request<'a>) -> Self {
+        Self {
+            policy,
+            request,
+            class: class_of(policy, request),
+            pin: OnceCell::new(),
         }
+    }
+}
+
+/// The class, which a path that holds a version tells where Fetch Metadata is missing. A page and what has
+/// no extension may be anything.
+fn class_of(policy: &Policy, request: &Request<'_>) -> Class {
+    let is_file = || {
+        request.reads()
+            && !request.accepts_html()
+            && request.names_file()
+            && policy
+                .path_sources()
+                .any(|source| source.read(request) != Reading::Absent)
+    };
+    match request.class() {
+        Class::Other if is_file() => Class::Asset,
+        class => class,
     }
 }
 
 /// The rules.
 impl Judge<'_> {
     fn decide(self) -> Decision {
-        let mut found = self.search(&self.policy.leading_headers, Found::default(), |_| true);
+        if let Some(client) = self.in_path_of_asset() {
+            return self.named_outright(client);
+        }
+        let mut found = self.search(self.policy.leading_headers.iter(), Found::default(), |_| {
+            true
+        });
         match found.client.take() {
-            Some(client) => self.beside_header().with_header(client),
+            Some(client) => self.beside_header().named_outright(client),
             None => self.without_header(found),
         }
     }
 
-    /// Rule 2: a browser sends no header of ours with a preflight or a navigation, so that it is neither.
-    fn with_header(&self, client: Client) -> Decision {
+    /// The version in an asset's path, which goes before all others: a cache that ignores `Vary` would
+    /// keep under this path what another version chose.
+    fn in_path_of_asset(&self) -> Option<Client> {
+        if self.class != Class::Asset {
+            return None;
+        }
+        self.search(self.policy.path_sources(), Found::default(), |_| true)
+            .client
+    }
+
+    /// Rule 2: a browser sends no header of ours with a preflight or a navigation, so that it is neither,
+    /// and an asset is neither anyway.
+    fn named_outright(&self, client: Client) -> Decision {
         if self.is_unpinned_path() {
-            return self.assigned(Rule::UnpinnedPath, Outcome::Current, None);
+            return self.assigned(Rule::UnpinnedPath, Outcome::Current, None, None);
         }
         self.by_version(client)
     }
@@ -88,31 +122,45 @@ impl Judge<'_> {
             return self.preflight();
         }
         if self.is_unpinned_path() {
-            return self.assigned(Rule::UnpinnedPath, Outcome::Current, None);
+            return self.assigned(Rule::UnpinnedPath, Outcome::Current, None, None);
         }
-        let found = self.search(&self.policy.further_sources, found, |source| {
+        let found = self.search(self.policy.further_sources.iter(), found, |source| {
             self.counts(source)
         });
         if let Some(decision) = self.by_preview(found.client.as_ref()) {
             return decision;
         }
-        let outcome = found.outcome_at_current();
+        let outcome = self.outcome_at_current(&found);
         match found.client {
             Some(client) if self.class != Class::Navigation || self.is_pinned_navigation() => {
                 self.by_version(client)
             }
-            client => self.assigned(Rule::Current, outcome, client),
+            client => self.assigned(Rule::Current, outcome, client, found.ignored),
+        }
+    }
+
+    fn outcome_at_current(&self, found: &Found) -> Outcome {
+        match found.client {
+            Some(_) => Outcome::Current,
+            None if found.held_something_else => Outcome::Invalid,
+            None if self.class != Class::Navigation && self.request.is_same_origin() => {
+                Outcome::Uncovered
+            }
+            None => Outcome::Unversioned,
         }
     }
 
     /// Rule 3. A version that cannot be had is not refused here: the request that follows is told.
     fn preflight(&self) -> Decision {
         let found = self.search(
-            &self.policy.further_sources,
+            self.policy.further_sources.iter(),
             Found::default(),
             Source::is_in_url,
         );
-        let outcome = found.outcome_at_current();
+        let outcome = match found.client {
+            Some(_) => Outcome::Current,
+            None => Outcome::Unversioned,
+        };
         let followed = found
             .client
             .as_ref()
@@ -129,7 +177,7 @@ impl Judge<'_> {
             (Some((outcome, release)), Some(client)) => {
                 self.routed(Rule::Preflight, outcome, release, client)
             }
-            _ => self.assigned(Rule::Preflight, outcome, None),
+            _ => self.assigned(Rule::Preflight, outcome, None, None),
         }
     }
 
@@ -140,13 +188,16 @@ impl Judge<'_> {
         if is_navigation && let Some(link) = preview::Link::read(access, self.request) {
             return Some(self.follow(link));
         }
-        if !is_navigation && client.is_some() {
+        // What the request says itself goes before the preview's cookie, but not the pin's: else a page of
+        // the preview would have the scripts of the visitor's pin.
+        if !is_navigation && client.is_some_and(|client| client.carrier != Carrier::Cookie) {
             return None;
         }
         let preview = Preview::presented(access, self.request)?;
+        let named = client.filter(|_| is_navigation);
         let version = preview
             .version
-            .or_else(|| client.map(|client| client.version.clone()))?;
+            .or_else(|| named.map(|client| client.version.clone()))?;
         let release = self.previewable(&version)?;
         let client = Client {
             version,
@@ -221,14 +272,14 @@ impl Judge<'_> {
         if is_gone {
             self.gone(Rule::NotServed, Gone::Unknown, client)
         } else {
-            self.assigned(Rule::NotServed, Outcome::Unknown, Some(client))
+            self.assigned(Rule::NotServed, Outcome::Unknown, Some(client), None)
         }
     }
 
     /// A page is replaced by a current one; everything else is told to reload.
     fn gone(&self, rule: Rule, why: Gone, client: Client) -> Decision {
         if self.class.is_document() {
-            return self.assigned(rule, Outcome::Gone, Some(client));
+            return self.assigned(rule, Outcome::Gone, Some(client), None);
         }
         let reply = self.gone_reply(self.request.is_form_post());
         let course = Course::Answer(OwnAnswer::Gone { why, reply });
@@ -244,6 +295,7 @@ impl Judge<'_> {
             _ => GoneReply::Reload {
                 origin: self.allowed_origin(),
                 grpc: self.request.grpc(),
+                action_from: self.request.action_page(),
             },
         }
     }
@@ -289,13 +341,14 @@ impl Judge<'_> {
         client: Client,
     ) -> Decision {
         let visitor = self.visitor();
+        let is_by_url = client.carrier == Carrier::Url && !self.class.is_document();
         let forward = Forward {
             release: Some(Rc::clone(release)),
-            caching: match client.carrier {
+            caching: self.limited(match client.carrier {
                 Carrier::Cookie => Caching::Private,
                 Carrier::Header | Carrier::Url => Caching::AsUpstreamSays,
-            },
-            unconditional: false,
+            }),
+            removed: self.conditions(is_by_url),
             has_origin: self.request.origin().is_some(),
             if_gone: match rule {
                 // A preflight is never told anything: the request that follows is.
@@ -311,7 +364,7 @@ impl Judge<'_> {
         let forward = Forward {
             release: Some(Rc::clone(release)),
             caching: Caching::NoStore,
-            unconditional: self.class.is_document(),
+            removed: self.conditions(false),
             has_origin: self.request.origin().is_some(),
             visitor: None,
             if_gone: None,
@@ -319,21 +372,62 @@ impl Judge<'_> {
         self.forwarded(Rule::Preview, Outcome::Preview, Some(client), forward)
     }
 
-    fn assigned(&self, rule: Rule, outcome: Outcome, client: Option<Client>) -> Decision {
+    /// To current; `ignored` is a version in the URL that was not followed.
+    fn assigned(
+        &self,
+        rule: Rule,
+        outcome: Outcome,
+        client: Option<Client>,
+        ignored: Option<Version>,
+    ) -> Decision {
         let visitor = self.visitor();
         let release = self.current_for(visitor.as_ref());
-        let forward = Forward {
-            caching: self.caching_at_current(rule, client.as_ref(), release.as_deref()),
-            release,
-            unconditional: self.class.is_document(),
-            has_origin: self.request.origin().is_some(),
-            if_gone: visitor
+        let caching = self.caching_at_current(rule, client.as_ref(), release.as_deref());
+        let is_page_of_another = ignored.is_some_and(|version| {
+            release
                 .as_ref()
-                .filter(|visitor| visitor.has_cookie)
-                .map(|_| IfGone::ExpirePin),
+                .is_none_or(|release| release.version != version)
+        });
+        // An API call that says nothing is routed by its URL alone.
+        let is_by_url = client.is_none()
+            && matches!(self.class, Class::Api | Class::Other)
+            && rule == Rule::Current
+            && !self.has_weights();
+        let forward = Forward {
+            caching: if is_page_of_another {
+                Caching::NoStore
+            } else {
+                self.limited(caching)
+            },
+            release,
+            removed: self.conditions(is_by_url),
+            has_origin: self.request.origin().is_some(),
+            if_gone: self.if_current_is_gone(visitor.as_ref()),
             visitor,
         };
         self.forwarded(rule, outcome, client, forward)
+    }
+
+    /// The conditions that do not go on. Where the URL chose the release, what the client has under this
+    /// URL is of that release too.
+    fn conditions(&self, is_by_url: bool) -> Vec<&'static str> {
+        if is_by_url || self.policy.conditional == Conditional::Keep {
+            Vec::new()
+        } else {
+            self.request.conditions()
+        }
+    }
+
+    /// With a pin cookie a page is of what the cookie says, which is no part of a cache's key.
+    fn limited(&self, caching: Caching) -> Caching {
+        match caching {
+            Caching::AsUpstreamSays
+                if self.class.is_document() && self.policy.pin_cookie.is_some() =>
+            {
+                Caching::Private
+            }
+            caching => caching,
+        }
     }
 
     /// What is done if the release cannot be reached. Only where a reload helps: else Envoy's answer
@@ -344,17 +438,45 @@ impl Judge<'_> {
         visitor: Option<&Visitor>,
         carrier: Carrier,
     ) -> Option<IfGone> {
-        if self.class == Class::Navigation {
-            return visitor
-                .filter(|visitor| visitor.has_cookie)
-                .map(|_| IfGone::ExpirePin);
+        if !self.policy.can_be_left(release) {
+            return self.if_current_is_gone(visitor);
         }
-        if self.class == Class::Framed || !self.policy.can_be_left(release) {
-            return None;
+        match self.class {
+            Class::Navigation => self.if_page_is_gone(visitor),
+            Class::Framed => Some(IfGone::Reply(GoneReply::Frame)),
+            _ => {
+                // A form cannot carry a header of ours.
+                let is_form_post = carrier != Carrier::Header && self.request.is_form_post();
+                Some(IfGone::Reply(self.gone_reply(is_form_post)))
+            }
         }
-        // A form cannot carry a header of ours.
-        let is_form_post = carrier != Carrier::Header && self.request.is_form_post();
-        Some(IfGone::Reply(self.gone_reply(is_form_post)))
+    }
+
+    /// A pinned page's release is left by the cookie that goes, or by a URL without the version. One in
+    /// the path cannot be left off: nobody knows the path of the same page of another release.
+    fn if_page_is_gone(&self, visitor: Option<&Visitor>) -> Option<IfGone> {
+        let queries: Vec<_> = self.policy.query_sources().collect();
+        let names_version = queries
+            .iter()
+            .any(|name| query::values(self.request.query(), name).next().is_some());
+        let location = (names_version && self.request.reads())
+            .then(|| self.request.location_without(&queries));
+        let expires_pin = visitor.is_some_and(|visitor| visitor.has_cookie);
+        (location.is_some() || expires_pin).then_some(IfGone::Leave {
+            location,
+            expires_pin,
+        })
+    }
+
+    /// A visitor whose page cannot be had is pinned no more, bucket included: the next release drawn may
+    /// be one that is there.
+    fn if_current_is_gone(&self, visitor: Option<&Visitor>) -> Option<IfGone> {
+        let is_pinned =
+            self.class == Class::Navigation && visitor.is_some_and(|visitor| visitor.has_cookie);
+        is_pinned.then_some(IfGone::Leave {
+            location: None,
+            expires_pin: true,
+        })
     }
 
     /// The release of current that this visitor gets; the heaviest for who has no bucket.
@@ -393,20 +515,35 @@ impl Judge<'_> {
         }
     }
 
-    /// The visitor behind a navigation, where there is a pin cookie to keep.
+    /// The visitor behind a request for a page, where there is a pin cookie to keep: a navigation, a form
+    /// that is answered by a page, and a frame that gets its first cookie.
     fn visitor(&self) -> Option<Visitor> {
-        if self.class != Class::Navigation || self.policy.pin_cookie.is_none() {
+        let cookie = self.policy.pin_cookie.as_ref()?;
+        let is_page = match self.class {
+            Class::Navigation => true,
+            Class::Framed => {
+                // Lax cookies are not sent to frames on other sites, and one that comes is the page's.
+                cookie.same_site == SameSite::None
+                    && self.pin().is_none()
+                    && !self.request.is_speculative()
+            }
+            Class::Api | Class::Other => self.request.is_form_post(),
+            Class::Asset => false,
+        };
+        if !is_page {
             return None;
         }
         let pin = self.pin();
-        let kept = pin.as_ref().and_then(|pin| pin.bucket);
-        let drawn = (kept.is_none() && self.has_weights()).then(|| Bucket(self.request.draw()));
+        let kept = pin.and_then(|pin| pin.bucket);
+        // Nobody moves but at a navigation.
+        let draws = kept.is_none() && self.has_weights() && self.class == Class::Navigation;
+        let drawn = draws.then(|| Bucket(self.request.draw()));
         Some(Visitor {
             bucket: kept.or(drawn),
             is_new: drawn.is_some(),
             has_cookie: pin.is_some(),
-            version: pin.and_then(|pin| match pin.version {
-                Reading::Usable(version) => Some(version),
+            version: pin.and_then(|pin| match &pin.version {
+                Reading::Usable(version) => Some(version.clone()),
                 Reading::Absent | Reading::Invalid => None,
             }),
             is_speculative: self.request.is_speculative(),
@@ -428,9 +565,21 @@ fn changes_pin_too_early(forward: &Forward) -> bool {
 
 /// What the rules ask of policy and request.
 impl Judge<'_> {
-    fn pin(&self) -> Option<Pin> {
-        let cookie = self.policy.pin_cookie.as_ref()?;
-        Pin::read(self.request, &cookie.name)
+    /// The visitor's pin. Where the cookie was once written with another domain or path, the browser has
+    /// several of the name, and the one that names a served release counts, else the first.
+    fn pin(&self) -> Option<&Pin> {
+        self.pin
+            .get_or_init(|| {
+                let cookie = self.policy.pin_cookie.as_ref()?;
+                let mut pins: Vec<_> = Pin::all(self.request, &cookie.name).collect();
+                let served = pins.iter().position(|pin| self.is_served(&pin.version));
+                (!pins.is_empty()).then(|| pins.swap_remove(served.unwrap_or_default()))
+            })
+            .as_ref()
+    }
+
+    fn is_served(&self, reading: &Reading) -> bool {
+        matches!(reading, Reading::Usable(version) if self.named(version).is_some())
     }
 
     fn has_weights(&self) -> bool {
@@ -469,14 +618,14 @@ impl Judge<'_> {
         self.policy.allowed_origin(self.request.origin()?)
     }
 
-    fn search(
+    fn search<'s>(
         &self,
-        sources: &[Source],
+        sources: impl Iterator<Item = &'s Source>,
         mut found: Found,
         counts: impl Fn(&Source) -> bool,
     ) -> Found {
         for source in sources {
-            match source.read(self.request) {
+            match self.read(source) {
                 Reading::Usable(version) if counts(source) => {
                     found.client = Some(Client {
                         version,
@@ -484,11 +633,21 @@ impl Judge<'_> {
                     });
                     break;
                 }
+                Reading::Usable(version) if source.is_in_url() => found.ignored = Some(version),
                 Reading::Invalid => found.held_something_else = true,
                 Reading::Usable(_) | Reading::Absent => {}
             }
         }
         found
+    }
+
+    fn read(&self, source: &Source) -> Reading {
+        match source {
+            Source::Pin(_) => self
+                .pin()
+                .map_or(Reading::Absent, |pin| pin.version.clone()),
+            source => source.read(self.request),
+        }
     }
 
     /// Whether a version that stands in this source may pin. A link on another site must not choose a

@@ -1,9 +1,11 @@
 //! What the filter changes in an answer that an upstream, or Envoy in its place, gives.
 
-use crate::decision::{Caching, Course, Decision, Forward, GoneReply, IfGone, Outcome};
+use crate::decision::{Caching, Course, Decision, Forward, GoneReply, IfGone, Outcome, Visitor};
 use crate::headers::Headers;
+use crate::pin::PinCookie;
 use crate::policy::Policy;
 use crate::request::{Class, media_type};
+use crate::source::Carrier;
 use crate::telemetry::Sight;
 use crate::version::Version;
 
@@ -89,7 +91,7 @@ impl<'a> Amender<'a> {
             self.replace_page();
             return self.amendment;
         }
-        if matches!(self.decision.class, Class::Api | Class::Other) {
+        if self.depends_on_headers() {
             self.name_sources_in_vary();
         }
         self.hint(forward);
@@ -110,8 +112,10 @@ impl<'a> Amender<'a> {
         self.amendment.changes.push(Change::Add(name, value.into()));
     }
 
-    fn remove(&mut self, name: &'static str) {
-        self.amendment.changes.push(Change::Remove(name));
+    fn remove_if_there(&mut self, name: &'static str) {
+        if self.header(name).is_some() {
+            self.amendment.changes.push(Change::Remove(name));
+        }
     }
 
     fn set_all(&mut self, headers: Vec<(&'static str, String)>) {
@@ -138,8 +142,14 @@ impl<'a> Amender<'a> {
 impl Amender<'_> {
     fn replace_failure(&mut self, if_gone: &IfGone) {
         match if_gone {
-            IfGone::ExpirePin => {
-                if let Some(cookie) = &self.policy.pin_cookie {
+            IfGone::Leave {
+                location,
+                expires_pin,
+            } => {
+                if let Some(location) = location {
+                    self.redirect(location);
+                }
+                if let Some(cookie) = self.policy.pin_cookie.as_ref().filter(|_| *expires_pin) {
                     self.add("set-cookie", set_cookie::expiring(cookie));
                 }
             }
@@ -148,6 +158,15 @@ impl Amender<'_> {
                 self.amendment.sight = Some(Sight::Gone);
             }
         }
+    }
+
+    fn redirect(&mut self, location: &str) {
+        self.set(":status", "303");
+        self.set("location", location);
+        self.set_all(vec![owned(NO_STORE)]);
+        self.forget_representation();
+        self.replace_body(Vec::new());
+        self.amendment.sight = Some(Sight::Gone);
     }
 
     fn say_gone(&mut self, reply: &GoneReply) {
@@ -195,7 +214,7 @@ impl Amender<'_> {
         self.policy.asset_fallback
             && self.decision.class == Class::Asset
             && self.is_html()
-            && self.header(":status") == Some(b"200")
+            && matches!(self.header(":status"), Some(b"200" | b"206"))
     }
 
     fn is_html(&self) -> bool {
@@ -216,21 +235,28 @@ impl Amender<'_> {
     fn forget_representation(&mut self) {
         for name in [
             "accept-ranges",
-            "cdn-cache-control",
             "content-encoding",
+            "content-range",
             "content-type",
             "etag",
             "expires",
             "last-modified",
-            "surrogate-control",
         ] {
-            self.remove(name);
+            self.remove_if_there(name);
         }
+        self.silence_shared_caches();
     }
 }
 
 /// What clients and caches are told.
 impl Amender<'_> {
+    /// Whether another version header would have got another answer: API calls, and what was routed by one.
+    fn depends_on_headers(&self) -> bool {
+        let client = self.decision.client.as_ref();
+        matches!(self.decision.class, Class::Api | Class::Other)
+            || client.is_some_and(|client| client.carrier == Carrier::Header)
+    }
+
     fn name_sources_in_vary(&mut self) {
         if !self.policy.vary.is_empty() {
             self.add_missing("vary", &self.policy.vary);
@@ -281,9 +307,14 @@ impl Amender<'_> {
             Caching::NoStore | Caching::NoStoreUnlessItsVersion => caching::NO_STORE.to_owned(),
         };
         self.set("cache-control", value);
-        // A cache that obeys these would not look at cache-control (RFC 9213).
-        self.remove("cdn-cache-control");
-        self.remove("surrogate-control");
+        self.silence_shared_caches();
+    }
+
+    /// A cache that obeys a header of its own would not look at `cache-control`.
+    fn silence_shared_caches(&mut self) {
+        for name in caching::OF_SHARED_CACHES {
+            self.remove_if_there(name);
+        }
     }
 
     fn private(&self) -> String {
@@ -299,17 +330,19 @@ impl Amender<'_> {
 
 /// The visitor's pin.
 impl Amender<'_> {
-    /// Writes the pin cookie where the page that answers a navigation changes it; whether it did.
+    /// Writes the pin cookie where the page that answers changes it, or its age has to begin again; whether
+    /// it did.
     fn keep_pin(&mut self, forward: &Forward, pod: Option<&Version>) -> bool {
         let (Some(visitor), Some(cookie)) = (&forward.visitor, &self.policy.pin_cookie) else {
             return false;
         };
         let release = forward.release.as_ref().map(|release| &release.version);
         let answering = release.or(pod);
-        let Some(version) = answering.filter(|version| visitor.changes_to(version)) else {
+        let Some(version) = answering else {
             return false;
         };
-        if !self.is_page() {
+        let changes = visitor.changes_to(version);
+        if !(changes || self.begins_age_again(forward, cookie, visitor)) || !self.is_page() {
             return false;
         }
         if visitor.is_speculative {
@@ -326,6 +359,16 @@ impl Amender<'_> {
         true
     }
 
+    /// The cookie's age counts from the last page. On a draining release it does not, or nobody would ever
+    /// leave it.
+    fn begins_age_again(&self, forward: &Forward, cookie: &PinCookie, visitor: &Visitor) -> bool {
+        let is_draining = forward
+            .release
+            .as_ref()
+            .is_some_and(|release| release.is_draining());
+        cookie.max_age_seconds.is_some() && !visitor.is_speculative && !is_draining
+    }
+
     fn sets_cookie(&self, name: &str) -> bool {
         self.answer.headers().every("set-cookie").any(|line| {
             line.split(|&byte| byte == b'=')
@@ -336,7 +379,7 @@ impl Amender<'_> {
 
     fn is_page(&self) -> bool {
         match self.header(":status") {
-            Some([b'2', ..]) => self.is_html(),
+            Some([b'2' | b'4', ..]) => self.is_html(),
             Some(b"304") => self.header("content-type").is_none() || self.is_html(),
             _ => false,
         }

@@ -21,6 +21,18 @@ pub fn private(upstream: &str, class: Class) -> String {
     directives.join(", ")
 }
 
+/// The headers that shared caches obey before `cache-control`: those of
+/// [RFC 9213](https://www.rfc-editor.org/rfc/rfc9213), of the Edge Architecture Specification, and of vendors.
+pub const OF_SHARED_CACHES: [&str; 7] = [
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "edge-control",
+    "netlify-cdn-cache-control",
+    "surrogate-control",
+    "vercel-cdn-cache-control",
+    "x-accel-expires",
+];
+
 /// `cache-control` for an answer that nobody may keep.
 pub const NO_STORE: &str = "private, no-store";
 

@@ -62,7 +62,7 @@ fn has(answer: &dyn Outgoing, path: &[&str], test: impl FnOnce(&[u8]) -> bool) -
 }
 
 fn is_cluster_of(policy: &Policy, release: &Release, cluster: &[u8]) -> bool {
-    holds_word(cluster, release.route.as_bytes())
+    holds_route(cluster, release.route.as_bytes())
         || policy
             .reload
             .clusters
@@ -70,8 +70,21 @@ fn is_cluster_of(policy: &Policy, release: &Release, cluster: &[u8]) -> bool {
             .any(|named| named.as_bytes() == cluster)
 }
 
-/// Whether a name holds a route as a whole word: `outbound|80|v1-4|api` and `shop-v1-4` hold `v1-4`.
-/// `v1-4-2` does not, since what follows could go on a route, and a shorter one is not meant by it.
+/// Whether a cluster is that of a route. Istio's names have parts, `outbound|8080|v1-4-2|api.shop.svc`, of
+/// which the third is the subset: a version may look like a port. Other names hold it as a whole word.
+fn holds_route(cluster: &[u8], route: &[u8]) -> bool {
+    match cluster
+        .split(|&byte| byte == b'|')
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        [b"outbound" | b"inbound", _, subset, _] => *subset == route,
+        _ => holds_word(cluster, route),
+    }
+}
+
+/// Whether a name holds a route as a whole word: `shop-v1-4` and `v1-4|api` hold `v1-4`. `v1-4-2` does not,
+/// since what follows could go on a route, and a shorter one is not meant by it.
 fn holds_word(name: &[u8], word: &[u8]) -> bool {
     name.windows(word.len()).enumerate().any(|(start, window)| {
         let before = start.checked_sub(1).and_then(|at| name.get(at));

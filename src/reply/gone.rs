@@ -23,31 +23,31 @@ pub const NO_STORE: (&str, &str) = ("cache-control", "no-store");
 /// What says that a client's version is gone in the way that it understands.
 pub fn message(policy: &Policy, client: Option<&Client>, reply: &GoneReply) -> Message {
     match reply {
-        GoneReply::Reload { grpc: None, .. } => Message {
+        GoneReply::Reload {
+            grpc: None,
+            action_from,
+            ..
+        } => Message {
             status: Some(policy.reload.status),
-            headers: described_as("application/json", update_required(policy)),
+            headers: described_as("application/json", to_script(policy, action_from.as_ref())),
             body: reload_body(policy, client).into_bytes(),
         },
         GoneReply::Reload {
             grpc: Some(dialect),
             ..
         } => in_grpc(policy, *dialect),
-        GoneReply::Page => Message {
-            status: Some(policy.reload.status),
-            headers: described_as("text/html; charset=utf-8", update_required(policy)),
-            body: RELOAD_PAGE.into(),
-        },
+        GoneReply::Page => page(policy, FORM_PAGE),
+        GoneReply::Frame => page(policy, FRAME_PAGE),
         GoneReply::NotFound { .. } => Message {
             status: Some(404),
-            headers: vec![owned(NO_STORE)],
+            headers: not_stored(update_required(policy)),
             body: Vec::new(),
         },
     }
 }
 
 fn in_grpc(policy: &Policy, dialect: Grpc) -> Message {
-    let mut headers = vec![owned(NO_STORE)];
-    headers.extend(update_required(policy));
+    let mut headers = not_stored(update_required(policy));
     match grpc::web(dialect) {
         None => Message {
             status: None,
@@ -66,22 +66,55 @@ fn in_grpc(policy: &Policy, dialect: Grpc) -> Message {
     }
 }
 
+fn page(policy: &Policy, html: &str) -> Message {
+    Message {
+        status: Some(policy.reload.status),
+        headers: described_as("text/html; charset=utf-8", update_required(policy)),
+        body: html.into(),
+    }
+}
+
 fn described_as(content_type: &str, more: Headers) -> Headers {
-    let mut headers = vec![("content-type", content_type.to_owned()), owned(NO_STORE)];
+    let mut headers = vec![("content-type", content_type.to_owned())];
+    headers.extend(not_stored(more));
+    headers
+}
+
+fn not_stored(more: Headers) -> Headers {
+    let mut headers = vec![owned(NO_STORE)];
     headers.extend(more);
     headers
 }
 
+/// What tells a script to reload. The router of Next.js 15 and 16 asks no header of ours; where a Server
+/// Action's answer is no component but redirects, it leaves by one load of that page
+/// ([`server-action-reducer.ts`](https://github.com/vercel/next.js/blob/canary/packages/next/src/client/components/router-reducer/reducers/server-action-reducer.ts)).
+fn to_script(policy: &Policy, action_from: Option<&String>) -> Headers {
+    let mut headers = update_required(policy);
+    headers.extend(action_from.map(|page| ("x-action-redirect", format!("{page};replace"))));
+    headers
+}
+
 /// What a person sees whose form was sent from a page of a release that is gone. It does not send the
-/// form again by itself: nobody knows what that would do.
-const RELOAD_PAGE: &str = "<!doctype html>
+/// form again by itself: nobody knows what that would do, since a pod may have done the work before it went.
+const FORM_PAGE: &str = "<!doctype html>
 <html lang=\"en\">
 <meta charset=\"utf-8\">
 <meta name=\"viewport\" content=\"width=device-width\">
 <title>This page is out of date</title>
 <h1>This page is out of date</h1>
-<p>The site has been updated since you opened the page that sent this form, and nothing was saved.
-Please go back, reload the page, and send the form again.</p>
+<p>The site has been updated since you opened the page that sent this form. What you entered may not have been saved.
+Please go back, reload the page, see whether it is there, and otherwise send the form again.</p>
+</html>
+";
+
+/// What a person sees in a frame whose release is gone.
+const FRAME_PAGE: &str = "<!doctype html>
+<html lang=\"en\">
+<meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width\">
+<title>This page is out of date</title>
+<p>The site has been updated since you opened this page. Please reload it.</p>
 </html>
 ";
 

@@ -16,6 +16,8 @@ pub const ON_THE_NEWEST_ENVOY: &[Behaviour] = behaviours![
     nothing_of_the_page_is_left,
     a_compressed_page_is_replaced_too,
     pages_files_and_answers_of_the_api_stay,
+    a_part_of_a_page_and_a_prefetched_one_are_no_file_either,
+    without_fetch_metadata_a_file_is_known_by_the_version_in_its_path,
     an_upstreams_own_404_stays,
     it_is_counted,
     it_can_be_switched_off,
@@ -166,5 +168,43 @@ async fn it_can_be_switched_off(lab: &Lab) -> Result<()> {
         .await?;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.text(), "<!doctype html>");
+    Ok(())
+}
+
+async fn a_part_of_a_page_and_a_prefetched_one_are_no_file_either(lab: &Lab) -> Result<()> {
+    let gateway = gateway_to(lab, "partial-pages", "application", json!({})).await?;
+    let html = [
+        ("content-type", "text/html"),
+        ("content-range", "bytes 0-4/15"),
+    ];
+    let part = answer_of(206, &html, "<!doc");
+    let sent = [chrome(Load::Script), vec![("range", "bytes=0-4")]].concat();
+    let answer = gateway.get_answered(&part, "/main.js", &sent).await?;
+    assert_eq!((answer.status, answer.text()), (404, String::new()));
+    assert_eq!(answer.value("content-range"), None);
+    let prefetch = chrome(Load::LinkPrefetch);
+    let answer = gateway.get_answered(&page(), "/next.js", &prefetch).await?;
+    assert_eq!(answer.status, 404);
+    Ok(())
+}
+
+async fn without_fetch_metadata_a_file_is_known_by_the_version_in_its_path(
+    lab: &Lab,
+) -> Result<()> {
+    let by_path = json!({ "sources": [
+        { "path": "/assets/v-{version}/" },
+        { "path": "/api/v-{version}/" },
+    ] });
+    let gateway = gateway_to(lab, "files-on-plain-http", "application", by_path).await?;
+    let any = [("accept", "*/*")];
+    for (path, status) in [
+        ("/assets/v-2.0.0/main.js", 404),
+        ("/assets/v-2.0.0/part.html", 200),
+        ("/api/v-2.0.0/cart", 200),
+        ("/main.js", 200),
+    ] {
+        let answer = gateway.get_answered(&page(), path, &any).await?;
+        assert_eq!(answer.status, status, "{path}");
+    }
     Ok(())
 }

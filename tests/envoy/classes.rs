@@ -21,7 +21,11 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     a_link_on_another_site_chooses_no_version_for_a_page,
     a_cookie_counts_on_a_link_from_another_site,
     a_page_of_current_is_never_answered_with_not_modified,
-    conditions_stay_on_what_is_no_page_of_current,
+    conditions_stay_where_the_url_chose_the_release_and_go_elsewhere,
+    conditions_that_guard_a_write_stay,
+    a_range_goes_with_its_condition,
+    an_application_whose_etags_are_hashes_keeps_all_conditions,
+    an_asset_follows_its_path_and_not_a_header,
 ];
 
 /// Every source.
@@ -97,6 +101,7 @@ async fn each_load_of_each_browser_has_its_class(lab: &Lab) -> Result<()> {
             let expected = match load {
                 load if Load::NAVIGATIONS.contains(&load) => "navigation",
                 load if Load::ASSETS.contains(&load) => "asset",
+                Load::LinkPrefetch => "asset",
                 Load::Frame => "framed",
                 _ => "api",
             };
@@ -282,24 +287,85 @@ async fn a_page_of_current_is_never_answered_with_not_modified(lab: &Lab) -> Res
     Ok(())
 }
 
-async fn conditions_stay_on_what_is_no_page_of_current(lab: &Lab) -> Result<()> {
+/// What has a version in its URL was of that release when the browser stored it.
+async fn conditions_stay_where_the_url_chose_the_release_and_go_elsewhere(lab: &Lab) -> Result<()> {
     let pinned = json!({ "pinnedNavigation": ["/"] });
     let gateway = gateway_of(lab, "conditions", pinned).await?;
-    for (load, path, stay) in [
-        (Load::Fetch, "/api/request", true),
-        (Load::Fetch, "/api/request?dpl=1.4.2", true),
-        (Load::Script, "/api/request?dpl=1.4.2", true),
-        (Load::Navigation, "/api/request?dpl=1.4.2", true),
-        (Load::Navigation, "/api/request", false),
-        (Load::Frame, "/api/request", false),
+    let (by_header, by_cookie) = (("x-bundle-version", "1.4.2"), ("cookie", "pin=1.4.2"));
+    for (load, path, carried, stay) in [
+        (Load::Fetch, "/api/request", None, true),
+        (Load::Fetch, "/api/request?dpl=1.4.2", None, true),
+        (Load::Script, "/api/request?dpl=1.4.2", None, true),
+        (Load::Fetch, "/api/request", Some(by_header), false),
+        (Load::Fetch, "/api/request", Some(by_cookie), false),
+        (Load::Script, "/api/request", Some(by_cookie), false),
+        (Load::Script, "/api/request", None, false),
+        (Load::Navigation, "/api/request?dpl=1.4.2", None, false),
+        (Load::Navigation, "/api/request", None, false),
+        (Load::Frame, "/api/request", None, false),
     ] {
-        let received = gateway
-            .received_at(path, &with(chrome(load), &CONDITIONS))
-            .await?;
+        let mut sent = with(chrome(load), &CONDITIONS);
+        sent.extend(carried);
+        let received = gateway.received_at(path, &sent).await?;
         for (name, value) in CONDITIONS {
             let expected: &[&str] = if stay { &[value] } else { &[] };
-            assert_eq!(received.lines(name), expected, "{load:?} {path} {name}");
+            assert_eq!(
+                received.lines(name),
+                expected,
+                "{load:?} {path} {carried:?} {name}"
+            );
         }
     }
+    Ok(())
+}
+
+async fn conditions_that_guard_a_write_stay(lab: &Lab) -> Result<()> {
+    let gateway = gateway_of(lab, "guarded-writes", json!({})).await?;
+    let sent = with(chrome(Load::Fetch), &CONDITIONS);
+    let sent = with(
+        sent,
+        &[("x-bundle-version", "1.4.2"), ("if-match", "\"2\"")],
+    );
+    let received = gateway.received_as("PUT", "/api/request", &sent).await?;
+    for (name, value) in CONDITIONS {
+        assert_eq!(received.lines(name), [value]);
+    }
+    assert_eq!(received.lines("if-match"), ["\"2\""]);
+    let received = gateway.received(&sent).await?;
+    assert_eq!(received.lines("if-match"), ["\"2\""]);
+    Ok(())
+}
+
+async fn a_range_goes_with_its_condition(lab: &Lab) -> Result<()> {
+    let gateway = gateway_of(lab, "ranges", json!({})).await?;
+    let part = [("x-bundle-version", "1.4.2"), ("range", "bytes=0-9")];
+    let received = gateway.received(&part).await?;
+    assert_eq!(received.lines("range"), ["bytes=0-9"]);
+    let conditional = [part[0], part[1], ("if-range", "\"1\"")];
+    let received = gateway.received(&conditional).await?;
+    assert!(received.lines("range").is_empty() && received.lines("if-range").is_empty());
+    Ok(())
+}
+
+async fn an_application_whose_etags_are_hashes_keeps_all_conditions(lab: &Lab) -> Result<()> {
+    let gateway = gateway_of(lab, "kept-conditions", json!({ "conditional": "keep" })).await?;
+    for load in [Load::Navigation, Load::Fetch, Load::Script] {
+        let sent = with(chrome(load), &CONDITIONS);
+        let received = gateway.received(&sent).await?;
+        for (name, value) in CONDITIONS {
+            assert_eq!(received.lines(name), [value], "{load:?}");
+        }
+    }
+    Ok(())
+}
+
+async fn an_asset_follows_its_path_and_not_a_header(lab: &Lab) -> Result<()> {
+    let gateway = gateway_of(lab, "path-before-header", json!({})).await?;
+    let sent = with(chrome(Load::Script), &[("x-bundle-version", "2.0.0")]);
+    let route = route_at(&gateway, Load::Script, "/api/v-1.4.2/request", &sent).await?;
+    assert_eq!(route, "v1-4-2");
+    let sent = with(chrome(Load::Fetch), &[("x-bundle-version", "2.0.0")]);
+    let route = route_at(&gateway, Load::Fetch, "/api/v-1.4.2/request", &sent).await?;
+    assert_eq!(route, "v2-0-0");
     Ok(())
 }

@@ -39,8 +39,8 @@ impl Pods {
 
 /// A running Envoy.
 ///
-/// Its clusters: `shop` has all pods, `shop-v2-0-0` those of that release and so on; `shop-v1-3-0` and `catalog` have
-/// none; the pod of `shop-v1-2-0` refuses connections; `application` answers as it is told.
+/// Its clusters: `shop` has all pods, `shop-v2-0-0` those of that release and so on; `shop-v1-3-0`, `catalog` and
+/// `outbound|8080||payments.svc` have none; the pod of `shop-v1-2-0` refuses connections; `application` answers as it is told.
 pub struct Lab {
     version: &'static str,
     envoy: Envoy,
@@ -173,6 +173,7 @@ fn write_endpoints(files: &Files, pods: &[Pod], application: &Application) -> Re
         ("shop-v1-3-0".to_owned(), Vec::new()),
         ("shop-v1-2-0".to_owned(), vec![ports::free()?]),
         ("catalog".to_owned(), Vec::new()),
+        ("outbound|8080||payments.svc".to_owned(), Vec::new()),
         ("application".to_owned(), vec![application.address()]),
     ];
     for (version, _) in RELEASES {

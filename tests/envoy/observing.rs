@@ -130,7 +130,7 @@ async fn every_decision_is_counted_and_browsers_are_told_from_others(lab: &Lab) 
     for (route, outcome, class, expected) in [
         ("observed-counts-v1", "pinned", "api", 3),
         ("observed-counts-v1", "pinned", "other", 3),
-        ("observed-counts-v2", "unversioned", "api", 3),
+        ("observed-counts-v2", "uncovered", "api", 3),
         ("observed-counts-v2", "unversioned", "navigation", 3),
     ] {
         let labels = [("release", route), ("outcome", outcome), ("class", class)];

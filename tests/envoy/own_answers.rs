@@ -21,6 +21,7 @@ pub const ON_EVERY_ENVOY: &[Behaviour] = behaviours![
 ];
 
 pub const ON_THE_NEWEST_ENVOY: &[Behaviour] = behaviours![
+    a_server_action_of_next_is_led_to_its_page_and_never_elsewhere,
     a_form_post_of_a_retired_version_gets_a_page,
     a_preflight_is_never_refused,
     only_an_allowed_origin_may_read_the_answer,
@@ -72,6 +73,28 @@ async fn an_asset_of_a_retired_version_gets_404_that_no_cache_keeps(lab: &Lab) -
     let answer = gateway.get("/main.js?dpl=1.3.0", &script).await?;
     assert_eq!((answer.status, answer.text().as_str()), (404, ""));
     assert_eq!(answer.values("cache-control"), ["no-store"]);
+    assert_eq!(answer.values("x-client-update"), ["required"]);
+    Ok(())
+}
+
+async fn a_server_action_of_next_is_led_to_its_page_and_never_elsewhere(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "next-action").await?;
+    let action = |referer: &'static str| {
+        [
+            RETIRED,
+            ("host", "shop.example.com"),
+            ("next-action", "7f"),
+            ("referer", referer),
+        ]
+    };
+    let page = action("https://shop.example.com/cart?step=2");
+    let answer = gateway.request("POST", "/cart", &page).await?;
+    assert_reload(&answer);
+    assert_eq!(answer.values("x-action-redirect"), ["/cart?step=2;replace"]);
+    let elsewhere = action("https://shop.example.com//evil.example/");
+    let answer = gateway.request("POST", "/cart", &elsewhere).await?;
+    assert_reload(&answer);
+    assert!(answer.values("x-action-redirect").is_empty());
     Ok(())
 }
 

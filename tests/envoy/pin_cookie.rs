@@ -14,6 +14,10 @@ pub const ON_EVERY_ENVOY: &[Behaviour] =
 
 pub const ON_THE_NEWEST_ENVOY: &[Behaviour] = behaviours![
     only_a_page_pins,
+    a_page_that_is_not_found_and_one_that_answers_a_form_pin_too,
+    every_page_is_private_not_only_one_that_writes_it,
+    of_several_that_a_browser_has_the_one_of_a_served_release_counts,
+    its_age_counts_from_the_last_page,
     it_is_written_only_when_it_changes,
     it_is_not_written_beside_that_of_a_gateway_behind,
     what_the_page_loads_stays_with_the_pages_version,
@@ -74,7 +78,7 @@ async fn a_page_pins_its_visitor_beside_the_applications_own_cookies(lab: &Lab) 
 async fn only_a_page_pins(lab: &Lab) -> Result<()> {
     let gateway = gateway_of(lab, "pinning-pages", json!({})).await?;
     for load in Load::ALL {
-        if Load::NAVIGATIONS.contains(&load) {
+        if Load::NAVIGATIONS.contains(&load) || load == Load::FormPost {
             continue;
         }
         let answer = gateway
@@ -85,7 +89,6 @@ async fn only_a_page_pins(lab: &Lab) -> Result<()> {
     for (status, kind) in [
         (200, "application/pdf"),
         (200, "application/json"),
-        (404, "text/html"),
         (500, "text/html"),
         (302, "text/html"),
     ] {
@@ -95,6 +98,81 @@ async fn only_a_page_pins(lab: &Lab) -> Result<()> {
         assert!(answer.values("set-cookie").is_empty(), "{status} {kind}");
     }
     Ok(())
+}
+
+async fn a_page_that_is_not_found_and_one_that_answers_a_form_pin_too(lab: &Lab) -> Result<()> {
+    let gateway = gateway_of(lab, "pinning-other-pages", json!({})).await?;
+    let missing = answer_of(404, &[("content-type", "text/html")], "no such page");
+    let answer = gateway
+        .get_answered(&missing, "/", &chrome(Load::Navigation))
+        .await?;
+    assert_eq!(answer.values("set-cookie"), [PIN]);
+    let answer = gateway
+        .answered("POST", &html(&[]), "/order", &chrome(Load::FormPost))
+        .await?;
+    assert_eq!(answer.values("set-cookie"), [PIN]);
+    Ok(())
+}
+
+async fn every_page_is_private_not_only_one_that_writes_it(lab: &Lab) -> Result<()> {
+    let gateway = gateway_of(lab, "private-pages", json!({})).await?;
+    let shared = html(&[
+        ("cache-control", "public, max-age=60"),
+        ("cdn-cache-control", "max-age=60"),
+        ("cloudflare-cdn-cache-control", "max-age=60"),
+        ("netlify-cdn-cache-control", "max-age=60"),
+        ("x-accel-expires", "60"),
+    ]);
+    for load in [Load::Navigation, Load::Frame] {
+        let sent = with(chrome(load), &[("cookie", "pin=2.0.0")]);
+        let answer = gateway.get_answered(&shared, "/", &sent).await?;
+        assert_eq!(
+            answer.values("cache-control"),
+            ["private, no-cache"],
+            "{load:?}"
+        );
+        for (name, _) in &answer.headers {
+            let is_of_a_cache = name.ends_with("-cache-control") || name == "x-accel-expires";
+            assert!(!is_of_a_cache, "{name}");
+        }
+    }
+    Ok(())
+}
+
+async fn of_several_that_a_browser_has_the_one_of_a_served_release_counts(lab: &Lab) -> Result<()> {
+    let gateway = gateway_to_shop(lab, "several-pins").await?;
+    for cookies in [
+        "pin=1.3.0; pin=1.4.2",
+        "pin=%; pin=1.4.2",
+        "pin=1.4.2; pin=2.0.0",
+    ] {
+        let sent = with(chrome(Load::Fetch), &[("cookie", cookies)]);
+        let received = gateway.received(&sent).await?;
+        assert_eq!(received.lines("x-release"), ["v1-4-2"], "{cookies}");
+    }
+    Ok(())
+}
+
+async fn its_age_counts_from_the_last_page(lab: &Lab) -> Result<()> {
+    let aged = json!({ "pinCookie": { "name": "pin", "maxAgeSeconds": 60 } });
+    let gateway = gateway_of(lab, "aging-pins", aged).await?;
+    let sent = with(chrome(Load::Navigation), &[("cookie", "pin=2.0.0")]);
+    let answer = gateway.get_answered(&html(&[]), "/", &sent).await?;
+    let renewed = "pin=2.0.0; Max-Age=60; Path=/; SameSite=Lax; Secure; HttpOnly";
+    assert_eq!(answer.values("set-cookie"), [renewed]);
+    let ahead = with(chrome(Load::Prefetch), &[("cookie", "pin=2.0.0")]);
+    let answer = gateway.get_answered(&html(&[]), "/", &ahead).await?;
+    assert!(answer.values("set-cookie").is_empty());
+    assert_eq!(answer.status, 200);
+    Ok(())
+}
+
+async fn gateway_to_shop<'l>(lab: &'l Lab, name: &str) -> Result<Gateway<'l>> {
+    Spec::of(lab, name)?
+        .configured(&shop(json!({ "pinCookie": { "name": "pin" } })))?
+        .one_route_to("shop")
+        .open(lab)
+        .await
 }
 
 async fn it_is_written_only_when_it_changes(lab: &Lab) -> Result<()> {

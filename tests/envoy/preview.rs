@@ -20,6 +20,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     what_a_key_decided_is_kept_by_no_cache,
     a_link_ends_the_preview,
     a_wrong_key_is_as_none,
+    its_cookie_wins_over_the_pins,
     a_key_opens_nothing_that_is_denied,
     a_link_to_a_release_that_is_not_there_says_which_are,
     a_link_never_leads_to_another_site,
@@ -62,6 +63,27 @@ const BY_HEADER: Header = ("x-preview-key", KEY);
 /// As the link leaves it.
 const BY_COOKIE: Header = ("cookie", "session=1; __preview=open%20sesame%3A1:2.1.0");
 const ATTRIBUTES: &str = "; Path=/; SameSite=Lax; Secure; HttpOnly";
+
+async fn its_cookie_wins_over_the_pins(lab: &Lab) -> Result<()> {
+    let gateway = Spec::of(lab, "preview-and-pin")?
+        .configured(&shop(json!({
+            "releases": [
+                { "version": "2.1.0", "route": "v2-1-0", "state": "staged" },
+                { "version": "2.0.0", "route": "v2-0-0" },
+            ],
+            "pinCookie": { "name": "pin" },
+            "preview": { "sha256": sha256(KEY) },
+        })))?
+        .one_route_to("shop")
+        .open(lab)
+        .await?;
+    let cookies = ("cookie", "pin=2.0.0; __preview=open%20sesame%3A1:2.1.0");
+    for load in [Load::Navigation, Load::Script, Load::Fetch] {
+        let received = gateway.received(&with(chrome(load), &[cookies])).await?;
+        assert_eq!(received.lines("x-release"), ["v2-1-0"], "{load:?}");
+    }
+    Ok(())
+}
 
 async fn nobody_reaches_a_staged_release_by_its_name(lab: &Lab) -> Result<()> {
     let gateway = gateway(lab, "staged").await?;

@@ -15,6 +15,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     it_is_found_again_under_the_name_that_another_istio_gives_the_plugin,
     alone_the_last_good_configuration_is_gone_with_the_plugin,
     two_skew_guards_keep_their_configurations_apart,
+    a_typo_installs_no_other_applications_configuration,
 ];
 
 /// A plugin that does nothing: all that a host asks of a module is there
@@ -142,5 +143,43 @@ async fn two_skew_guards_keep_their_configurations_apart(lab: &Lab) -> Result<()
         let refused = metrics.sum("skew_guard_config_refused", &[("plugin", plugin)]);
         assert_eq!(refused, 1, "{plugin}");
     }
+    Ok(())
+}
+
+/// In plain Envoy a filter has no name and no root unless it is given them.
+async fn a_typo_installs_no_other_applications_configuration(lab: &Lab) -> Result<()> {
+    let nameless = |name: &str| -> Result<Spec> {
+        let spec = as_in_istio(Spec::of(lab, name)?);
+        Ok(spec.plugin(|plugin| plugin.named("").root_id("")))
+    };
+    let of_host = |host: &str, current: &str| shop(json!({ "hosts": [host], "current": current }));
+    let one = nameless("nameless-one")?
+        .configured(&of_host("one.example", "1.4.2"))?
+        .open(lab)
+        .await?;
+    let mut other = nameless("nameless-other")?
+        .configured(&of_host("other.example", "2.0.0"))?
+        .open(lab)
+        .await?;
+    let asking = |host: &'static str| [("host", host), ("x-release", "v1-4-2")];
+
+    let mut typo = of_host("other.example", "2.0.0");
+    typo["curent"] = json!("2.0.0");
+    other.configure(&typo).await?;
+    let received = other.received(&asking("other.example")).await?;
+    assert_eq!(received.lines("x-release"), ["v2-0-0"]);
+
+    let third = nameless("nameless-third")?
+        .configured(&of_host("third.example", "3.0.0"))?
+        .open(lab)
+        .await?;
+    let received = third.received(&asking("third.example")).await?;
+    assert!(received.lines("x-release").is_empty());
+
+    other.configure_by_text("not JSON").await?;
+    let received = other.received(&asking("one.example")).await?;
+    assert_eq!(received.lines("x-release"), ["v1-4-2"], "it is not touched");
+    let received = one.received(&asking("one.example")).await?;
+    assert_eq!(received.lines("x-release"), ["v1-4-2"]);
     Ok(())
 }

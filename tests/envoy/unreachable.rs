@@ -6,6 +6,7 @@ use skew_guard_lab::bootstrap::release_routes;
 use skew_guard_lab::http::{self, RawAnswer};
 
 use crate::behaviour::{Behaviour, behaviours};
+use crate::browsers::{Load, chrome};
 use crate::gateway::{Gateway, Spec, shop};
 use crate::lab::Lab;
 
@@ -28,6 +29,9 @@ pub const ON_THE_NEWEST_ENVOY: &[Behaviour] = behaviours![
     without_current_the_first_live_release_is_an_outage_and_the_next_one_a_reload,
     a_page_keeps_envoys_answer_and_the_visitor_loses_the_pin,
     a_form_post_becomes_a_page,
+    a_page_that_its_url_pins_is_led_to_the_url_without_the_version,
+    a_frame_becomes_a_small_page,
+    a_version_that_looks_like_a_port_is_no_part_of_anothers_cluster,
     what_became_a_reload_answer_is_counted_as_gone,
 ];
 
@@ -351,5 +355,57 @@ async fn what_became_a_reload_answer_is_counted_as_gone(lab: &Lab) -> Result<()>
     gateway.get("/api/cart", &[WITHOUT_PODS]).await?;
     // Other behaviours may be counted meanwhile.
     assert!(count().await? > before);
+    Ok(())
+}
+
+async fn a_page_that_its_url_pins_is_led_to_the_url_without_the_version(lab: &Lab) -> Result<()> {
+    let pinned = json!({ "pinnedNavigation": ["/"], "sources": [
+        { "query": "dpl" },
+        { "path": "/v-{version}/" },
+    ] });
+    let gateway = gateway(lab, "no-pods-pinned-page", pinned).await?;
+    let page = chrome(Load::Navigation);
+    let answer = gateway.get("//cart?a=1&dpl=1.3.0&b=2", &page).await?;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    assert_eq!(answer.values("location"), ["/cart?a=1&b=2"]);
+    assert_eq!(answer.values("cache-control"), ["no-store"]);
+    assert_eq!(answer.text(), "");
+    let answer = gateway.get("/cart?dpl=1.1.0", &page).await?;
+    assert_eq!(
+        (answer.status, answer.values("location")),
+        (303, vec!["/cart".to_owned()])
+    );
+    let by_path = gateway.get("/v-1.3.0/cart", &page).await?;
+    assert_envoys_own(&by_path);
+    Ok(())
+}
+
+async fn a_frame_becomes_a_small_page(lab: &Lab) -> Result<()> {
+    let gateway = gateway(lab, "no-pods-frame", json!({})).await?;
+    let answer = gateway.get("/?dpl=1.3.0", &chrome(Load::Frame)).await?;
+    assert_reload(&answer);
+    assert_eq!(answer.values("content-type"), ["text/html; charset=utf-8"]);
+    assert!(answer.text().contains("Please reload it"));
+    Ok(())
+}
+
+/// The cluster of another service on port 8080, which a build number may look like.
+async fn a_version_that_looks_like_a_port_is_no_part_of_anothers_cluster(lab: &Lab) -> Result<()> {
+    let configuration = shop(json!({
+        "releases": [
+            { "version": "8081" },
+            { "version": "8080", "state": "draining" },
+        ],
+        "current": "8081",
+    }));
+    let gateway = Spec::of(lab, "port-like-version")?
+        .configured(&configuration)?
+        .one_route_to("outbound|8080||payments.svc")
+        .open(lab)
+        .await?;
+    let answer = gateway
+        .get("/api/pay", &[("x-bundle-version", "8080")])
+        .await?;
+    assert_envoys_own(&answer);
     Ok(())
 }

@@ -457,7 +457,7 @@ mod pin_cookie {
     }
 
     #[test]
-    fn it_is_written_only_on_pages_that_answer_navigations() {
+    fn it_is_written_only_on_pages_that_answer_navigations_and_forms() {
         let is_written = |sent: &Sent, answer: &[(&str, &str)]| {
             !answered(PIN, sent, answer).lines("set-cookie").is_empty()
         };
@@ -467,10 +467,17 @@ mod pin_cookie {
             &Sent::navigation("/"),
             &[(":status", "302"), ("content-type", "text/html")]
         ));
-        assert!(!is_written(
+        assert!(is_written(
             &Sent::navigation("/"),
             &[(":status", "404"), ("content-type", "text/html")]
         ));
+        assert!(!is_written(
+            &Sent::navigation("/"),
+            &[(":status", "500"), ("content-type", "text/html")]
+        ));
+        let post = Sent::navigation("/order").but(":method", "POST");
+        assert!(is_written(&post, HTML));
+        assert!(!is_written(&post, JSON));
         assert!(!is_written(&Sent::fetch("/"), HTML));
         assert!(!is_written(
             &Sent::navigation("/").but("sec-fetch-dest", "iframe"),
@@ -479,7 +486,7 @@ mod pin_cookie {
     }
 
     #[test]
-    fn a_page_that_sets_it_is_for_this_visitor_alone() {
+    fn every_page_is_for_this_visitor_alone_not_only_one_that_sets_it() {
         let page = and(
             HTML,
             &[
@@ -500,7 +507,7 @@ mod pin_cookie {
             &Sent::navigation("/").with("cookie", "pin=2.0.0"),
             &page,
         );
-        assert_eq!(unchanged.line("cache-control"), "public, max-age=60");
+        assert_eq!(unchanged.line("cache-control"), "private, no-cache");
     }
 
     #[test]
@@ -554,6 +561,32 @@ mod pin_cookie {
     }
 
     #[test]
+    fn its_age_begins_again_with_each_page_but_on_a_draining_release() {
+        let aged = r#""pinCookie":{"name":"pin","maxAgeSeconds":60},"pinnedNavigation":["/exam"]"#;
+        let written = |sent: Sent| answered(aged, &sent, HTML).line("set-cookie");
+        let current = Sent::navigation("/").with("cookie", "pin=2.0.0");
+        assert_eq!(
+            written(current.clone()),
+            "pin=2.0.0; Max-Age=60; Path=/; SameSite=Lax; Secure; HttpOnly"
+        );
+        assert_eq!(written(current.with("sec-purpose", "prefetch")), "");
+        let draining = Sent::navigation("/exam").with("cookie", "pin=1.4.2");
+        assert_eq!(written(draining), "");
+    }
+
+    #[test]
+    fn a_frame_that_comes_without_it_gets_it_where_it_may_be_sent_there() {
+        let embedded = r#""pinCookie":{"name":"pin","sameSite":"None"}"#;
+        let frame = Sent::navigation("/").but("sec-fetch-dest", "iframe");
+        assert_eq!(
+            answered(embedded, &frame, HTML).line("set-cookie"),
+            "pin=2.0.0; Path=/; SameSite=None; Secure; HttpOnly"
+        );
+        let pinned = frame.with("cookie", "pin=1.4.2");
+        assert_eq!(answered(embedded, &pinned, HTML).line("set-cookie"), "");
+    }
+
+    #[test]
     fn a_bucket_stays_in_front_of_the_version() {
         let sent = Sent::navigation("/").with("cookie", "pin=00ff00ff~1.4.2");
         assert!(
@@ -579,6 +612,26 @@ mod caching {
             answered(keys, &Sent::script("/main.js?dpl=2.2.0"), &script).line("cache-control"),
             "private, no-store"
         );
+    }
+
+    #[test]
+    fn no_header_of_a_vendor_says_otherwise() {
+        let vendors = [
+            "cdn-cache-control",
+            "cloudflare-cdn-cache-control",
+            "edge-control",
+            "netlify-cdn-cache-control",
+            "surrogate-control",
+            "vercel-cdn-cache-control",
+            "x-accel-expires",
+        ];
+        let mut script = vec![(":status", "200"), ("content-type", "text/javascript")];
+        script.extend(vendors.map(|name| (name, "max-age=600")));
+        let sent = Sent::script("/main.js?dpl=2.2.0");
+        let answer = answered(r#""unknownVersion":"current""#, &sent, &script);
+        for name in vendors {
+            assert!(answer.lines(name).is_empty(), "{name}");
+        }
     }
 
     #[test]
@@ -878,6 +931,45 @@ mod failures {
             (answer.line(":status").as_str(), answer.0.body().as_str()),
             ("503", "mine")
         );
+    }
+
+    #[test]
+    fn a_version_that_looks_like_a_port_is_no_part_of_anothers_cluster() {
+        let build = r#"{"releases":[{"version":"8081"},{"version":"8080","state":"draining"}],"current":"8081","hints":false}"#;
+        let failed = |cluster: &str| {
+            let attributes: &[(&str, &[u8])] = &[
+                ("response.flags", &NO_HEALTHY.to_le_bytes()),
+                ("xds.cluster_name", cluster.as_bytes()),
+            ];
+            exchange(build, &call("8080"), attributes, &[(":status", "503")], "x").line(":status")
+        };
+        assert_eq!(failed("outbound|8080||payments.svc"), "503");
+        assert_eq!(failed("outbound|80|v-8080|api.svc"), "503");
+        assert_eq!(failed("outbound|80||8080.svc"), "503");
+        assert_eq!(failed("outbound|80|8080|api.svc"), "409");
+        assert_eq!(failed("shop-8080"), "409");
+    }
+
+    #[test]
+    fn a_frame_becomes_a_small_page() {
+        let framed = Sent::navigation("/?dpl=1.4.2").but("sec-fetch-dest", "iframe");
+        let answer = failed("", &framed, NO_HEALTHY, CLUSTER, "");
+        assert_eq!(answer.line(":status"), "409");
+        assert_eq!(answer.line("content-type"), "text/html; charset=utf-8");
+        assert!(answer.0.body().contains("Please reload it"));
+    }
+
+    #[test]
+    fn a_page_that_its_url_pins_is_led_to_the_url_without_the_version() {
+        let keys = r#""pinnedNavigation":["/"],"pinCookie":{"name":"pin"}"#;
+        let page = Sent::navigation("/cart?dpl=1.4.2&a=1").with("cookie", "pin=1.4.2");
+        let answer = failed(keys, &page, NO_HEALTHY, CLUSTER, "");
+        assert_eq!(answer.line(":status"), "303");
+        assert_eq!(answer.line("location"), "/cart?a=1");
+        assert_eq!(answer.line("cache-control"), "no-store");
+        assert_eq!(answer.line("content-length"), "0");
+        assert!(answer.line("set-cookie").starts_with("pin=; Max-Age=0;"));
+        assert_eq!(answer.0.body(), "");
     }
 
     #[test]

@@ -143,7 +143,7 @@ fn an_empty_configuration_is_told_the_least_that_is_needed() {
 
 #[test]
 fn a_list_or_a_deep_nest_where_an_object_belongs_is_named_and_cut_short() {
-    let keys = "hosts, paths, routeHeader, sources, releases, current, unknownVersion, minVersion, denied, pinnedNavigation, unpinnedPaths, pinCookie, reload, cors, hints, vary, assetFallback, upstreamVersion, preview, enforce and revision";
+    let keys = "hosts, paths, routeHeader, sources, releases, current, unknownVersion, minVersion, denied, pinnedNavigation, unpinnedPaths, pinCookie, reload, cors, conditional, hints, vary, assetFallback, upstreamVersion, preview, enforce and revision";
     assert_problem(
         "[1, 2]",
         &format!("configuration: [1, 2] is a list; allowed: an object with the keys {keys}"),
@@ -240,8 +240,8 @@ fn all_problems_are_reported_at_once_each_with_its_place() {
             r#"hosts[0]: "https://shop" is not allowed; allowed: a host name "shop.example.com", all below one "*.example.com", or "*"; without scheme and port"#,
             r#"releases[0].sate: unknown key; did you mean "state"?"#,
             r#"releases[0].version: 2 is a number; write it as a string: "2""#,
-            r#"releases[1].version: "1 4" is not allowed; allowed: 1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit"#,
-            r#"releases[1].route: "a b" is not allowed; allowed: 1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit"#,
+            r#"releases[1].version: "1 4" is not allowed; allowed: 1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit; not undefined, null, nan, none, unknown, true or false"#,
+            r#"releases[1].route: "a b" is not allowed; allowed: 1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit; not undefined, null, nan, none, unknown, true or false"#,
             r#"enforce: "no" is a string; allowed: true or false"#,
         ]
         .join("\n"),
@@ -393,7 +393,7 @@ fn a_release_is_known_by_its_version_though_its_route_is_wrong() {
     assert_problem(
         r#"{"releases":[{"version":"2.0.0","route":1},{"version":"1.4.2","route":"a b"}],"current":"1.4.2"}"#,
         "releases[0].route: 1 is a number; write it as a string: \"1\"\n\
-         releases[1].route: \"a b\" is not allowed; allowed: 1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit",
+         releases[1].route: \"a b\" is not allowed; allowed: 1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit; not undefined, null, nan, none, unknown, true or false",
     );
 }
 

@@ -79,6 +79,7 @@ fn forwarded(policy: &Policy, sent: &Sent) -> Forward {
 const RELOAD: GoneReply = GoneReply::Reload {
     origin: None,
     grpc: None,
+    action_from: None,
 };
 const NOT_FOUND: GoneReply = GoneReply::NotFound { origin: None };
 
@@ -124,6 +125,8 @@ mod scope {
             ("evilshops.example.com", false),
             ("shop.example.com.evil.com", false),
             ("other.example.com", false),
+            ("shop.example.com.", true),
+            ("shop.example.com.:8443", true),
             ("[::1]:8080", true),
             ("[::1]", true),
             ("", false),
@@ -148,6 +151,8 @@ mod scope {
             ("/checkout/", true),
             ("/checkout/pay?x=/y", true),
             ("/checkout?step=2", true),
+            ("/checkout;jsessionid=1", true),
+            ("/checkout;jsessionid=1/pay", true),
             ("/checkouts", false),
             ("/", false),
             ("/a/checkout", false),
@@ -202,8 +207,51 @@ mod sources {
             r#"{"header":"x-v"}"#,
             &Sent::fetch("/api").with("x-v", ""),
             "v2-0-0",
-            Outcome::Unversioned,
+            Outcome::Uncovered,
         );
+    }
+
+    #[test]
+    fn a_header_that_two_have_added_counts_where_both_say_the_same() {
+        let source = r#"{"header":"x-v"}"#;
+        let call = |value: &str| Sent::fetch("/api").with("x-v", value);
+        assert_read(source, &call("1.4.2, 1.4.2"), "v1-4-2", Outcome::Pinned);
+        assert_read(
+            source,
+            &call("1.4.2,1.4.2 ,1.4.2"),
+            "v1-4-2",
+            Outcome::Pinned,
+        );
+        for value in ["1.4.2, 2.0.0", "1.4.2,", "1.4.2 1.4.2"] {
+            assert_read(source, &call(value), "v2-0-0", Outcome::Invalid);
+        }
+    }
+
+    #[test]
+    fn what_a_build_writes_that_forgot_its_version_is_invalid() {
+        for value in [
+            "undefined",
+            "null",
+            "NaN",
+            "None",
+            "unknown",
+            "TRUE",
+            "false",
+        ] {
+            let call = Sent::fetch("/api").with("x-v", value);
+            assert_read(r#"{"header":"x-v"}"#, &call, "v2-0-0", Outcome::Invalid);
+        }
+    }
+
+    #[test]
+    fn an_asset_follows_its_path_whatever_else_it_says() {
+        let sources = r#"{"header":"x-v"},{"query":"v"},{"path":"/assets/v-{version}/"}"#;
+        let script = Sent::script("/assets/v-1.4.2/main.js?v=2.0.0").with("x-v", "2.0.0");
+        assert_read(sources, &script, "v1-4-2", Outcome::Pinned);
+        let unnamed = Sent::script("/assets/main.js").with("x-v", "1.4.2");
+        assert_read(sources, &unnamed, "v1-4-2", Outcome::Pinned);
+        let call = Sent::fetch("/assets/v-1.4.2/data").with("x-v", "2.0.0");
+        assert_read(sources, &call, "v2-0-0", Outcome::Pinned);
     }
 
     #[test]
@@ -217,15 +265,15 @@ mod sources {
             ("/api?dpl=%zz&dpl=1.4.2", "v1-4-2", Outcome::Pinned),
             ("/api?dpl=1.4.2&dpl=2.0.0", "v1-4-2", Outcome::Pinned),
             ("/api?dpl=1.4.2#dpl=2.0.0", "v1-4-2", Outcome::Pinned),
-            ("/api?dpl=", "v2-0-0", Outcome::Unversioned),
-            ("/api?dpl", "v2-0-0", Outcome::Unversioned),
+            ("/api?dpl=", "v2-0-0", Outcome::Uncovered),
+            ("/api?dpl", "v2-0-0", Outcome::Uncovered),
             ("/api?dpl=%ff", "v2-0-0", Outcome::Invalid),
-            ("/api?xdpl=1.4.2", "v2-0-0", Outcome::Unversioned),
-            ("/api?next=/x%3Fdpl=1.4.2", "v2-0-0", Outcome::Unversioned),
-            ("/api?q=dpl=1.4.2", "v2-0-0", Outcome::Unversioned),
-            ("/api/dpl=1.4.2", "v2-0-0", Outcome::Unversioned),
-            ("/api?", "v2-0-0", Outcome::Unversioned),
-            ("/api#?dpl=1.4.2", "v2-0-0", Outcome::Unversioned),
+            ("/api?xdpl=1.4.2", "v2-0-0", Outcome::Uncovered),
+            ("/api?next=/x%3Fdpl=1.4.2", "v2-0-0", Outcome::Uncovered),
+            ("/api?q=dpl=1.4.2", "v2-0-0", Outcome::Uncovered),
+            ("/api/dpl=1.4.2", "v2-0-0", Outcome::Uncovered),
+            ("/api?", "v2-0-0", Outcome::Uncovered),
+            ("/api#?dpl=1.4.2", "v2-0-0", Outcome::Uncovered),
         ] {
             assert_read(r#"{"query":"dpl"}"#, &Sent::fetch(target), route, outcome);
         }
@@ -237,11 +285,11 @@ mod sources {
             ("/assets/v-1.4.2/main.js", "v1-4-2", Outcome::Pinned),
             ("/assets/v-1%2E4.2/main.js", "v1-4-2", Outcome::Pinned),
             ("/assets/v-1.4.2/a/v-2.0.0/b.js", "v1-4-2", Outcome::Pinned),
-            ("/assets/img/x.png", "v2-0-0", Outcome::Unversioned),
-            ("/assets/v-1.4.2", "v2-0-0", Outcome::Unversioned),
-            ("/assets/v-/main.js", "v2-0-0", Outcome::Unversioned),
+            ("/assets/img/x.png", "v2-0-0", Outcome::Uncovered),
+            ("/assets/v-1.4.2", "v2-0-0", Outcome::Uncovered),
+            ("/assets/v-/main.js", "v2-0-0", Outcome::Uncovered),
             ("/assets/v-%00/main.js", "v2-0-0", Outcome::Invalid),
-            ("/x/assets/v-1.4.2/main.js", "v2-0-0", Outcome::Unversioned),
+            ("/x/assets/v-1.4.2/main.js", "v2-0-0", Outcome::Uncovered),
         ] {
             assert_read(
                 r#"{"path":"/assets/v-{version}/"}"#,
@@ -264,11 +312,11 @@ mod sources {
             ("x-pin=1.4.2", "v1-4-2", Outcome::Pinned),
             ("a=b; x-pin=1.4.2; c=d", "v1-4-2", Outcome::Pinned),
             ("a=b;x-pin = \"1.4.2\"", "v1-4-2", Outcome::Pinned),
-            ("my-x-pin=1.4.2", "v2-0-0", Outcome::Unversioned),
-            ("x-pin; a=b", "v2-0-0", Outcome::Unversioned),
-            ("x-pin", "v2-0-0", Outcome::Unversioned),
-            ("=1.4.2; ;;", "v2-0-0", Outcome::Unversioned),
-            ("X-Pin=1.4.2", "v2-0-0", Outcome::Unversioned),
+            ("my-x-pin=1.4.2", "v2-0-0", Outcome::Uncovered),
+            ("x-pin; a=b", "v2-0-0", Outcome::Uncovered),
+            ("x-pin", "v2-0-0", Outcome::Uncovered),
+            ("=1.4.2; ;;", "v2-0-0", Outcome::Uncovered),
+            ("X-Pin=1.4.2", "v2-0-0", Outcome::Uncovered),
             ("x-pin=1.4.2=2", "v2-0-0", Outcome::Invalid),
             ("x-pin=1x4-2", "v2-0-0", Outcome::Gone),
         ] {
@@ -307,7 +355,7 @@ mod sources {
             assert_read(source, &sent, "v1-4-2", Outcome::Pinned);
         }
         let other = Sent::fetch("/api").with("baggage", "old-client-version=1.4.2");
-        assert_read(source, &other, "v2-0-0", Outcome::Unversioned);
+        assert_read(source, &other, "v2-0-0", Outcome::Uncovered);
     }
 }
 
@@ -393,6 +441,37 @@ mod classes {
         ] {
             assert_class(&fetching("no-cors", dest), Class::Asset);
         }
+    }
+
+    #[test]
+    fn a_prefetch_that_wants_no_page_is_an_asset() {
+        let prefetch = fetching("no-cors", "empty").with("sec-purpose", "prefetch");
+        assert_class(&prefetch.clone().with("accept", "*/*"), Class::Asset);
+        assert_class(&prefetch.with("accept", "text/html"), Class::Api);
+        let prerender = fetching("navigate", "document").with("sec-purpose", "prefetch;prerender");
+        assert_class(&prerender, Class::Navigation);
+    }
+
+    #[test]
+    fn without_fetch_metadata_a_file_below_a_path_source_is_an_asset() {
+        let policy =
+            with(r#""sources":[{"path":"/assets/v-{version}/"},{"path":"/api/v-{version}/"}]"#);
+        let class = |sent: &Sent| decide(&policy, sent).class;
+        let get = |target: &str| Sent::to(target).with("accept", "*/*");
+        assert_eq!(class(&get("/assets/v-1.4.2/main.js")), Class::Asset);
+        assert_eq!(
+            class(&get("/assets/v-1.4.2/main.js").but(":method", "HEAD")),
+            Class::Asset
+        );
+        assert_eq!(
+            class(&get("/assets/v-1.4.2/main.js").but(":method", "POST")),
+            Class::Other
+        );
+        assert_eq!(class(&get("/assets/v-1.4.2/part.html")), Class::Other);
+        assert_eq!(class(&get("/api/v-1.4.2/cart")), Class::Other);
+        assert_eq!(class(&get("/main.js")), Class::Other);
+        let page = Sent::to("/assets/v-1.4.2/a.js").with("accept", "text/html");
+        assert_eq!(class(&page), Class::Navigation);
     }
 
     #[test]
@@ -503,15 +582,127 @@ mod navigations {
         assert_routed(&shop(), &framed("/?dpl=1.4.2"), "v1-4-2", Outcome::Pinned);
         assert_routed(&shop(), &framed("/?dpl=1.3.0"), "v2-0-0", Outcome::Gone);
         assert_routed(&shop(), &framed("/?dpl=1.9.1"), "v2-0-0", Outcome::Gone);
-        assert_routed(&shop(), &framed("/"), "v2-0-0", Outcome::Unversioned);
+        assert_routed(&shop(), &framed("/"), "v2-0-0", Outcome::Uncovered);
+    }
+}
+
+/// Conditions on what the client has already: a 304 would give it what it has of another release.
+mod conditions {
+    use super::*;
+
+    const ALL: [&str; 2] = ["if-none-match", "if-modified-since"];
+
+    fn conditional(sent: Sent) -> Sent {
+        sent.with("if-none-match", "\"1\"")
+            .with("if-modified-since", "Sat, 01 Nov 2025 00:00:00 GMT")
+    }
+
+    #[track_caller]
+    fn assert_removed(keys: &str, sent: &Sent, expected: &[&str]) {
+        assert_eq!(forwarded(&with(keys), sent).removed, expected);
     }
 
     #[test]
-    fn a_navigation_to_current_is_asked_without_conditions() {
-        assert!(forwarded(&shop(), &Sent::navigation("/")).unconditional);
-        assert!(!forwarded(&shop(), &Sent::fetch("/api")).unconditional);
-        let pinned = with(r#""pinnedNavigation":["/"]"#);
-        assert!(!forwarded(&pinned, &Sent::navigation("/?dpl=1.4.2")).unconditional);
+    fn they_go_where_a_header_chose_the_release_whatever_the_outcome() {
+        for version in ["2.0.0", "1.4.2", "1.9.1"] {
+            let call = conditional(Sent::fetch("/api").with("x-bundle-version", version));
+            assert_removed("", &call, &ALL);
+        }
+        let unknown = conditional(Sent::fetch("/api").with("x-bundle-version", "9.9.9"));
+        assert_removed(r#""unknownVersion":"current""#, &unknown, &ALL);
+    }
+
+    #[test]
+    fn they_go_where_a_cookie_chose_the_release() {
+        let pinned = |sent: Sent| conditional(sent).with("cookie", "pin=1.4.2");
+        let keys = r#""pinCookie":{"name":"pin"}"#;
+        assert_removed(keys, &pinned(Sent::fetch("/api")), &ALL);
+        assert_removed(keys, &pinned(Sent::script("/a.js")), &ALL);
+    }
+
+    #[test]
+    fn they_go_from_every_page_a_pinned_one_and_one_in_a_frame_too() {
+        assert_removed("", &conditional(Sent::navigation("/")), &ALL);
+        let pinned = conditional(Sent::navigation("/?dpl=1.4.2"));
+        assert_removed(r#""pinnedNavigation":["/"]"#, &pinned, &ALL);
+        assert_removed("", &pinned.but("sec-fetch-dest", "iframe"), &ALL);
+    }
+
+    #[test]
+    fn they_go_from_an_asset_whose_url_names_no_served_version() {
+        assert_removed("", &conditional(Sent::script("/logo.svg")), &ALL);
+        let unknown = conditional(Sent::script("/a.js?dpl=9.9.9"));
+        assert_removed(r#""unknownVersion":"current""#, &unknown, &ALL);
+    }
+
+    #[test]
+    fn they_go_from_an_update_probe() {
+        let probe = conditional(Sent::fetch("/version.json"));
+        assert_removed(r#""unpinnedPaths":["/version.json"]"#, &probe, &ALL);
+    }
+
+    #[test]
+    fn they_stay_where_the_url_chose_the_release() {
+        assert_removed("", &conditional(Sent::script("/a.js?dpl=1.4.2")), &[]);
+        assert_removed("", &conditional(Sent::fetch("/api?dpl=1.4.2")), &[]);
+        assert_removed("", &conditional(Sent::fetch("/api")), &[]);
+    }
+
+    #[test]
+    fn they_stay_on_other_methods_where_they_guard_a_write() {
+        let call = Sent::fetch("/api").with("x-bundle-version", "1.4.2");
+        for method in ["PUT", "POST", "DELETE", "PATCH"] {
+            assert_removed("", &conditional(call.clone().but(":method", method)), &[]);
+        }
+        assert_removed("", &conditional(call.but(":method", "HEAD")), &ALL);
+    }
+
+    #[test]
+    fn a_range_goes_with_its_condition_and_stays_without() {
+        let call = Sent::fetch("/api")
+            .with("x-bundle-version", "1.4.2")
+            .with("range", "bytes=0-1");
+        assert_removed("", &call, &[]);
+        assert_removed("", &call.with("if-range", "\"1\""), &["if-range", "range"]);
+    }
+
+    #[test]
+    fn an_application_whose_etags_are_hashes_keeps_them() {
+        let keys = r#""conditional":"keep""#;
+        assert_removed(keys, &conditional(Sent::navigation("/")), &[]);
+        let call = conditional(Sent::fetch("/api").with("x-bundle-version", "1.4.2"));
+        assert_removed(keys, &call, &[]);
+    }
+}
+
+mod coverage {
+    use super::*;
+
+    #[test]
+    fn what_a_page_of_this_origin_sends_without_a_version_is_uncovered() {
+        for sent in [
+            Sent::fetch("/api"),
+            Sent::script("/logo.svg"),
+            Sent::navigation("/frame")
+                .but("sec-fetch-dest", "iframe")
+                .but("sec-fetch-site", "same-origin"),
+            Sent::navigation("/order")
+                .but(":method", "POST")
+                .but("sec-fetch-site", "same-origin"),
+        ] {
+            assert_routed(&shop(), &sent, "v2-0-0", Outcome::Uncovered);
+        }
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_or_is_a_navigation_is_not() {
+        let page = Sent::navigation("/").but("sec-fetch-site", "same-origin");
+        assert_routed(&shop(), &page, "v2-0-0", Outcome::Unversioned);
+        for site in ["cross-site", "same-site", "none"] {
+            let call = Sent::fetch("/api").but("sec-fetch-site", site);
+            assert_routed(&shop(), &call, "v2-0-0", Outcome::Unversioned);
+        }
+        assert_routed(&shop(), &Sent::to("/api"), "v2-0-0", Outcome::Unversioned);
     }
 }
 
@@ -606,7 +797,7 @@ mod unpinned_paths {
         let fetch = Sent::fetch("/assets/main.js").with("cookie", "pin=1.4.2");
         assert_routed(&policy, &fetch, "v1-4-2", Outcome::Pinned);
         let by_worker = fetch.with("referer", "https://shop.example.com/sw.js");
-        assert_routed(&policy, &by_worker, "v2-0-0", Outcome::Unversioned);
+        assert_routed(&policy, &by_worker, "v2-0-0", Outcome::Uncovered);
         let named = by_worker.with("x-bundle-version", "1.4.2");
         assert_routed(&policy, &named, "v1-4-2", Outcome::Pinned);
     }
@@ -617,7 +808,7 @@ mod unpinned_paths {
         let script = Sent::script("/worker.js")
             .but("sec-fetch-dest", "serviceworker")
             .with("cookie", "pin=1.4.2");
-        assert_routed(&policy, &script, "v2-0-0", Outcome::Unversioned);
+        assert_routed(&policy, &script, "v2-0-0", Outcome::Uncovered);
     }
 }
 
@@ -675,12 +866,56 @@ mod versions {
         );
     }
 
+    /// 3.0.0 and 2.0.0 accept the same, 1.5.0 drains and does too.
+    fn accepting(current: &str) -> Policy {
+        policy(&format!(
+            r#"{{"releases":[
+                {{"version":"3.0.0","accepts":["1.*"]}},
+                {{"version":"2.10.0","accepts":["1.*"]}},
+                {{"version":"2.9.0","accepts":["1.0.*"]}},
+                {{"version":"1.5.0","state":"draining","accepts":["1.*"]}}]{current}}}"#
+        ))
+    }
+
     #[test]
-    fn the_first_release_that_accepts_a_version_serves_it() {
+    fn of_those_that_accept_a_version_current_serves_it() {
+        let policy = accepting(r#","current":"2.10.0""#);
+        assert_routed(&policy, &call("1.0.0"), "2.10.0", Outcome::Compatible);
+    }
+
+    #[test]
+    fn listing_a_release_before_its_pods_takes_no_client_from_another() {
+        let before =
+            policy(r#"{"releases":[{"version":"2.0.0","accepts":["1.*"]}],"current":"2.0.0"}"#);
+        let listed = policy(
+            r#"{"releases":[{"version":"2.1.0","accepts":["1.*"]},{"version":"2.0.0","accepts":["1.*"]}],"current":"2.0.0"}"#,
+        );
+        for policy in [before, listed] {
+            assert_routed(&policy, &call("1.9.3"), "2.0.0", Outcome::Compatible);
+        }
+    }
+
+    #[test]
+    fn where_current_does_not_accept_it_the_first_of_the_list_does() {
         let policy = policy(
-            r#"{"releases":[{"version":"3.0.0","accepts":["1.*"]},{"version":"2.0.0","accepts":["1.*"]}]}"#,
+            r#"{"releases":[{"version":"3.0.0","accepts":["1.*"]},{"version":"2.0.0","accepts":["1.*"]},{"version":"1.9.0"}],"current":"1.9.0"}"#,
         );
         assert_routed(&policy, &call("1.0.0"), "3.0.0", Outcome::Compatible);
+    }
+
+    #[test]
+    fn without_current_the_oldest_live_release_that_accepts_it_serves_it() {
+        let policy = accepting("");
+        assert_routed(&policy, &call("1.0.0"), "2.9.0", Outcome::Compatible);
+        assert_routed(&policy, &call("1.2.0"), "2.10.0", Outcome::Compatible);
+    }
+
+    #[test]
+    fn without_current_and_semver_the_oldest_is_the_last_of_the_list() {
+        let policy = policy(
+            r#"{"releases":[{"version":"c3","accepts":["a.*"]},{"version":"b2","accepts":["a.*"]},{"version":"b1","accepts":["b.*"]}]}"#,
+        );
+        assert_routed(&policy, &call("a.0"), "b2", Outcome::Compatible);
     }
 
     #[test]
@@ -795,6 +1030,46 @@ mod previews {
             .with("x-bundle-version", "1.4.2")
             .with("cookie", COOKIE);
         assert_routed(&previewing(), &call, "v1-4-2", Outcome::Pinned);
+    }
+
+    #[test]
+    fn the_previews_cookie_wins_over_the_pins() {
+        let policy = with(&format!(r#""pinCookie":{{"name":"pin"}},{PREVIEW}"#));
+        let both = format!("pin=2.0.0; {COOKIE}");
+        for sent in [
+            Sent::navigation("/"),
+            Sent::script("/a.js"),
+            Sent::fetch("/api"),
+        ] {
+            assert_routed(
+                &policy,
+                &sent.with("cookie", &both),
+                "v2-1-0",
+                Outcome::Preview,
+            );
+        }
+    }
+
+    #[test]
+    fn its_cookie_can_be_for_an_api_on_another_host_too() {
+        let access = PREVIEW.replace(r#""sha256""#, r#""domain":"example.com","sha256""#);
+        let link = Sent::navigation("/?preview=open%20sesame%3A1:2.1.0");
+        let Course::Answer(OwnAnswer::Preview(redirect)) = decide(&with(&access), &link).course
+        else {
+            panic!("the link is followed");
+        };
+        assert_eq!(
+            redirect.set_cookie,
+            "__preview=open%20sesame%3A1:2.1.0; Domain=example.com; Path=/; SameSite=Lax; Secure; HttpOnly"
+        );
+    }
+
+    #[test]
+    fn a_key_of_a_megabyte_is_not_even_hashed() {
+        let call = Sent::fetch("/api")
+            .with("x-bundle-version", "2.1.0")
+            .with("x-preview-key", "k".repeat(1 << 20));
+        assert_answered(&previewing(), &call, reload(Gone::Unknown));
     }
 
     #[test]
@@ -921,13 +1196,13 @@ mod weights {
             &weighted(50, 50),
             &Sent::fetch("/api"),
             "old",
-            Outcome::Unversioned,
+            Outcome::Uncovered,
         );
         assert_routed(
             &weighted(49, 51),
             &Sent::fetch("/api"),
             "new",
-            Outcome::Unversioned,
+            Outcome::Uncovered,
         );
     }
 
@@ -989,6 +1264,51 @@ mod pin_cookie {
     }
 
     #[test]
+    fn of_several_cookies_the_one_that_names_a_served_release_counts() {
+        for cookies in [
+            "pin=1.3.0; pin=1.4.2",
+            "pin=%%; pin=1.4.2",
+            "pin=1.4.2; pin=2.0.0",
+        ] {
+            let call = Sent::fetch("/api").with("cookie", cookies);
+            assert_routed(&pinning(), &call, "v1-4-2", Outcome::Pinned);
+        }
+        let lines = Sent::fetch("/api")
+            .with("cookie", "pin=0.1.0")
+            .with("cookie", "pin=1.4.2");
+        assert_routed(&pinning(), &lines, "v1-4-2", Outcome::Pinned);
+        let none = Sent::fetch("/api").with("cookie", "pin=1.3.0; pin=1.2.0");
+        assert_answered(&pinning(), &none, reload(Gone::Retired));
+    }
+
+    #[test]
+    fn a_form_that_is_answered_by_a_page_has_a_visitor_and_draws_no_bucket() {
+        let post = Sent::navigation("/order").but(":method", "POST");
+        let visitor = forwarded(&pinning(), &post).visitor.expect("a visitor");
+        assert_eq!((visitor.is_new, visitor.bucket), (false, None));
+        let call = Sent::fetch("/order").but(":method", "POST");
+        assert!(forwarded(&pinning(), &call).visitor.is_none());
+    }
+
+    #[test]
+    fn a_frame_has_a_visitor_only_where_no_cookie_came_and_one_could() {
+        let frame = Sent::navigation("/frame").but("sec-fetch-dest", "iframe");
+        let embedded = with(r#""pinCookie":{"name":"pin","sameSite":"None"}"#);
+        assert!(forwarded(&embedded, &frame).visitor.is_some());
+        let pinned = frame.clone().with("cookie", "pin=1.4.2");
+        assert!(forwarded(&embedded, &pinned).visitor.is_none());
+        assert!(forwarded(&pinning(), &frame).visitor.is_none());
+    }
+
+    #[test]
+    fn every_page_is_for_this_visitor_alone() {
+        let page = Sent::navigation("/").with("cookie", "pin=2.0.0");
+        assert_eq!(forwarded(&pinning(), &page).caching, Caching::Private);
+        let frame = Sent::navigation("/").but("sec-fetch-dest", "iframe");
+        assert_eq!(forwarded(&pinning(), &frame).caching, Caching::Private);
+    }
+
+    #[test]
     fn what_a_cookie_decided_is_for_this_visitor_alone() {
         let call = Sent::fetch("/api").with("cookie", "pin=1.4.2");
         assert_eq!(forwarded(&pinning(), &call).caching, Caching::Private);
@@ -1034,6 +1354,26 @@ mod caching {
     }
 
     #[test]
+    fn a_document_from_another_site_is_not_kept_under_a_url_that_names_another_version() {
+        for dest in ["iframe", "document"] {
+            let framed = Sent::navigation("/?dpl=1.4.2")
+                .but("sec-fetch-dest", dest)
+                .but("sec-fetch-site", "cross-site");
+            assert_eq!(
+                forwarded(&shop(), &framed).caching,
+                Caching::NoStore,
+                "{dest}"
+            );
+            let same = framed.but(":path", "/?dpl=2.0.0");
+            assert_eq!(
+                forwarded(&shop(), &same).caching,
+                Caching::AsUpstreamSays,
+                "{dest}"
+            );
+        }
+    }
+
+    #[test]
     fn what_the_url_decided_is_cached_as_the_upstream_says() {
         assert_eq!(
             forwarded(&shop(), &Sent::script("/main.js?dpl=1.4.2")).caching,
@@ -1074,14 +1414,82 @@ mod failures {
             Some(IfGone::Reply(GoneReply::Page))
         );
         let framed = Sent::navigation("/?dpl=1.4.2").but("sec-fetch-dest", "iframe");
-        assert_eq!(forwarded(&shop(), &framed).if_gone, None);
+        assert_eq!(
+            forwarded(&shop(), &framed).if_gone,
+            Some(IfGone::Reply(GoneReply::Frame))
+        );
+    }
+
+    #[test]
+    fn a_pinned_page_is_led_to_the_url_without_its_version() {
+        let policy = with(r#""pinnedNavigation":["/"],"pinCookie":{"name":"pin"}"#);
+        let leave = |sent: &Sent| forwarded(&policy, sent).if_gone;
+        let by_query = Sent::navigation("//cart?a=1&dpl=1.4.2&b=2");
+        let left = |location: Option<&str>, expires_pin| {
+            let location = location.map(str::to_owned);
+            Some(IfGone::Leave {
+                location,
+                expires_pin,
+            })
+        };
+        assert_eq!(leave(&by_query), left(Some("/cart?a=1&b=2"), false));
+        let both = by_query.with("cookie", "pin=1.4.2");
+        assert_eq!(leave(&both), left(Some("/cart?a=1&b=2"), true));
+        let by_cookie = Sent::navigation("/cart").with("cookie", "pin=1.4.2");
+        assert_eq!(leave(&by_cookie), left(None, true));
+        let current = Sent::navigation("/cart?dpl=2.0.0");
+        assert_eq!(leave(&current), None);
+    }
+
+    #[test]
+    fn a_page_that_is_pinned_by_its_path_stays_there() {
+        let policy = with(r#""pinnedNavigation":["/"],"sources":[{"path":"/v-{version}/"}]"#);
+        let page = Sent::navigation("/v-1.4.2/cart");
+        assert_eq!(forwarded(&policy, &page).if_gone, None);
+    }
+
+    #[test]
+    fn a_server_action_of_next_is_led_to_its_page() {
+        let action = |referer: &str| {
+            let call = Sent::fetch("/cart")
+                .but(":method", "POST")
+                .with("next-action", "7f")
+                .with("x-bundle-version", "1.3.0")
+                .with("referer", referer);
+            match decide(&shop(), &call).course {
+                Course::Answer(OwnAnswer::Gone {
+                    reply: GoneReply::Reload { action_from, .. },
+                    ..
+                }) => action_from,
+                other => panic!("{other:?}"),
+            }
+        };
+        let page = action("https://shop.example.com/cart?step=2#pay");
+        assert_eq!(page.as_deref(), Some("/cart?step=2"));
+        for elsewhere in [
+            "https://shop.example.com//evil.com/",
+            "https://shop.example.com/\\evil.com",
+            "https://shop.example.com.evil.com/cart",
+            "https://evil.com/cart",
+            "https://shop.example.com:8443/cart",
+            "https://shop.example.com/cart;x-action=1",
+            "https://shop.example.com",
+            "/cart",
+            "",
+        ] {
+            assert_eq!(action(elsewhere), None, "{elsewhere}");
+        }
     }
 
     #[test]
     fn a_visitor_whose_page_cannot_be_had_is_pinned_no_more() {
         let policy = with(r#""pinCookie":{"name":"pin"}"#);
         let page = Sent::navigation("/").with("cookie", "pin=1.4.2");
-        assert_eq!(forwarded(&policy, &page).if_gone, Some(IfGone::ExpirePin));
+        let expired = IfGone::Leave {
+            location: None,
+            expires_pin: true,
+        };
+        assert_eq!(forwarded(&policy, &page).if_gone, Some(expired));
         assert_eq!(forwarded(&policy, &Sent::navigation("/")).if_gone, None);
     }
 }

@@ -263,9 +263,7 @@ fn written_request(policy: &Policy, forward: &Forward) -> Vec<String> {
         Some(release) => format!("{}: {}", policy.route_header, release.route),
         None => removed(policy),
     }];
-    if forward.unconditional {
-        lines.push("if-none-match and if-modified-since removed".to_owned());
-    }
+    lines.extend(forward.removed.iter().map(|name| format!("{name} removed")));
     lines
 }
 

@@ -1,0 +1,268 @@
+//! The good configurations that were in force lately, for when a wrong one comes.
+//!
+//! They are kept under the plugin's name, which may be anybody's: plain Envoy asks for none. So several
+//! are kept, one for each scope and route header, and one stands in for a wrong configuration only where
+//! nothing that can be read of that one speaks against it. Each says when it was last in force: what was
+//! left behind by a plugin that was uninstalled must not come back for the next one of its name.
+
+use crate::config::{Config, Remains};
+use crate::headers;
+use crate::scope::overlap;
+
+/// For how long what is not in force any more may stand in, in seconds. A plugin is away for moments when
+/// it is upgraded, and for good when it is uninstalled.
+const LONGEST_ABSENCE: u64 = 60 * 60;
+/// How often a configuration in force has to be noted again, in seconds, so that it is not taken for absent.
+pub const NOTED_EVERY: u32 = 10 * 60;
+/// The most that are kept: the newest.
+const MOST: usize = 8;
+
+/// What is kept under one name, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Vec<Entry>);
+
+/// A good configuration.
+#[derive(Clone, Debug)]
+struct Entry {
+    /// When it was last in force, in seconds since 1970.
+    last: u64,
+    /// As it was written.
+    bytes: Vec<u8>,
+}
+
+/// A configuration that stands in for a wrong one.
+#[derive(Debug)]
+pub struct StandIn {
+    /// The configuration.
+    pub config: Config,
+    /// As it was written.
+    pub bytes: Vec<u8>,
+    /// How long ago it was last in force, in seconds.
+    pub age: u64,
+}
+
+impl Kept {
+    /// What these bytes keep; any bytes are welcome.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Self {
+        let entries = headers::Headers::new(bytes).filter_map(|(last, bytes)| {
+            Some(Entry {
+                last: u64::from_le_bytes(last.try_into().ok()?),
+                bytes: bytes.to_vec(),
+            })
+        });
+        Self(entries.collect())
+    }
+
+    /// The bytes that keep it.
+    #[must_use]
+    pub fn written(&self) -> Vec<u8> {
+        let entries = self.0.iter();
+        let pairs: Vec<_> = entries
+            .map(|entry| (entry.last.to_le_bytes(), entry.bytes.as_slice()))
+            .collect();
+        headers::serialize(&pairs)
+    }
+
+    /// Notes that a configuration was taken into force, in the place of what had its scope and header.
+    pub fn take(&mut self, bytes: &[u8], config: &Config, now: u64) {
+        self.0.retain(|entry| {
+            entry.is_recent(now) && entry.load().is_some_and(|known| !is_alike(&known, config))
+        });
+        self.0.insert(
+            0,
+            Entry {
+                last: now,
+                bytes: bytes.to_vec(),
+            },
+        );
+        self.0.truncate(MOST);
+    }
+
+    /// Notes that a configuration is still in force, if it was not replaced; whether it was there.
+    pub fn note(&mut self, bytes: &[u8], now: u64) -> bool {
+        let found = self.0.iter_mut().find(|entry| entry.bytes == bytes);
+        if let Some(entry) = found {
+            entry.last = now;
+            return true;
+        }
+        false
+    }
+
+    /// What stands in for a wrong configuration of which this much can be read.
+    #[must_use]
+    pub fn stand_in_for(&self, remains: Option<&Remains>, now: u64) -> Option<StandIn> {
+        let recent = self.0.iter().filter(|entry| entry.is_recent(now));
+        let mut possible: Vec<_> = recent
+            .filter_map(|entry| {
+                Some(StandIn {
+                    config: entry.load()?,
+                    bytes: entry.bytes.clone(),
+                    age: now.saturating_sub(entry.last),
+                })
+            })
+            .collect();
+        match remains {
+            Some(remains) => possible
+                .into_iter()
+                .find(|kept| !is_contradicted(&kept.config, remains)),
+            // Nothing tells whose the wrong one is.
+            None if possible.len() == 1 => possible.pop(),
+            None => None,
+        }
+    }
+}
+
+impl Entry {
+    fn is_recent(&self, now: u64) -> bool {
+        now.saturating_sub(self.last) <= LONGEST_ABSENCE
+    }
+
+    fn load(&self) -> Option<Config> {
+        Config::load(&self.bytes).ok()
+    }
+}
+
+/// Whether two are configurations of one application, as far as that can be told.
+fn is_alike(one: &Config, other: &Config) -> bool {
+    one.hosts == other.hosts && one.paths == other.paths && one.route_header == other.route_header
+}
+
+/// Whether something that can be read of a wrong configuration says that this is another application's,
+/// or one of long ago.
+fn is_contradicted(kept: &Config, remains: &Remains) -> bool {
+    let header = remains.route_header.as_ref();
+    let hosts = remains.hosts.as_ref();
+    let paths = remains.paths.as_ref();
+    header.is_some_and(|header| *header != kept.route_header)
+        || hosts.is_some_and(|hosts| !overlap(kept.hosts.as_deref(), hosts.as_deref()))
+        || paths.is_some_and(|paths| !overlap(kept.paths.as_deref(), paths.as_deref()))
+        || has_no_version_of(kept, remains)
+}
+
+fn has_no_version_of(kept: &Config, remains: &Remains) -> bool {
+    !remains.versions.is_empty()
+        && !kept
+            .releases
+            .iter()
+            .any(|release| remains.versions.contains(&release.version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::remains;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn config(keys: &str, version: &str) -> String {
+        format!(r#"{{{keys}"releases":[{{"version":"{version}"}}]}}"#)
+    }
+
+    fn keeping(configurations: &[(&str, u64)]) -> Kept {
+        let mut kept = Kept::default();
+        for (configuration, at) in configurations {
+            let config = Config::load(configuration.as_bytes()).expect("it is good");
+            kept.take(configuration.as_bytes(), &config, *at);
+        }
+        Kept::read(&kept.written())
+    }
+
+    fn stand_in(kept: &Kept, wrong: &str) -> Option<String> {
+        let found = kept.stand_in_for(remains(wrong.as_bytes()).as_ref(), NOW)?;
+        Some(found.config.releases.first()?.version.to_string())
+    }
+
+    #[test]
+    fn the_last_good_one_stands_in_for_one_that_speaks_of_the_same() {
+        let kept = keeping(&[(&config(r#""hosts":["a.example"],"#, "1.0.0"), NOW)]);
+        let typo = r#"{"hosts":["a.example"],"curent":"1.0.0","releases":[{"version":"1.0.0"}]}"#;
+        assert_eq!(stand_in(&kept, typo).as_deref(), Some("1.0.0"));
+        let more_hosts = r#"{"hosts":["a.example","b.example"],"releases":[{"version":1}]}"#;
+        assert_eq!(stand_in(&kept, more_hosts).as_deref(), Some("1.0.0"));
+    }
+
+    #[test]
+    fn it_does_not_where_anything_that_can_be_read_contradicts_it() {
+        let kept = keeping(&[(
+            &config(
+                r#""hosts":["a.example"],"paths":["/shop"],"routeHeader":"x-a","#,
+                "1.0.0",
+            ),
+            NOW,
+        )]);
+        for wrong in [
+            r#"{"hosts":["b.example"],"routeHeader":"x-a","releases":1}"#,
+            r#"{"hosts":["a.example"],"paths":["/blog"],"routeHeader":"x-a","releases":1}"#,
+            r#"{"hosts":["a.example"],"routeHeader":"x-b","releases":1}"#,
+            r#"{"hosts":["a.example"],"routeHeader":"x-a","releases":[{"version":"9.0.0"},{}]}"#,
+        ] {
+            assert_eq!(stand_in(&kept, wrong), None, "{wrong}");
+        }
+        let unreadable = r#"{"hosts":1,"paths":["/shop/cart"],"routeHeader":"x-a","releases":1}"#;
+        assert_eq!(stand_in(&kept, unreadable).as_deref(), Some("1.0.0"));
+    }
+
+    #[test]
+    fn of_two_applications_under_one_name_each_gets_its_own_back() {
+        let kept = keeping(&[
+            (&config(r#""hosts":["a.example"],"#, "1.0.0"), NOW),
+            (&config(r#""hosts":["*.b.example"],"#, "2.0.0"), NOW),
+        ]);
+        let wrong = |host: &str| format!(r#"{{"hosts":["{host}"],"releases":[]}}"#);
+        assert_eq!(
+            stand_in(&kept, &wrong("a.example")).as_deref(),
+            Some("1.0.0")
+        );
+        assert_eq!(
+            stand_in(&kept, &wrong("x.b.example")).as_deref(),
+            Some("2.0.0")
+        );
+        assert_eq!(stand_in(&kept, &wrong("c.example")), None);
+    }
+
+    #[test]
+    fn where_nothing_can_be_read_it_stands_in_only_if_there_is_no_other() {
+        let one = config(r#""hosts":["a.example"],"#, "1.0.0");
+        let other = config("", "2.0.0");
+        assert_eq!(
+            stand_in(&keeping(&[(&one, NOW)]), "not JSON").as_deref(),
+            Some("1.0.0")
+        );
+        assert_eq!(
+            stand_in(&keeping(&[(&one, NOW), (&other, NOW)]), "not JSON"),
+            None
+        );
+    }
+
+    #[test]
+    fn what_was_not_in_force_for_an_hour_does_not_come_back() {
+        let old = config("", "1.0.0");
+        assert_eq!(
+            stand_in(&keeping(&[(&old, NOW - 3600)]), "{}").as_deref(),
+            Some("1.0.0")
+        );
+        assert_eq!(stand_in(&keeping(&[(&old, NOW - 3601)]), "{}"), None);
+    }
+
+    #[test]
+    fn what_is_in_force_is_noted_until_it_is_replaced() {
+        let (old, new) = (config("", "1.0.0"), config("", "2.0.0"));
+        let mut kept = keeping(&[(&old, NOW - 7200)]);
+        assert!(kept.note(old.as_bytes(), NOW));
+        assert_eq!(stand_in(&kept, "{}").as_deref(), Some("1.0.0"));
+        let config = Config::load(new.as_bytes()).expect("it is good");
+        kept.take(new.as_bytes(), &config, NOW);
+        assert!(!kept.note(old.as_bytes(), NOW));
+        assert_eq!(stand_in(&kept, "{}").as_deref(), Some("2.0.0"));
+    }
+
+    #[test]
+    fn any_bytes_are_nothing_worse_than_nothing() {
+        let written = keeping(&[(&config("", "1.0.0"), NOW)]).written();
+        for end in 0..written.len() {
+            let kept = Kept::read(written.get(..end).unwrap_or_default());
+            assert_eq!(stand_in(&kept, "{}"), None);
+        }
+    }
+}
