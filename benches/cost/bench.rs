@@ -98,24 +98,37 @@ impl Bench {
     /// Microseconds of CPU for one request: of each chain, for each round.
     pub async fn run(&self, envoy: &Envoy, race: &Race<'_>) -> Result<Vec<Vec<f64>>> {
         let worker = Thread::worker_of(envoy.id())?;
-        let mut clients = Vec::new();
-        for chain in race.chains {
-            clients.push(Client::connect(envoy.listener(&chain.name).await?)?);
+        let mut lanes = Vec::new();
+        for (place, chain) in race.chains.iter().enumerate() {
+            lanes.push(Lane {
+                place,
+                client: Client::connect(envoy.listener(&chain.name).await?)?,
+                samples: Vec::new(),
+            });
         }
-        let mut samples = vec![Vec::new(); clients.len()];
         // The first round is for V8, which optimises what runs often.
         for round in 0..=self.options.rounds() {
-            for (client, samples) in clients.iter_mut().zip(&mut samples) {
+            for lane in &mut lanes {
                 let before = worker.time()?;
-                let sent = client.send(race.request, race.requests, race.status)?;
+                let sent = lane.client.send(race.request, race.requests, race.status)?;
                 let spent = worker.time()? - before;
                 if round > 0 {
-                    samples.push(micros(spent, sent));
+                    lane.samples.push(micros(spent, sent));
                 }
             }
+            // No chain is always the first, or always as far from the one that it is compared with.
+            lanes.rotate_left(1);
         }
-        Ok(samples)
+        lanes.sort_by_key(|lane| lane.place);
+        Ok(lanes.into_iter().map(|lane| lane.samples).collect())
     }
+}
+
+/// A chain under load.
+struct Lane {
+    place: usize,
+    client: Client,
+    samples: Vec<f64>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are not so many requests")]
