@@ -1,4 +1,4 @@
-//! The kinds of requests, as browsers send them.
+//! The kinds of requests, as browsers send them: each has 20 headers, with the three of its request line.
 
 use serde_json::{Map, Value, json};
 

@@ -12,6 +12,9 @@ use crate::report::{Figure, WorstReport};
 /// A third of Envoy's limit for all headers of a request, which is 60 KiB unless somebody raised it.
 const THIRD: usize = 20 * 1024;
 
+/// The hash of a preview key that no request presents.
+const KEY: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
 struct Worst {
     what: &'static str,
     outcome: &'static str,
@@ -83,7 +86,7 @@ fn configuration(accepts: usize) -> Value {
             { "path": "/assets/v-{version}/" },
         ],
         "pinCookie": { "name": plugin::PIN_COOKIE },
-        "preview": { "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" },
+        "preview": { "sha256": KEY },
     });
     let keys = keys.as_object().cloned().unwrap_or_default();
     let mut configuration = plugin::configuration(Style::Chart, 256, keys);
