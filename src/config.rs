@@ -3,6 +3,7 @@
 //! [`Config::load`] is the only way to one, and refuses what is wrong with all its problems at once.
 //! `keys` reads it, key by key, over the nodes of `reader`; `check` finds what cannot be meant together.
 
+use crate::origin::OriginPattern;
 use crate::pin::PinCookie;
 use crate::preview::PreviewAccess;
 use crate::scope::{HostPattern, PathPrefix};
@@ -228,8 +229,8 @@ impl ReloadConfig {
 /// Cross-origin access to answers that the filter makes itself.
 #[derive(Clone, Debug)]
 pub struct CorsConfig {
-    /// The origins, exact: scheme, host and port.
-    pub allow_origins: Vec<String>,
+    /// Whose scripts may read them.
+    pub allow_origins: Vec<OriginPattern>,
     /// Whether requests with credentials may read the answer.
     pub allow_credentials: bool,
 }

@@ -24,6 +24,7 @@ pub mod version;
 pub mod headers;
 pub mod request;
 
+pub mod origin;
 pub mod pin;
 pub mod preview;
 pub mod scope;

@@ -250,12 +250,11 @@ impl Policy {
     /// An origin, where its scripts may read the filter's own answers.
     #[must_use]
     pub fn allowed_origin(&self, origin: &[u8]) -> Option<String> {
-        self.cors
-            .as_ref()?
-            .allow_origins
-            .iter()
-            .find(|allowed| allowed.as_bytes() == origin)
-            .cloned()
+        let origin = std::str::from_utf8(origin).ok()?;
+        let mut allowed = self.cors.as_ref()?.allow_origins.iter();
+        allowed
+            .any(|allowed| allowed.holds(origin))
+            .then(|| origin.to_owned())
     }
 }
 

@@ -4,6 +4,7 @@
 //! first would send its reader around the loop once a typo. What could not be read is left out, or has
 //! its default: the rest can still be looked at.
 
+use crate::origin::OriginPattern;
 use crate::pin::{PinCookie, SameSite};
 use crate::preview::PreviewAccess;
 use crate::scope::{HostPattern, PathPrefix};
@@ -287,8 +288,10 @@ fn read_cors(node: Node<'_>) -> Option<CorsConfig> {
     let object = node.object(&["allowOrigins", "allowCredentials"])?;
     Some(CorsConfig {
         allow_origins: object
-            .require("allowOrigins", values::ORIGIN)
-            .map(|node| node.list_of(|item| item.parse(values::ORIGIN, values::origin)))
+            .require("allowOrigins", OriginPattern::ALLOWED)
+            .map(|node| {
+                node.list_of(|item| item.parse(OriginPattern::ALLOWED, OriginPattern::parse))
+            })
             .unwrap_or_default(),
         allow_credentials: object.switch("allowCredentials", false),
     })

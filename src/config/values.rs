@@ -13,7 +13,6 @@ pub const SEMVER: &str = "a semver version: \"1.4.0\"";
 pub const TIME: &str = "an RFC 3339 time: \"2026-01-31T18:00:00Z\"";
 pub const COOKIE_DOMAIN: &str = "a host name: \"example.com\"";
 pub const COOKIE_PATH: &str = "a path that begins with \"/\"";
-pub const ORIGIN: &str = "an origin, exact: \"https://app.example.com\"";
 pub const SHA256: &str = "the SHA-256 of the key, 64 hexadecimal digits";
 
 /// Headers that are not the application's to choose.
@@ -82,17 +81,6 @@ pub fn cookie_path(text: &str) -> Option<String> {
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b';');
     (text.starts_with('/') && is_plain).then(|| text.to_owned())
-}
-
-pub fn origin(text: &str) -> Option<String> {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))?;
-    let is_host = !host.is_empty()
-        && host.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'[' | b']')
-        });
-    is_host.then(|| text.to_ascii_lowercase())
 }
 
 pub fn sha256(text: &str) -> Option<[u8; 32]> {

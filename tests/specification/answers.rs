@@ -236,6 +236,39 @@ mod own_replies {
             assert_eq!(header(&refused, "vary"), ["Origin"]);
         }
     }
+
+    #[test]
+    fn an_origin_is_meant_as_browsers_send_it() {
+        for (allowed, origin, is_allowed) in [
+            ("https://app:443", "https://app", true),
+            ("https://APP.example:443", "https://app.example", true),
+            ("http://app:80", "http://app", true),
+            ("http://app:443", "http://app:443", true),
+            ("http://app:443", "http://app", false),
+            ("http://[::1]:80", "http://[::1]", true),
+            ("capacitor://localhost", "capacitor://localhost", true),
+            ("capacitor://localhost", "https://localhost", false),
+            ("https://*.app.example", "https://a.app.example", true),
+            ("https://*.app.example", "https://b.a.app.example", true),
+            ("https://*.app.example", "https://app.example", false),
+            ("https://*.app.example", "https://evilapp.example", false),
+            ("https://*.app.example", "http://a.app.example", false),
+            ("https://*.app.example", "https://a.app.example:8443", false),
+            ("https://*.app.example", "https://evil/.app.example", false),
+            ("https://*.app.example", "https://*.app.example", false),
+            (
+                "https://*.app.example:8443",
+                "https://a.app.example:8443",
+                true,
+            ),
+        ] {
+            let cors = format!(r#""cors":{{"allowOrigins":["{allowed}"]}}"#);
+            let reply = reply(&cors, &call("1.3.0").with("origin", origin));
+            let answered = header(&reply, "access-control-allow-origin");
+            let expected: &[&str] = if is_allowed { &[origin] } else { &[] };
+            assert_eq!(answered, expected, "{allowed} and {origin}");
+        }
+    }
 }
 
 mod vary {

@@ -641,17 +641,22 @@ fn a_reload_is_a_clients_error() {
 }
 
 #[test]
-fn an_origin_is_exact() {
+fn an_origin_has_a_scheme_and_a_host_and_no_path() {
     for origin in [
         "*",
         "app.example.com",
-        "https://*.example.com",
+        "https://*",
+        "https://app.*.example.com",
         "https://app.example.com/",
+        "https://app.example.com:",
+        "https://app.example.com:65536",
+        "1https://app.example.com",
+        "null",
     ] {
         assert_problem(
             &with(&format!(r#""cors":{{"allowOrigins":["{origin}"]}}"#)),
             &format!(
-                r#"cors.allowOrigins[0]: "{origin}" is not allowed; allowed: an origin, exact: "https://app.example.com""#
+                r#"cors.allowOrigins[0]: "{origin}" is not allowed; allowed: an origin "https://app.example.com", or all below one "https://*.example.com""#
             ),
         );
     }
