@@ -193,6 +193,48 @@ fn anchors_merges_and_repeated_keys_are_read_as_they_are_meant() {
 }
 
 #[test]
+fn aliases_of_aliases_are_refused_before_they_fill_the_memory() {
+    let desk = Desk::new();
+    let mut laughs = "a0: &a0 [lol, lol]\n".to_owned();
+    for level in 1..64 {
+        let below = level - 1;
+        laughs += &format!("a{level}: &a{level} [*a{below}, *a{below}, *a{below}]\n");
+    }
+    desk.write("values.yaml", &format!("{laughs}releases: *a63\n"));
+    let run = desk.run(&["check", "values.yaml"]).ends(2);
+    assert!(
+        run.err
+            .contains("aliases up to here stand for is too large"),
+        "{run:?}"
+    );
+    let text = "x".repeat(1 << 20);
+    let copies = "*a,".repeat(1 << 14);
+    desk.write(
+        "values.yaml",
+        &format!("a: &a {text}\nreleases: [{copies}]\n"),
+    );
+    desk.run(&["check", "values.yaml"]).ends(2);
+    let merged = "{<<: *a},".repeat(1 << 14);
+    desk.write(
+        "values.yaml",
+        &format!("a: &a {{b: {text}}}\nreleases: [{merged}]\n"),
+    );
+    desk.run(&["check", "values.yaml"]).ends(2);
+}
+
+#[test]
+fn what_is_nested_too_deep_is_refused() {
+    let desk = Desk::new();
+    for levels in [200, 100_000] {
+        let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        desk.write("values.yaml", &format!("releases: {deep}\n"));
+        desk.write("plugin.json", &format!("{{\"releases\": {deep}}}"));
+        desk.run(&["check", "values.yaml"]).ends(2);
+        desk.run(&["check", "plugin.json"]).ends(2);
+    }
+}
+
+#[test]
 fn what_will_hurt_is_a_warning() {
     let desk = Desk::new();
     for (configuration, warning) in [

@@ -371,3 +371,100 @@ fn the_chart_is_led_through_a_release_in_its_own_values() {
     let comments = |text: &str| text.lines().filter(|line| line.contains('#')).count();
     assert_eq!(comments(&desk.read("values.yaml")), comments(&values));
 }
+
+#[test]
+fn a_drain_that_never_ends_is_refused_in_words() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    let step = ["release", "shop.yaml", "2.1.0", "--drain-for"];
+    let run = desk
+        .step(&[&step[..], &["99999999999999d"]].concat())
+        .ends(2);
+    assert!(run.err.contains("after the year 9999"), "{run:?}");
+    assert_eq!(desk.read("shop.yaml"), VALUES);
+}
+
+#[test]
+fn tools_that_run_at_once_lose_no_edit() {
+    const AT_ONCE: usize = 16;
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    std::thread::scope(|scope| {
+        for patch in 0..AT_ONCE {
+            let desk = &desk;
+            scope.spawn(move || {
+                let version = format!("2.1.{patch}");
+                desk.step(&["release", "shop.yaml", &version, "--step", "live"])
+                    .ends(0);
+            });
+        }
+    });
+    let values = desk.read("shop.yaml");
+    for patch in 0..AT_ONCE {
+        assert!(
+            values.contains(&format!("version: \"2.1.{patch}\"")),
+            "{values}"
+        );
+    }
+    assert!(
+        values.contains(&format!("revision: {} ", 7 + AT_ONCE)),
+        "{values}"
+    );
+    assert_eq!(desk.files(), ["shop.yaml"]);
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_reader_sees_the_old_file_or_the_new_one_whole() {
+        let desk = Desk::new();
+        desk.write("shop.yaml", VALUES);
+        let mut reader = fs::File::open(desk.path("shop.yaml")).expect("a file");
+        desk.step(&["release", "shop.yaml", "2.1.0"]).ends(0);
+        let mut read = String::new();
+        reader.read_to_string(&mut read).expect("text");
+        assert_eq!(read, VALUES);
+        assert_ne!(desk.read("shop.yaml"), VALUES);
+    }
+
+    #[test]
+    fn a_link_stays_a_link_and_mode_and_owner_stay() {
+        let desk = Desk::new();
+        let folder = desk.path("environment");
+        fs::create_dir(&folder).expect("a folder");
+        let place = folder.join("live.yaml");
+        fs::write(&place, VALUES).expect("a file");
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o640)).expect("a mode");
+        // Only root can give a file away.
+        let is_given = chown(&place, Some(12_345), Some(23_456)).is_ok();
+        symlink("environment/live.yaml", desk.path("shop.yaml")).expect("a link");
+        desk.step(&["release", "shop.yaml", "2.1.0"]).ends(0);
+        let link = fs::symlink_metadata(desk.path("shop.yaml")).expect("a link");
+        assert!(link.is_symlink());
+        let metadata = fs::metadata(&place).expect("a file");
+        assert_eq!(metadata.mode() & 0o7777, 0o640);
+        if is_given {
+            assert_eq!((metadata.uid(), metadata.gid()), (12_345, 23_456));
+        }
+        assert!(desk.read("shop.yaml").contains("2.1.0"));
+    }
+
+    #[test]
+    fn a_folder_that_somebody_else_keeps_locked_is_named() {
+        let desk = Desk::new();
+        desk.write("shop.yaml", VALUES);
+        let folder = fs::File::open(desk.path("")).expect("a folder");
+        folder.lock().expect("a lock");
+        desk.step(&["release", "shop.yaml", "2.1.0", "--dry-run"])
+            .ends(0);
+        let run = desk.step(&["release", "shop.yaml", "2.1.0"]).ends(2);
+        assert!(run.err.contains("another program has locked it"), "{run:?}");
+        assert_eq!(desk.read("shop.yaml"), VALUES);
+    }
+}

@@ -35,6 +35,15 @@ impl Desk {
         std::fs::read_to_string(self.path(name)).expect("a file")
     }
 
+    /// The names of all files.
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).expect("a directory");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        names
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect()
+    }
+
     /// Runs the tool where the files are.
     pub fn run(&self, arguments: &[&str]) -> Run {
         run_in(self.0.path(), arguments)

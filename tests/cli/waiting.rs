@@ -156,6 +156,26 @@ async fn a_gateway_that_cannot_be_reached_or_has_no_filter_is_named() -> Result<
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_limit_beyond_all_clocks_is_a_long_one() -> Result<()> {
+    let ready = Gateway::showing(&[SEVEN]).await?;
+    let limit = "99999999999999d";
+    wait_for(&["--revision", "7", "--timeout", limit, &ready.url()])
+        .await?
+        .ends(0);
+    let never = wait_for(&[
+        "--revision",
+        "7",
+        "--timeout",
+        "9".repeat(40).as_str(),
+        &ready.url(),
+    ])
+    .await?
+    .ends(2);
+    assert!(!never.err.contains("panicked"), "{never:?}");
+    Ok(())
+}
+
 fn configuration(revision: u64) -> Value {
     json!({"releases": [{"version": "1.0.0"}], "current": "1.0.0", "revision": revision})
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use skew_guard::config::{Problem, Problems};
@@ -24,7 +25,7 @@ pub struct Document {
     /// The way from the root of the document to it.
     pub at: Vec<Step>,
     /// The document.
-    pub root: Node,
+    pub root: Rc<Node>,
 }
 
 /// How a configuration is written.
@@ -65,6 +66,7 @@ fn parse(file: &Path, text: &str, is_json: bool) -> Result<Vec<Document>> {
     } else {
         yaml::read(text)?
     };
+    let roots: Vec<_> = roots.into_iter().map(Rc::new).collect();
     let mut found = Vec::new();
     for (index, root) in roots.iter().enumerate() {
         let mut search = Search {
@@ -90,7 +92,7 @@ fn parse(file: &Path, text: &str, is_json: bool) -> Result<Vec<Document>> {
                 name: String::new(),
                 form: Form::Object,
                 at: Vec::new(),
-                root: root.clone(),
+                root: Rc::clone(root),
             }])
         }
         _ => bail!(
@@ -114,7 +116,7 @@ pub fn read_one(file: &Path) -> Result<Document> {
 struct Search<'a> {
     file: &'a Path,
     index: usize,
-    root: &'a Node,
+    root: &'a Rc<Node>,
     found: Vec<Document>,
 }
 
@@ -177,7 +179,7 @@ impl Search<'_> {
             name: name_of(named, form),
             form,
             at,
-            root: self.root.clone(),
+            root: Rc::clone(self.root),
         });
     }
 }

@@ -15,6 +15,7 @@ mod diff;
 mod documents;
 mod edit;
 mod explain;
+mod file;
 mod step;
 mod wait;
 mod yaml;

@@ -1,10 +1,10 @@
 //! `skew-guard release` and `skew-guard rollback`: the next safe step, and the step back, made in a
 //! file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use similar::TextDiff;
@@ -15,6 +15,7 @@ use crate::Moment;
 use crate::answer::{Answer, Verdict};
 use crate::documents::{self, Document, chart_route};
 use crate::edit;
+use crate::file::Locked;
 use crate::yaml::Node;
 
 /// Make the next safe step of a release in a file of releases
@@ -132,12 +133,17 @@ impl Release {
     /// Runs the command.
     pub fn run(&self) -> Result<Answer> {
         let now = self.making.moment.seconds();
-        let subject = Subject::read(&self.file)?;
+        let subject = Subject::read(&self.file, &self.making)?;
         let model = subject.model_for(&self.version);
+        let drain_until = now.saturating_add(self.drain_for.as_secs());
+        ensure!(
+            drain_until <= LAST_SECOND,
+            "--drain-for ends after the year 9999"
+        );
         let wish = Wish {
             version: self.version.clone(),
             stage: self.step.map(Stage::from),
-            drain_until: now.saturating_add(self.drain_for.as_secs()),
+            drain_until,
             percent: self.percent,
             route: self.route(model)?,
             labels: self.labels(model)?,
@@ -207,7 +213,7 @@ impl Rollback {
     /// Runs the command.
     pub fn run(&self) -> Result<Answer> {
         let now = self.making.moment.seconds();
-        let subject = Subject::read(&self.file)?;
+        let subject = Subject::read(&self.file, &self.making)?;
         let edits = Life::new(&subject.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
         let nothing_left = match &self.bad {
             Some(bad) => format!("{bad} is retired: nothing is left to do"),
@@ -217,15 +223,21 @@ impl Rollback {
     }
 }
 
+/// The last second that a configuration can write: of the year 9999.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 /// A file in which a step is made.
 struct Subject {
     text: String,
     document: Document,
     side: Side,
+    /// Absent where nothing is to be written.
+    locked: Option<Locked>,
 }
 
 impl Subject {
-    fn read(file: &PathBuf) -> Result<Self> {
+    fn read(file: &Path, making: &Making) -> Result<Self> {
+        let locked = (!making.dry_run).then(|| Locked::take(file)).transpose()?;
         let document = documents::read_one(file)?;
         let side = document
             .load_or_explain()
@@ -235,6 +247,7 @@ impl Subject {
             text,
             document,
             side,
+            locked,
         })
     }
 
@@ -277,8 +290,9 @@ impl Subject {
         };
         let edited = edit::edited(&self.text, &self.document, &edits)
             .with_context(|| self.document.file.display().to_string())?;
-        if !making.dry_run {
-            std::fs::write(&self.document.file, &edited)
+        if let Some(locked) = &self.locked {
+            locked
+                .replace(&edited)
                 .with_context(|| format!("cannot write {}", self.document.file.display()))?;
         }
         self.report(&edits, &edited, making)

@@ -111,11 +111,11 @@ impl Wait {
                 "{url} is no http:// URL: metrics of gateways are read in plain HTTP"
             );
         }
-        let deadline = Instant::now() + self.timeout;
+        let started = Instant::now();
         let mut states = vec![State::Absent; self.urls.len()];
         let mut is_first = true;
         loop {
-            let seen = self.look(&states, deadline);
+            let seen = self.look(&states, started);
             for ((url, before), after) in self.urls.iter().zip(&states).zip(&seen) {
                 if is_first || before != after {
                     progress(format!("{url} {after}"));
@@ -124,7 +124,7 @@ impl Wait {
             states = seen;
             is_first = false;
             let is_settled = states.iter().all(State::is_settled);
-            if is_settled || Instant::now() + BETWEEN_LOOKS > deadline {
+            if is_settled || self.left(started) < BETWEEN_LOOKS {
                 return Ok(self.answer(&states, is_settled));
             }
             thread::sleep(BETWEEN_LOOKS);
@@ -132,13 +132,13 @@ impl Wait {
     }
 
     /// One look at every gateway, all at once.
-    fn look(&self, before: &[State], deadline: Instant) -> Vec<State> {
+    fn look(&self, before: &[State], started: Instant) -> Vec<State> {
         thread::scope(|scope| {
             let looks: Vec<_> = self
                 .urls
                 .iter()
                 .zip(before)
-                .map(|(url, before)| scope.spawn(|| self.look_at(url, before, deadline)))
+                .map(|(url, before)| scope.spawn(|| self.look_at(url, before, started)))
                 .collect();
             looks
                 .into_iter()
@@ -150,9 +150,14 @@ impl Wait {
         })
     }
 
-    fn look_at(&self, url: &str, before: &State, deadline: Instant) -> State {
-        let limit = deadline
-            .saturating_duration_since(Instant::now())
+    /// What is left of the time limit.
+    fn left(&self, started: Instant) -> Duration {
+        self.timeout.saturating_sub(started.elapsed())
+    }
+
+    fn look_at(&self, url: &str, before: &State, started: Instant) -> State {
+        let limit = self
+            .left(started)
             .clamp(Duration::from_secs(1), Duration::from_secs(10));
         let metrics = ureq::get(url)
             .config()

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use skew_guard::config::json::{Json, Kind};
 
@@ -90,6 +90,28 @@ impl Node {
         }
     }
 
+    /// Its bytes and values.
+    fn size(&self) -> usize {
+        let own = match &self.value {
+            Value::Null | Value::Boolean(_) => 0,
+            Value::Number(text) | Value::ForeignNumber(text) | Value::Text(text) => text.len(),
+            Value::List(items) => items.iter().map(Self::size).sum(),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| key.len() + value.size())
+                .sum(),
+        };
+        own + size_of::<Self>()
+    }
+
+    /// How many values stand around its deepest one.
+    fn depth(&self) -> usize {
+        let items = self.items().iter();
+        let values = self.entries().iter().map(|(_, value)| value);
+        let deepest = items.chain(values).map(|below| 1 + below.depth()).max();
+        deepest.unwrap_or_default()
+    }
+
     /// The same as JSON, with numbers as they were written.
     pub fn to_json(&self) -> String {
         let mut json = String::new();
@@ -129,11 +151,20 @@ fn write_text(text: &str, json: &mut String) {
     json.push_str(&serde_json::Value::from(text).to_string());
 }
 
+/// How much all aliases of a file may stand for, in bytes and values together: far more than any
+/// configuration, and far less than memory.
+const MOST_ALIASED: usize = 1 << 24;
+
+/// How deep values may be nested; serde_json's limit too.
+const DEEPEST: usize = 128;
+
 /// The documents of a file.
 pub fn read(text: &str) -> Result<Vec<Node>> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         anchors: BTreeMap::new(),
+        aliased: 0,
+        depth: 0,
     };
     let mut documents = Vec::new();
     loop {
@@ -151,6 +182,9 @@ pub fn read(text: &str) -> Result<Vec<Node>> {
 struct Reader<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
     anchors: BTreeMap<usize, Node>,
+    /// How much has been copied so far.
+    aliased: usize,
+    depth: usize,
 }
 
 impl<'t> Reader<'t> {
@@ -167,21 +201,53 @@ impl<'t> Reader<'t> {
             Event::Scalar(text, style, anchor, tag) => {
                 (anchor, scalar(&text, style, tag.as_deref()))
             }
-            Event::SequenceStart(anchor, _) => (anchor, Value::List(self.items()?)),
-            Event::MappingStart(anchor, _) => (anchor, Value::Map(self.entries()?)),
-            Event::Alias(anchor) => {
-                let node = self.anchors.get(&anchor);
-                return node
-                    .cloned()
-                    .with_context(|| format!("line {line}: an alias within what it stands for"));
+            Event::SequenceStart(anchor, _) => {
+                let items = self.below(line, Self::items)?;
+                (anchor, Value::List(items))
             }
+            Event::MappingStart(anchor, _) => {
+                let entries = self.below(line, Self::entries)?;
+                (anchor, Value::Map(entries))
+            }
+            Event::Alias(anchor) => return self.aliased(anchor, line),
             other => bail!("line {line}: a value was expected, not {other:?}"),
         };
         let node = Node { line, value };
         if anchor != 0 {
+            self.count(&node, line)?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    fn below<T>(&mut self, line: usize, read: fn(&mut Self) -> Result<T>) -> Result<T> {
+        self.depth += 1;
+        ensure_depth(self.depth, line)?;
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn aliased(&mut self, anchor: usize, line: usize) -> Result<Node> {
+        let node = self
+            .anchors
+            .get(&anchor)
+            .cloned()
+            .with_context(|| format!("line {line}: an alias within what it stands for"))?;
+        ensure_depth(self.depth + node.depth(), line)?;
+        self.count(&node, line)?;
+        Ok(node)
+    }
+
+    /// A few lines of aliases of aliases can stand for more than any memory holds.
+    fn count(&mut self, copied: &Node, line: usize) -> Result<()> {
+        self.aliased = self.aliased.saturating_add(copied.size());
+        ensure!(
+            self.aliased <= MOST_ALIASED,
+            "line {line}: what the anchors and aliases up to here stand for is too large: more than {} MB",
+            MOST_ALIASED >> 20
+        );
+        Ok(())
     }
 
     fn items(&mut self) -> Result<Vec<Node>> {
@@ -227,6 +293,14 @@ impl<'t> Reader<'t> {
     }
 }
 
+fn ensure_depth(depth: usize, line: usize) -> Result<()> {
+    ensure!(
+        depth <= DEEPEST,
+        "line {line}: values are nested more than {DEEPEST} deep"
+    );
+    Ok(())
+}
+
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     let is_string = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
     if style != ScalarStyle::Plain || is_string {
@@ -263,26 +337,28 @@ fn is_foreign_number(text: &str) -> bool {
 
 /// A JSON file, which may be indented with tabs as YAML may not.
 pub fn read_json(text: &str) -> Result<Node> {
-    node_of_json(text, Json::read(text).context("not JSON")?)
+    node_of_json(text, Json::read(text).context("not JSON")?, 0)
 }
 
-fn node_of_json(text: &str, json: Json<'_>) -> Result<Node> {
+fn node_of_json(text: &str, json: Json<'_>, depth: usize) -> Result<Node> {
     let written = json.written();
     let offset = written.as_ptr() as usize - text.as_ptr() as usize;
     let before = text.get(..offset).unwrap_or_default();
     let line = 1 + before.matches('\n').count();
+    ensure_depth(depth, line)?;
+    let below = |value| node_of_json(text, value, depth + 1);
     let broken = || format!("not JSON: line {line}: half of a surrogate pair is missing");
     let value = match json.kind() {
         Kind::Object => {
             let entries = json.entries().with_context(broken)?;
             let entries = entries
                 .into_iter()
-                .map(|(key, value)| Ok((key.into_owned(), node_of_json(text, value)?)));
+                .map(|(key, value)| Ok((key.into_owned(), below(value)?)));
             Value::Map(entries.collect::<Result<_>>()?)
         }
         Kind::List => {
             let items = json.items().unwrap_or_default();
-            let items = items.into_iter().map(|item| node_of_json(text, item));
+            let items = items.into_iter().map(below);
             Value::List(items.collect::<Result<_>>()?)
         }
         Kind::Text => Value::Text(json.text().with_context(broken)?.into_owned()),
