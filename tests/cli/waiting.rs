@@ -10,10 +10,12 @@ use axum::Router;
 use axum::routing::get;
 use serde_json::{Value, json};
 use skew_guard_lab::bootstrap::{Bootstrap, Plugin, discovered_filter, listener};
-use skew_guard_lab::envoy::{self, Envoy};
+use skew_guard_lab::envoy::{self, Envoy, Launch};
 use skew_guard_lab::module;
 use skew_guard_lab::wait;
 use skew_guard_lab::xds::Files;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::tool::{Run, run};
 
@@ -122,7 +124,7 @@ async fn where_several_plugins_run_one_is_named() -> Result<()> {
         "--revision",
         "3",
         "--plugin",
-        "admin",
+        "shop-admin",
         "--timeout",
         "1s",
         &gateway.url(),
@@ -130,6 +132,110 @@ async fn where_several_plugins_run_one_is_named() -> Result<()> {
     .await?
     .ends(1)
     .says("refused");
+    Ok(())
+}
+
+/// A gateway whose plugin of this name has revision 7.
+async fn with_plugin(name: &str) -> Result<Gateway> {
+    Gateway::showing(&[&format!(
+        "skew_guard_config_revision{{plugin=\"{name}\"}} 7\n"
+    )])
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_not_another_one_whose_name_holds_its_name() -> Result<()> {
+    for (has, wanted) in [
+        ("workshop", "shop"),
+        ("shop-admin", "shop"),
+        ("ns.workshop", "shop"),
+        ("shop.guard", "shop"),
+        ("ns.shop", "other.shop"),
+    ] {
+        let gateway = with_plugin(has).await?;
+        let url = gateway.url();
+        wait_for(&[
+            "--revision",
+            "7",
+            "--plugin",
+            wanted,
+            "--timeout",
+            "1s",
+            &url,
+        ])
+        .await?
+        .ends(1)
+        .says(&format!("does not have the plugin; it has: {has}"));
+    }
+    let unlabelled = "plugin___work_shop____skew_guard_config_revision{} 7\n";
+    let url = Gateway::showing(&[unlabelled]).await?.url();
+    wait_for(&[
+        "--revision",
+        "7",
+        "--plugin",
+        "shop",
+        "--timeout",
+        "1s",
+        &url,
+    ])
+    .await?
+    .ends(1);
+    for wanted in ["shop", "ns.shop"] {
+        let url = with_plugin("ns.shop").await?.url();
+        wait_for(&["--revision", "7", "--plugin", wanted, &url])
+            .await?
+            .ends(0);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_gone_is_not_waited_for_by_what_it_left_behind() -> Result<()> {
+    let left = format!(
+        "{SEVEN}skew_guard_config_revision{{plugin=\"ns.new\"}} 8\nenvoy_wasm_ns_new_istio_translated_wasmplugin_vm_reload{{}} 0\n"
+    );
+    let gateway = Gateway::showing(&[&left]).await?;
+    let url = gateway.url();
+    wait_for(&[
+        "--revision",
+        "7",
+        "--plugin",
+        "shop",
+        "--timeout",
+        "1s",
+        &url,
+    ])
+    .await?
+    .ends(1)
+    .says("has no plugin shop any more");
+    wait_for(&["--revision", "8", &url]).await?.ends(0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_drains_is_waited_for_where_that_is_wanted() -> Result<()> {
+    let draining = |listeners: u32, chains: u32| {
+        format!(
+            "{SEVEN}envoy_listener_manager_total_listeners_draining{{}} {listeners}\nenvoy_listener_manager_total_filter_chains_draining{{}} {chains}\n"
+        )
+    };
+    let url = Gateway::showing(&[&draining(1, 0), &draining(0, 1), &draining(0, 0)])
+        .await?
+        .url();
+    let run = wait_for(&["--revision", "7", "--drained", &url])
+        .await?
+        .ends(0);
+    assert!(run.err.contains("still drain"), "progress: {run:?}");
+    let url = Gateway::showing(&[&draining(0, 1)]).await?.url();
+    wait_for(&["--revision", "7", "--drained", "--timeout", "3s", &url])
+        .await?
+        .ends(1)
+        .says("A change of another application's listener keeps this up too");
+    let url = Gateway::showing(&[SEVEN]).await?.url();
+    wait_for(&["--revision", "7", "--drained", "--timeout", "1s", &url])
+        .await?
+        .ends(1)
+        .says("shows no envoy_listener_manager_total_listeners_draining");
     Ok(())
 }
 
@@ -269,4 +375,145 @@ async fn a_gateway_without_tag_expressions_is_understood_too() -> Result<()> {
         .ends(0);
     }
     envoy.stop().await
+}
+
+/// An Envoy whose plugins come with their listeners, and a page of 1.0.0 that keeps its connection.
+struct Listeners {
+    files: Files,
+    envoy: Envoy,
+    url: String,
+}
+
+impl Listeners {
+    const NAME: &str = "listeners";
+
+    async fn start(drain_time: Option<&str>, plugins: &[(&str, Value)]) -> Result<Self> {
+        let files = Files::new()?;
+        write_listeners(&files, plugins)?;
+        let bootstrap =
+            Bootstrap::of(Vec::new(), Vec::new()).discover_listeners(&files, Self::NAME);
+        let mut launch = Launch::of(envoy::installed()?);
+        for argument in drain_time
+            .map(|time| ["--drain-time-s", time])
+            .into_iter()
+            .flatten()
+        {
+            launch = launch.argument(argument);
+        }
+        let envoy = launch.start(bootstrap.value()).await?;
+        let url = format!("http://{}/stats/prometheus", envoy.admin());
+        Ok(Self { files, envoy, url })
+    }
+
+    fn change(&self, plugins: &[(&str, Value)]) -> Result<()> {
+        write_listeners(&self.files, plugins)
+    }
+
+    async fn wait(&self, arguments: &[&str]) -> Result<Run> {
+        wait_for(&[arguments, &[self.url.as_str()]].concat()).await
+    }
+}
+
+/// One listener for each plugin, which has its name.
+fn write_listeners(files: &Files, plugins: &[(&str, Value)]) -> Result<()> {
+    let ok = json!({"name": "all", "match": {"prefix": "/"}, "direct_response": {"status": 200}});
+    let module = module::path()?;
+    let listeners: Vec<_> = plugins
+        .iter()
+        .map(|(name, configuration)| {
+            let plugin = Plugin::of(&module).named(name).root_id(name);
+            let filter = plugin.configured(configuration).filter();
+            listener(name, &[filter], std::slice::from_ref(&ok))
+        })
+        .collect();
+    files.listeners(Listeners::NAME, &listeners)
+}
+
+fn retiring(revision: u64) -> Value {
+    json!({
+        "releases": [{"version": "2.0.0"}, {"version": "1.0.0", "state": "retired"}],
+        "current": "2.0.0",
+        "revision": revision,
+    })
+}
+
+/// The status of a call of a page of 1.0.0, on this connection.
+async fn call(connection: &mut TcpStream) -> Result<String> {
+    connection
+        .write_all(b"GET /api/cart HTTP/1.1\r\nhost: shop\r\nx-bundle-version: 1.0.0\r\n\r\n")
+        .await?;
+    let mut answer = vec![0; 4096];
+    let length = connection.read(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    let status = answer.split(' ').nth(1);
+    Ok(status.context("the connection was closed")?.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_connection_keeps_the_configuration_that_came_with_its_listener() -> Result<()> {
+    let gateway = Listeners::start(None, &[("shop", configuration(1))]).await?;
+    gateway
+        .wait(&["--revision", "1", "--drained"])
+        .await?
+        .ends(0);
+    let address = gateway.envoy.listener("shop").await?;
+    let mut tab = TcpStream::connect(address).await?;
+    assert_eq!(call(&mut tab).await?, "200");
+
+    gateway.change(&[("shop", retiring(2))])?;
+    gateway.wait(&["--revision", "2"]).await?.ends(0);
+    assert_eq!(call(&mut tab).await?, "200", "the old one keeps what was");
+    let mut fresh = TcpStream::connect(gateway.envoy.listener("shop").await?).await?;
+    assert_eq!(call(&mut fresh).await?, "409", "a new one has what is");
+    gateway
+        .wait(&["--revision", "2", "--drained", "--timeout", "5s"])
+        .await?
+        .ends(1)
+        .says("still drain: connections that were open keep what was before");
+    assert_eq!(call(&mut tab).await?, "200", "and so it does all the time");
+    gateway.envoy.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_drained_has_no_connection_with_an_old_configuration() -> Result<()> {
+    let gateway = Listeners::start(Some("6"), &[("shop", configuration(1))]).await?;
+    let mut tab = TcpStream::connect(gateway.envoy.listener("shop").await?).await?;
+    assert_eq!(call(&mut tab).await?, "200");
+    gateway.change(&[("shop", retiring(2))])?;
+    gateway
+        .wait(&["--revision", "2", "--drained"])
+        .await?
+        .ends(0);
+    assert!(
+        call(&mut tab).await.is_err(),
+        "the old connection is closed"
+    );
+    gateway.envoy.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_was_uninstalled_beside_another_is_seen_to_be_gone() -> Result<()> {
+    let both = [("shop", configuration(7)), ("admin", configuration(7))];
+    let gateway = Listeners::start(Some("1"), &both).await?;
+    gateway
+        .wait(&["--revision", "7", "--plugin", "shop"])
+        .await?
+        .ends(0);
+    gateway.change(&both[1..])?;
+    wait::until("the listener is gone", async || {
+        Ok(gateway.envoy.stat("wasm.shop.vm_reload").await?.is_none())
+    })
+    .await?;
+    let metrics = gateway.envoy.prometheus().await?;
+    assert!(metrics.contains("skew_guard_config_revision{plugin=\"shop\"} 7"));
+    gateway
+        .wait(&["--revision", "7", "--plugin", "shop", "--timeout", "3s"])
+        .await?
+        .ends(1)
+        .says("has no plugin shop any more");
+    gateway
+        .wait(&["--revision", "7", "--plugin", "admin"])
+        .await?
+        .ends(0);
+    gateway.envoy.stop().await
 }

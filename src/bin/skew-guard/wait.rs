@@ -14,6 +14,18 @@ use crate::answer::{Answer, Verdict};
 const REVISION: &str = "skew_guard_config_revision";
 const REFUSED: &str = "skew_guard_config_refused";
 
+/// By these Envoy says how many listeners, and parts of listeners, wait for their connections to end.
+const DRAINING: [&str; 2] = [
+    "envoy_listener_manager_total_listeners_draining",
+    "envoy_listener_manager_total_filter_chains_draining",
+];
+
+/// A gauge stays when its plugin has gone; the metric of this name, which Envoy has for each Wasm plugin
+/// that is there, does not (seen on 1.36 to 1.40).
+const ALIVE: (&str, &str) = ("envoy_wasm_", "_vm_reload");
+/// What a plugin has behind its name there where Istio made it of a `WasmPlugin` (1.30 and later).
+const ISTIO_SUFFIX: &str = "_istio_translated_wasmplugin";
+
 /// A gateway's workers follow its main thread by moments, so that one look is not enough.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 const LOOKS: u32 = 2;
@@ -25,7 +37,10 @@ const LARGEST_METRICS: u64 = 1 << 30;
 ///
 /// Looks at the Prometheus metrics of each gateway until skew_guard_config_revision shows the
 /// revision in two looks two seconds apart, and skew_guard_config_refused shows that it was not
-/// refused. Exits with 1 where that has not come true within the time limit.
+/// refused. Exits with 1 where that has not come true within the time limit. That a plugin was
+/// uninstalled is seen by envoy_wasm_<plugin>_vm_reload, where the gateway shows any such metric; else
+/// the gauge that it leaves behind cannot be told from a living one. A gateway that is not among the
+/// URLs is not waited for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard wait --revision 7 http://10.0.3.4:15020/stats/prometheus
@@ -39,9 +54,14 @@ pub struct Wait {
     /// The metrics of each gateway (http only)
     #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
-    /// The plugin's name, or a part of it, where several run in one gateway
+    /// The plugin's name, with or without its namespace, where several run in one gateway
     #[arg(long)]
     plugin: Option<String>,
+    /// Also wait until no listener or filter chain drains: without ECDS, connections that were open
+    /// keep the configuration before until then. What drains for another application's sake is waited
+    /// for too
+    #[arg(long)]
+    drained: bool,
     /// How long to wait
     #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
     timeout: Duration,
@@ -56,6 +76,14 @@ enum State {
     Other(u64),
     /// The newest configuration was refused.
     Refused(u64),
+    /// The revision is in force, and so many listeners and filter chains have old connections.
+    Draining(u64),
+    /// Whether something drains is not shown.
+    Undrained,
+    /// Of this plugin only the gauge is left.
+    Gone(String),
+    /// The plugin that was named is not there, but these are.
+    Others(Vec<String>),
     /// skew-guard does not run there, or has not read a configuration yet.
     Absent,
     /// Several plugins run there, and none was named.
@@ -74,6 +102,20 @@ impl fmt::Display for State {
                 f,
                 "refused its newest configuration and goes on with revision {revision}; its log says why, and so does skew-guard check"
             ),
+            Self::Draining(count) => write!(
+                f,
+                "has it in force for new connections, and {count} listeners or filter chains still drain: connections that were open keep what was before until Envoy's drain time is over (--drain-time-s, by default 10 minutes). A change of another application's listener keeps this up too"
+            ),
+            Self::Undrained => write!(f, "shows no {}", DRAINING.join(" and no ")),
+            Self::Gone(plugin) => write!(
+                f,
+                "has no plugin {plugin} any more: the revision that it shows was left behind"
+            ),
+            Self::Others(plugins) => write!(
+                f,
+                "does not have the plugin; it has: {}",
+                plugins.join(", ")
+            ),
             Self::Absent => write!(f, "shows no {REVISION}"),
             Self::Several(plugins) => write!(
                 f,
@@ -91,6 +133,10 @@ impl State {
             Self::InForce(_) => "in_force",
             Self::Other(_) => "other",
             Self::Refused(_) => "refused",
+            Self::Draining(_) => "draining",
+            Self::Undrained => "undrained",
+            Self::Gone(_) => "gone",
+            Self::Others(_) => "others",
             Self::Absent => "absent",
             Self::Several(_) => "several",
             Self::Unreachable(_) => "unreachable",
@@ -178,39 +224,33 @@ impl Wait {
     }
 
     fn state(&self, metrics: &str) -> State {
-        let revisions = self.gauges(metrics, REVISION);
-        let refused = self.gauges(metrics, REFUSED);
-        let mut plugins = revisions.iter();
-        let (Some((plugin, revision)), None) = (plugins.next(), plugins.next()) else {
-            return if revisions.is_empty() {
-                State::Absent
-            } else {
-                State::Several(revisions.into_keys().collect())
-            };
+        let revisions = gauges(metrics, REVISION);
+        let named = revisions.keys().filter(|plugin| self.means(plugin));
+        let (alive, gone): (Vec<_>, Vec<_>) = named.partition(|plugin| plugin.is_alive(metrics));
+        let plugin = match (alive.as_slice(), gone.first()) {
+            ([plugin], _) => *plugin,
+            ([], Some(gone)) => return State::Gone(gone.name.clone()),
+            ([], None) if revisions.is_empty() => return State::Absent,
+            ([], None) => return State::Others(names(revisions.keys())),
+            (several, _) => return State::Several(names(several.iter().copied())),
         };
+        let refused = gauges(metrics, REFUSED);
+        let revision = revisions.get(plugin).copied().unwrap_or_default();
         if refused.get(plugin).is_some_and(|refused| *refused != 0) {
-            State::Refused(*revision)
-        } else if *revision == self.revision {
-            State::InForce(1)
+            State::Refused(revision)
+        } else if revision != self.revision {
+            State::Other(revision)
+        } else if self.drained {
+            drain(metrics)
         } else {
-            State::Other(*revision)
+            State::InForce(1)
         }
     }
 
-    /// The values of a gauge, by plugin.
-    fn gauges(&self, metrics: &str, name: &str) -> BTreeMap<String, u64> {
-        let mut gauges: BTreeMap<_, _> = metrics
-            .lines()
-            .filter_map(|line| gauge(line, name))
-            .collect();
-        if let Some(wanted) = self.plugin.as_deref().map(plain) {
-            let is_there = gauges.keys().any(|plugin| plain(plugin) == wanted);
-            gauges.retain(|plugin, _| {
-                let plugin = plain(plugin);
-                plugin == wanted || !is_there && plugin.contains(&wanted)
-            });
-        }
-        gauges
+    fn means(&self, plugin: &Plugin) -> bool {
+        self.plugin
+            .as_deref()
+            .is_none_or(|wanted| plugin.is_called(wanted))
     }
 
     fn answer(&self, states: &[State], is_settled: bool) -> Answer {
@@ -247,11 +287,73 @@ impl Wait {
     }
 }
 
+/// A plugin that shows a gauge.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Plugin {
+    name: String,
+    /// Whether the name was read from the metric's name, where everything but letters and digits is an
+    /// underscore: the gateway has no tag expression for `plugin`.
+    is_plain: bool,
+}
+
+impl Plugin {
+    /// Whether a person may call it so. Istio puts the namespace before the name: `shop.skew-guard`.
+    fn is_called(&self, wanted: &str) -> bool {
+        if self.is_plain {
+            return self.name == plain(wanted).trim_matches('_');
+        }
+        let without_namespace = self.name.split_once('.').map(|(_, name)| name);
+        self.name == wanted || without_namespace == Some(wanted)
+    }
+
+    /// Whether Envoy has it; what cannot be told is taken for a yes.
+    fn is_alive(&self, metrics: &str) -> bool {
+        let mut loaded = metrics.lines().filter_map(loaded_plugin).peekable();
+        let name = plain(&self.name);
+        loaded.peek().is_none()
+            || loaded.any(|loaded| {
+                let loaded = loaded.strip_suffix(ISTIO_SUFFIX).unwrap_or(loaded);
+                loaded.trim_matches('_') == name.trim_matches('_')
+            })
+    }
+}
+
+fn names<'p>(plugins: impl Iterator<Item = &'p Plugin>) -> Vec<String> {
+    plugins.map(|plugin| plugin.name.clone()).collect()
+}
+
+/// The name of a Wasm plugin that Envoy has, where the line says one.
+fn loaded_plugin(line: &str) -> Option<&str> {
+    let (prefix, suffix) = ALIVE;
+    let (metric, _) = line.split_once(['{', ' '])?;
+    metric.strip_prefix(prefix)?.strip_suffix(suffix)
+}
+
+/// Whether old connections are left, by all that drains in the gateway.
+fn drain(metrics: &str) -> State {
+    let draining = DRAINING.map(|name| metrics.lines().find_map(|line| gauge(line, name)));
+    match draining {
+        [None, None] => State::Undrained,
+        counted => match counted.into_iter().flatten().map(|(_, count)| count).sum() {
+            0 => State::InForce(1),
+            count => State::Draining(count),
+        },
+    }
+}
+
+/// The values of a gauge, by plugin.
+fn gauges(metrics: &str, name: &str) -> BTreeMap<Plugin, u64> {
+    metrics
+        .lines()
+        .filter_map(|line| gauge(line, name))
+        .collect()
+}
+
 /// Plugin and value of a line of the Prometheus text format
 /// ([exposition formats](https://prometheus.io/docs/instrumenting/exposition_formats/)) that shows this
 /// gauge. Where the gateway has no tag expression for `plugin`, the plugin stands in the name itself:
 /// `plugin___shop____skew_guard_config_revision`.
-fn gauge(line: &str, name: &str) -> Option<(String, u64)> {
+fn gauge(line: &str, name: &str) -> Option<(Plugin, u64)> {
     let (series, value) = line.trim().rsplit_once(' ')?;
     let (metric, labels) = match series.split_once('{') {
         Some((metric, labels)) => (metric, labels),
@@ -261,11 +363,17 @@ fn gauge(line: &str, name: &str) -> Option<(String, u64)> {
     let labelled = labels
         .split_once("plugin=\"")
         .and_then(|(_, rest)| rest.split_once('"'));
-    let plugin = match labelled {
-        Some((plugin, _)) => plugin,
-        None => before.trim_start_matches("plugin").trim_matches('_'),
+    let plugin = Plugin {
+        is_plain: labelled.is_none(),
+        name: match labelled {
+            Some((plugin, _)) => plugin.to_owned(),
+            None => before
+                .trim_start_matches("plugin")
+                .trim_matches('_')
+                .to_owned(),
+        },
     };
-    Some((plugin.to_owned(), value.parse().ok()?))
+    Some((plugin, value.parse().ok()?))
 }
 
 /// A plugin's name as it is in a metric's name, where everything but letters and digits is an
