@@ -275,6 +275,34 @@ fn what_will_hurt_is_a_warning() {
             r#"{"releases":[{"version":"2"},{"version":"1","state":"draining","until":"2020-01-01T00:00:00Z"}]}"#,
             "1 drained until 2020-01-01T00:00:00Z",
         ),
+        (
+            r#"{"releases":[{"version":"1"}],"paths":["/app"],"sources":[{"path":"/assets/v-{version}/"}]}"#,
+            "path \"/assets/v-{version}/\" is outside paths",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"unpinnedPaths":["/assets"],"sources":[{"path":"/assets/v-{version}/"}]}"#,
+            "path \"/assets/v-{version}/\" is below unpinnedPaths",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"unpinnedPaths":["/"]}"#,
+            "unpinnedPaths holds \"/\": no request is pinned at all",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"pinnedNavigation":["/checkout","/"]}"#,
+            "pinnedNavigation holds \"/\": a visitor never gets a newer release",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"sources":[{"query":"v"},{"header":"x-v"}],"preview":{"sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","query":"v"}}"#,
+            "preview.query and a source are both \"v\"",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"sources":[{"query":"v"}]}"#,
+            "sources names no header",
+        ),
+        (
+            r#"{"releases":[{"version":"1"}],"sources":[{"header":"x-v"},{"path":"/a/v-{version}/"}]}"#,
+            "sources names no query",
+        ),
     ] {
         desk.write("plugin.json", configuration);
         desk.run(&["check", "plugin.json"])
@@ -284,11 +312,126 @@ fn what_will_hurt_is_a_warning() {
     }
     desk.write(
         "plugin.json",
-        r#"{"hosts":["a.example"],"releases":[{"version":"1"}],"current":"1","sources":[{"header":"x-v"},{"path":"/a/v-{version}/"}]}"#,
+        r#"{"hosts":["a.example"],"releases":[{"version":"1"}],"current":"1","paths":["/a","/api"],"unpinnedPaths":["/a/version.json"],"pinnedNavigation":["/checkout"],"sources":[{"header":"x-v"},{"query":"v"},{"path":"/a/v-{version}/"}]}"#,
     );
     desk.run(&["check", "plugin.json"])
         .ends(0)
         .never_says("warning");
+}
+
+/// An Envoy configuration with these domains, these keys of a route that the header chooses, and the
+/// filter's configuration in it, or in a file of its own.
+fn envoy(domains: &str, route: &str, is_discovered: bool) -> String {
+    let filter = if is_discovered {
+        r#"{name: guard, config_discovery: {config_source: {path_config_source: {path: /etc/envoy/guard.yaml}}}}"#.to_owned()
+    } else {
+        format!("{{name: guard, typed_config: {}}}", wasm())
+    };
+    format!(
+        r#"
+static_resources:
+  listeners:
+    - filter_chains:
+        - filters:
+            - typed_config:
+                http_filters: [{filter}]
+                route_config:
+                  virtual_hosts:
+                    - name: shop
+                      domains: {domains}
+                      routes:
+                        - {{name: v1, match: {{prefix: /, headers: [{{name: x-release, string_match: {{exact: v1}}}}]}}, route: {{cluster: v1}}{route}}}
+                        - {{name: default, match: {{prefix: /}}, route: {{cluster: shop}}, typed_per_filter_config: {{guard: {{disabled: true}}}}}}
+                    - {{name: others, domains: ["*"], routes: [{{match: {{prefix: /}}, route: {{cluster: others}}}}]}}
+"#
+    )
+}
+
+fn wasm() -> String {
+    let configuration =
+        r#"{"hosts":["shop.example","*.shop.example"],"releases":[{"version":"1"}]}"#;
+    format!(
+        r#"{{"@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm, config: {{name: skew-guard, configuration: {{"@type": type.googleapis.com/google.protobuf.StringValue, value: '{configuration}'}}}}}}"#
+    )
+}
+
+fn extension() -> String {
+    format!(
+        "resources:\n- {{\"@type\": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig, name: guard, typed_config: {}}}\n",
+        wasm()
+    )
+}
+
+#[test]
+fn a_virtual_host_that_is_wider_than_hosts_is_a_warning() {
+    let desk = Desk::new();
+    desk.write("guard.yaml", &extension());
+    for (domains, wide) in [
+        (r#"["*"]"#, Some("(*)")),
+        (r#"[shop.example, other.example]"#, Some("(other.example)")),
+        (r#"["*.example"]"#, Some("(*.example)")),
+        (r#"["shop.*"]"#, Some("(shop.*)")),
+        (
+            r#"[shop.example, "SHOP.example:8443", "*.shop.example", "a.shop.example:*"]"#,
+            None,
+        ),
+    ] {
+        for is_discovered in [false, true] {
+            desk.write("envoy.yaml", &envoy(domains, "", is_discovered));
+            let files: &[&str] = if is_discovered {
+                &["check", "envoy.yaml", "guard.yaml"]
+            } else {
+                &["check", "envoy.yaml"]
+            };
+            let run = desk.run(files).ends(0).never_says("others");
+            match wide {
+                Some(wide) => run
+                    .says("virtual host shop has domains that are not in hosts ")
+                    .says(wide),
+                None => run.never_says("virtual host"),
+            };
+        }
+    }
+}
+
+#[test]
+fn a_route_that_the_header_chooses_with_the_filter_off_is_a_warning() {
+    let desk = Desk::new();
+    for (route, is_open) in [
+        ("", false),
+        (", typed_per_filter_config: {guard: {disabled: true}}", true),
+        (
+            ", typed_per_filter_config: {guard: {disabled: false}}",
+            false,
+        ),
+        (
+            ", typed_per_filter_config: {other: {disabled: true}}",
+            false,
+        ),
+    ] {
+        desk.write("envoy.yaml", &envoy("[shop.example]", route, false));
+        let run = desk.run(&["check", "envoy.yaml"]).ends(0);
+        if is_open {
+            run.says("route v1 is chosen by x-release, and the filter is off there");
+        } else {
+            run.never_says("the filter is off");
+        }
+    }
+}
+
+#[test]
+fn a_configuration_that_envoy_discovers_is_found_in_its_own_file() {
+    let desk = Desk::new();
+    desk.write("guard.yaml", &extension());
+    desk.run(&["check", "guard.yaml"])
+        .ends(0)
+        .says("Wasm filter skew-guard: ok");
+    desk.write("envoy.yaml", &envoy("[shop.example]", "", true));
+    let run = desk.run(&["check", "envoy.yaml"]).ends(2);
+    assert!(
+        run.err.contains("give that: /etc/envoy/guard.yaml"),
+        "{run:?}"
+    );
 }
 
 #[test]

@@ -1,17 +1,21 @@
 //! `skew-guard check`: every problem of every configuration, and what will hurt.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use anyhow::Result;
 use serde_json::json;
 use skew_guard::config::{Config, CurrentConfig, State, UnknownVersion};
 use skew_guard::rollout::{Side, written_time};
-use skew_guard::source::Carrier;
+use skew_guard::scope::{PathPrefix, is_below};
+use skew_guard::source::{Carrier, Source};
 
 use crate::answer::{Answer, Verdict};
 use crate::documents::{self, Document, Located};
+use crate::envoy;
 use crate::seconds;
+use crate::yaml::Node;
 
 /// Tell every problem of configurations, and what in them will hurt
 ///
@@ -21,12 +25,37 @@ use crate::seconds;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard check plugin.json
-  skew-guard check envoy.yaml values.yaml
+  skew-guard check values.yaml
+  skew-guard check envoy.yaml skew-guard.yaml                 # routes, and the filter's own file
   helm template shop istio --values shop.yaml > new.yaml && skew-guard check new.yaml")]
 pub struct Check {
     /// Files with configurations
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+}
+
+impl Check {
+    /// The configurations of all files, and all that these files hold. Of an Envoy configuration whose
+    /// filters are discovered, the filter's own configuration may be in one of the other files.
+    fn documents(&self) -> Result<(Vec<Document>, Vec<Rc<Node>>)> {
+        let (mut documents, mut roots) = (Vec::new(), Vec::new());
+        let mut without = None;
+        for file in &self.files {
+            let of_file = documents::roots(file)?;
+            match documents::find(file, &of_file) {
+                Ok(found) => documents.extend(found),
+                Err(error) if envoy::discovered(&of_file).is_empty() => {
+                    return Err(error.context(file.display().to_string()));
+                }
+                Err(error) => without = Some(error.context(file.display().to_string())),
+            }
+            roots.extend(of_file);
+        }
+        match without {
+            Some(error) if documents.is_empty() => Err(error),
+            _ => Ok((documents, roots)),
+        }
+    }
 }
 
 struct Report {
@@ -39,14 +68,11 @@ impl Check {
     /// Runs the command.
     pub fn run(&self) -> Result<Answer> {
         let now = seconds(SystemTime::now());
-        let mut reports = Vec::new();
-        for file in &self.files {
-            reports.extend(
-                documents::read(file)?
-                    .into_iter()
-                    .map(|document| Report::of(document, now)),
-            );
-        }
+        let (documents, roots) = self.documents()?;
+        let reports: Vec<_> = documents
+            .into_iter()
+            .map(|document| Report::of(document, &roots, now))
+            .collect();
         let lines: Vec<_> = reports.iter().flat_map(Report::lines).collect();
         let configurations: Vec<_> = reports.iter().map(Report::json).collect();
         Ok(Answer {
@@ -58,13 +84,17 @@ impl Check {
 }
 
 impl Report {
-    fn of(document: Document, now: u64) -> Self {
+    fn of(document: Document, roots: &[Rc<Node>], now: u64) -> Self {
         match document.load() {
-            Ok(side) => Self {
-                warnings: warnings(&side, now),
-                document,
-                problems: Vec::new(),
-            },
+            Ok(side) => {
+                let mut warnings = warnings(&side, now);
+                warnings.extend(envoy::warnings(&document, &side.config, roots));
+                Self {
+                    warnings,
+                    document,
+                    problems: Vec::new(),
+                }
+            }
             Err(problems) => Self {
                 document,
                 problems,
@@ -164,7 +194,60 @@ fn warnings(side: &Side, now: u64) -> Vec<String> {
         config.preview.is_none() && has(config, State::Staged),
         "a release is staged and preview is not set: nobody can reach it",
     );
+    warnings.extend(warnings_of_sources(config));
+    warnings.extend(warnings_of_paths(config));
     warnings.extend(warnings_of_releases(config, now));
+    warnings
+}
+
+fn warnings_of_sources(config: &Config) -> Vec<String> {
+    let has = |is: fn(&Source) -> bool| config.sources.iter().any(is);
+    let mut warnings = Vec::new();
+    if !has(|source| matches!(source, Source::Header(_))) {
+        warnings.push("sources names no header: fetch and XMLHttpRequest say their version best in one, which no link and no cache can lend them. Add {\"header\": \"x-bundle-version\"}, and let the client send it".to_owned());
+    }
+    if !has(|source| matches!(source, Source::Query(_))) {
+        warnings.push("sources names no query: a WebSocket, an EventSource, a form, an <img>, an <iframe> and a download can carry no header, and go to any release or to current. Add {\"query\": \"dpl\"}, and let the client put it into their URLs".to_owned());
+    }
+    if let Some(preview) = &config.preview
+        && config
+            .sources
+            .contains(&Source::Query(preview.query.clone()))
+    {
+        warnings.push(format!(
+            "preview.query and a source are both \"{}\": a preview link would be taken for a version, and a version for a key. Give one of them another name",
+            preview.query
+        ));
+    }
+    warnings
+}
+
+fn warnings_of_paths(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for source in &config.sources {
+        let Source::Path(template) = source else {
+            continue;
+        };
+        let example = template.to_string().replace("{version}", "1.0.0");
+        let is_in = |prefixes: &[PathPrefix]| is_below(prefixes, example.as_bytes());
+        if config.paths.as_deref().is_some_and(|paths| !is_in(paths)) {
+            warnings.push(format!(
+                "{source} is outside paths: it is never read there, and any release answers for these assets. Add its directory to paths"
+            ));
+        }
+        if is_in(&config.unpinned_paths) {
+            warnings.push(format!(
+                "{source} is below unpinnedPaths: its version is ignored, and these assets go to any release or to current. Name the files that must not be pinned, not a directory above them"
+            ));
+        }
+    }
+    let is_root = |prefixes: &[PathPrefix]| is_below(prefixes, b"/");
+    if is_root(&config.unpinned_paths) {
+        warnings.push("unpinnedPaths holds \"/\": no request is pinned at all. Name the update probe and the service worker".to_owned());
+    }
+    if is_root(&config.pinned_navigation) {
+        warnings.push("pinnedNavigation holds \"/\": a visitor never gets a newer release as long as the old one is served. Name the paths that must not change in between, a checkout for instance".to_owned());
+    }
     warnings
 }
 

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use skew_guard::config::{Problem, Problems};
 use skew_guard::rollout::{Reader, Side};
 
+use crate::envoy;
 use crate::yaml::{self, Node, Step, Value};
 
 /// A configuration in a file.
@@ -52,21 +53,27 @@ const TELLING: &[&str] = &[
 
 /// The configurations of a file, at least one.
 pub fn read(file: &Path) -> Result<Vec<Document>> {
+    find(file, &roots(file)?).with_context(|| file.display().to_string())
+}
+
+/// The documents of a file, whatever they hold.
+pub fn roots(file: &Path) -> Result<Vec<Rc<Node>>> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let is_json = file
         .extension()
         .is_some_and(|extension| extension == "json");
-    parse(file, &text, is_json).with_context(|| file.display().to_string())
+    let roots = if is_json {
+        yaml::read_json(&text).map(|root| vec![root])
+    } else {
+        yaml::read(&text)
+    };
+    let roots = roots.with_context(|| file.display().to_string())?;
+    Ok(roots.into_iter().map(Rc::new).collect())
 }
 
-fn parse(file: &Path, text: &str, is_json: bool) -> Result<Vec<Document>> {
-    let roots = if is_json {
-        vec![yaml::read_json(text)?]
-    } else {
-        yaml::read(text)?
-    };
-    let roots: Vec<_> = roots.into_iter().map(Rc::new).collect();
+/// The configurations in the documents of a file, at least one.
+pub fn find(file: &Path, roots: &[Rc<Node>]) -> Result<Vec<Document>> {
     let mut found = Vec::new();
     for (index, root) in roots.iter().enumerate() {
         let mut search = Search {
@@ -79,7 +86,7 @@ fn parse(file: &Path, text: &str, is_json: bool) -> Result<Vec<Document>> {
         found.append(&mut search.found);
     }
     let (ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(Document::is_ours);
-    match (ours.is_empty(), others.len(), roots.as_slice()) {
+    match (ours.is_empty(), others.len(), roots) {
         (false, ..) => Ok(ours),
         // What is not recognised, for it is wrong, but cannot be anything else.
         (true, 1, _) => Ok(others),
@@ -94,6 +101,14 @@ fn parse(file: &Path, text: &str, is_json: bool) -> Result<Vec<Document>> {
                 at: Vec::new(),
                 root: Rc::clone(root),
             }])
+        }
+        _ if !envoy::discovered(roots).is_empty() => {
+            let discovered = envoy::discovered(roots);
+            let files: Vec<_> = discovered.iter().map(|(_, file)| *file).collect();
+            bail!(
+                "the filter's configuration is in a file of its own, give that: {}",
+                files.join(", ")
+            )
         }
         _ => bail!(
             "no skew-guard configuration was found: neither one by itself, nor the chart's values, nor a WasmPlugin, a TrafficExtension, an EnvoyExtensionPolicy, or a StringValue of a Wasm filter"

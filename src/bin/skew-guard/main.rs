@@ -14,6 +14,7 @@ mod check;
 mod diff;
 mod documents;
 mod edit;
+mod envoy;
 mod explain;
 mod file;
 mod step;
