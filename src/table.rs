@@ -49,6 +49,17 @@ impl Table {
         Self { drawn, ..self }
     }
 
+    /// The path, without query.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        let target = self.headers.iter().find(|(name, _)| name == ":path");
+        let target = target.map_or(&[][..], |(_, target)| target);
+        target
+            .split(|byte| *byte == b'?')
+            .next()
+            .unwrap_or_default()
+    }
+
     /// What a policy decides on it; `None` where it is outside the scope.
     #[must_use]
     pub fn decided_by(&self, policy: &Policy) -> Option<Decision> {

@@ -16,6 +16,8 @@ use crate::source::Source;
 use crate::table::Table;
 use crate::version::{Version, VersionPattern};
 
+mod settings;
+
 /// How long a step may take, in seconds, until the last gateway has learned it. What a clock changes
 /// within that time is a part of the step.
 pub const HORIZON: u64 = 60 * 60;
@@ -58,8 +60,12 @@ pub fn assess(old: &Side, new: &Side, now: u64) -> Assessment {
         moments: moments(old, new, now),
         assessment: Assessment::default(),
     };
+    assessor.follow_accepted_clients();
     assessor.follow_new_pages();
     assessor.follow_open_tabs();
+    assessor.follow_pinned_navigations();
+    assessor.compare_order_of_sources();
+    assessor.compare_cookies();
     assessor.compare_routes();
     assessor.take_notes();
     assessor.assessment
@@ -93,6 +99,8 @@ enum Fate {
     Gone,
     /// Another release answers; any, where none is named.
     Skewed(Option<Version>),
+    /// The same, on a path that is never pinned.
+    Unpinned(Option<Version>),
 }
 
 /// What a page sends beside navigations.
@@ -133,15 +141,30 @@ impl Assessor<'_> {
     }
 
     fn harm_at_old(&self, version: &Version, source: &Source) -> Option<Held> {
-        let is_kept = self.places().iter().all(|place| {
-            Kind::ALL.into_iter().all(|kind| {
-                self.moments.iter().all(|&moment| {
+        self.places().iter().find_map(|place| {
+            Kind::ALL.into_iter().find_map(|kind| {
+                self.moments.iter().find_map(|&moment| {
                     let request = request(place, kind, source, version, moment);
-                    self.fate(self.old, &request, version, kind) == Fate::Right
+                    self.held(&request, version, kind)
                 })
             })
-        });
-        (!is_kept).then(|| self.held_by_old(version))
+        })
+    }
+
+    /// How the old configuration takes a request of a new page, where it is not taken rightly.
+    fn held(&self, request: &Table, version: &Version, kind: Kind) -> Option<Held> {
+        match self.fate(self.old, request, version, kind) {
+            Fate::Right => None,
+            // Whoever names a path in unpinnedPaths wants any release to answer it.
+            Fate::Unpinned(_) if self.is_unpinned(self.new, request) => None,
+            Fate::Unpinned(_) => Some(Held::Unpinned),
+            Fate::Gone | Fate::Skewed(_) => Some(self.held_by_old(version)),
+        }
+    }
+
+    fn is_unpinned(&self, side: &Side, request: &Table) -> bool {
+        let decision = request.decided_by(&side.policy);
+        decision.is_some_and(|decision| decision.rule == Rule::UnpinnedPath)
     }
 
     fn held_by_old(&self, version: &Version) -> Held {
@@ -204,6 +227,11 @@ impl Assessor<'_> {
                     Fate::Skewed(by) if !matches!(before, Fate::Skewed(_)) => {
                         Some(self.why_skewed(version, source, &request, place, by))
                     }
+                    Fate::Unpinned(by) if before == Fate::Right => Some(Hazard::PathUnpinned {
+                        path: self.newly_unpinned(&request)?,
+                        version: version.clone(),
+                        by,
+                    }),
                     _ => None,
                 }
             })
@@ -300,11 +328,9 @@ impl Assessor<'_> {
             return self.fate_at_default(side, version, kind);
         };
         let is_enforced = side.config.enforce;
-        // Whoever names a path in unpinnedPaths wants any release to answer it.
         let is_unpinned = decision.rule == Rule::UnpinnedPath;
-        match decision.course {
+        let fate = match decision.course {
             Course::Answer(OwnAnswer::Gone { .. }) if is_enforced => Fate::Gone,
-            _ if is_unpinned => Fate::Right,
             Course::Forward(Forward {
                 release: Some(release),
                 ..
@@ -317,6 +343,10 @@ impl Assessor<'_> {
                 }
             }
             Course::Answer(_) | Course::Forward(_) => self.fate_at_default(side, version, kind),
+        };
+        match fate {
+            Fate::Skewed(by) if is_unpinned => Fate::Unpinned(by),
+            fate => fate,
         }
     }
 
@@ -350,7 +380,8 @@ impl Assessor<'_> {
     fn places(&self) -> Vec<Place> {
         let (old, new) = (&self.old.config, &self.new.config);
         let hosts = differing(old.hosts.as_deref(), new.hosts.as_deref(), host_within);
-        let paths = differing(old.paths.as_deref(), new.paths.as_deref(), path_within);
+        let mut paths = differing(old.paths.as_deref(), new.paths.as_deref(), path_within);
+        paths.extend(one_sided(&old.unpinned_paths, &new.unpinned_paths).map(ToString::to_string));
         hosts
             .iter()
             .flat_map(|host| {
@@ -482,21 +513,42 @@ fn request(place: &Place, kind: Kind, source: &Source, version: &Version, now: u
         Kind::Call => ("cors", "empty"),
         Kind::Script => ("no-cors", "script"),
     };
-    let table = Table::new("GET", &place.host, &place.path, now)
+    sent(place, (mode, destination), &[(source, version)], now)
+}
+
+/// A request in this mode and for this destination that says these versions in these places.
+fn sent(
+    place: &Place,
+    (mode, destination): (&str, &str),
+    said: &[(&Source, &Version)],
+    now: u64,
+) -> Table {
+    let mut path = place.path.clone();
+    let mut query = Vec::new();
+    let mut headers = Vec::new();
+    for (source, version) in said {
+        match source {
+            Source::Header(name) => headers.push((name.as_str(), version.to_string())),
+            Source::Baggage(key) => headers.push(("baggage", format!("{key}={version}"))),
+            Source::Query(name) => query.push(format!("{name}={version}")),
+            Source::Path(template) => {
+                path = template.to_string().replace("{version}", version.as_str());
+            }
+            Source::Cookie(name) | Source::Pin(name) => {
+                headers.push(("cookie", format!("{name}={version}")));
+            }
+        }
+    }
+    if !query.is_empty() {
+        path = format!("{path}?{}", query.join("&"));
+    }
+    let table = Table::new("GET", &place.host, &path, now)
         .with("sec-fetch-mode", mode)
         .with("sec-fetch-dest", destination)
         .with("sec-fetch-site", "same-origin");
-    match source {
-        Source::Header(name) => table.with(name, version.as_str()),
-        Source::Baggage(key) => table.with("baggage", format!("{key}={version}")),
-        Source::Query(name) => table.to(&format!("{}?{name}={version}", place.path)),
-        Source::Path(template) => {
-            table.to(&template.to_string().replace("{version}", version.as_str()))
-        }
-        Source::Cookie(name) | Source::Pin(name) => {
-            table.with("cookie", format!("{name}={version}"))
-        }
-    }
+    headers
+        .into_iter()
+        .fold(table, |table, (name, value)| table.with(name, value))
 }
 
 /// Where a page that was got under a configuration says its version.
@@ -560,6 +612,12 @@ fn differing<T: PartialEq>(
         examples.push(within(None));
     }
     examples
+}
+
+/// What only one of two lists has.
+fn one_sided<'t, T: PartialEq>(one: &'t [T], other: &'t [T]) -> impl Iterator<Item = &'t T> {
+    let only = |item: &&T| one.contains(item) != other.contains(item);
+    one.iter().chain(other).filter(only)
 }
 
 fn host_within(pattern: Option<&HostPattern>) -> String {

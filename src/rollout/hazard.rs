@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::written_time;
+use crate::scope::PathPrefix;
 use crate::source::Source;
 use crate::version::Version;
 
@@ -76,6 +77,61 @@ pub enum Hazard {
         /// The header as it would be.
         to: String,
     },
+    /// A release does not accept the clients of a version any more.
+    AcceptsDropped {
+        /// The version.
+        version: Version,
+        /// The release that accepted it.
+        by: Version,
+        /// Who would answer, any pod where none is named; absent: they are told to reload.
+        left_to: Option<Option<Version>>,
+    },
+    /// Clients of a version are sent to a release that the old configuration does not list.
+    AcceptedTooEarly {
+        /// The version.
+        version: Version,
+        /// The release that answered.
+        from: Version,
+        /// The release that would answer.
+        to: Version,
+    },
+    /// A path is pinned no longer.
+    PathUnpinned {
+        /// The path.
+        path: PathPrefix,
+        /// A version whose clients are answered by another release.
+        version: Version,
+        /// Who would answer; absent: any pod.
+        by: Option<Version>,
+    },
+    /// Page loads below a path are pinned no longer.
+    NavigationUnpinned {
+        /// The path.
+        path: PathPrefix,
+        /// A version whose visitors get a page of another release.
+        version: Version,
+        /// Whose page they would get; absent: any pod's.
+        by: Option<Version>,
+    },
+    /// Another source is read first.
+    SourcesReordered {
+        /// The one that counted.
+        before: Source,
+        /// The one that would count.
+        after: Source,
+    },
+    /// The pin cookie keeps its name and gets another domain or path.
+    PinCookieMoved {
+        /// The name.
+        name: String,
+    },
+    /// A plugin is in the old documents only.
+    PluginRemoved {
+        /// Its name.
+        name: String,
+        /// A plugin that is in the new ones only.
+        renamed_to: Option<String>,
+    },
     /// Clients of a version that is served are answered by another release, for another reason.
     Skewed {
         /// The version.
@@ -98,6 +154,8 @@ pub enum Held {
     Retired,
     /// It denies it, or its `minVersion` does.
     Refused,
+    /// It leaves some of its requests to any release, by unpinnedPaths.
+    Unpinned,
     /// It serves it, but does not see the version where the page says it.
     Unseen,
 }
@@ -116,6 +174,19 @@ impl Hazard {
                 one == two
             }
             (Self::NotEnforced { .. }, Self::NotEnforced { .. }) => true,
+            (
+                Self::AcceptsDropped { version: one, .. },
+                Self::AcceptsDropped { version: two, .. } | Self::Skewed { version: two, .. },
+            )
+            | (
+                Self::AcceptedTooEarly { version: one, .. },
+                Self::AcceptedTooEarly { version: two, .. },
+            ) => one == two,
+            (Self::PathUnpinned { path: one, .. }, Self::PathUnpinned { path: two, .. })
+            | (
+                Self::NavigationUnpinned { path: one, .. },
+                Self::NavigationUnpinned { path: two, .. },
+            ) => one == two,
             _ => self == other,
         }
     }
@@ -133,6 +204,13 @@ impl Hazard {
             Self::RouteChanged { .. } => "route_changed",
             Self::RouteReused { .. } => "route_reused",
             Self::RouteHeaderChanged { .. } => "route_header_changed",
+            Self::AcceptsDropped { .. } => "accepts_dropped",
+            Self::AcceptedTooEarly { .. } => "accepted_too_early",
+            Self::PathUnpinned { .. } => "path_unpinned",
+            Self::NavigationUnpinned { .. } => "navigation_unpinned",
+            Self::SourcesReordered { .. } => "sources_reordered",
+            Self::PinCookieMoved { .. } => "pin_cookie_moved",
+            Self::PluginRemoved { .. } => "plugin_removed",
             Self::Skewed { .. } => "skewed",
         }
     }
@@ -148,6 +226,14 @@ impl fmt::Display for Hazard {
             } => write!(
                 f,
                 "{version} is given to visitors by a gateway that has the new configuration, and a gateway that has the old one does not see the version of such a page in {source}: another release would answer it. Let every gateway read {source} first"
+            ),
+            Self::TooEarly {
+                version,
+                held: Held::Unpinned,
+                ..
+            } => write!(
+                f,
+                "{version} is given to visitors by a gateway that has the new configuration, while a gateway that has the old one leaves some requests of such a page to any release by its unpinnedPaths. Let every gateway have the new unpinnedPaths before or after"
             ),
             Self::TooEarly { version, held, .. } => write!(
                 f,
@@ -194,6 +280,60 @@ impl fmt::Display for Hazard {
                 f,
                 "routeHeader changes from {from} to {to}: for a moment plugin and routes speak of different headers, and every request takes the default route. Safe while one release is served"
             ),
+            Self::AcceptsDropped {
+                version,
+                by,
+                left_to: None,
+            } => write!(
+                f,
+                "{by} does not accept {version} any more: a tab of {version} that it answers would be told to reload. Safe when no tab of {version} can be open any more; until then keep it in accepts, or list {version} as retired to say that its tabs shall reload"
+            ),
+            Self::AcceptsDropped {
+                version,
+                by,
+                left_to: Some(left_to),
+            } => write!(
+                f,
+                "{by} does not accept {version} any more: a tab of {version} would be left to {}. Safe when no tab of {version} can be open any more; until then keep it in accepts, or list {version} as retired",
+                answerer(left_to.as_ref())
+            ),
+            Self::AcceptedTooEarly { version, from, to } => write!(
+                f,
+                "API calls of {version} go from {from} to {to}, which is not listed by the old configuration, so that its pods need not be there. List {to} first, let {from} accept {version} until every gateway has that, and its pods are there"
+            ),
+            Self::PathUnpinned { path, version, by } => write!(
+                f,
+                "{path} is in unpinnedPaths now: a tab of {version}, which its own release answers there, would be left to {}. Right for what every release may answer, an update probe or a service worker, when one release is served and no tab of another can be open; else leave it out",
+                answerer(by.as_ref())
+            ),
+            Self::NavigationUnpinned { path, version, by } => write!(
+                f,
+                "{path} is not in pinnedNavigation any more: a visitor of {version} in the midst of it would get a page of {}. Safe while one release is served, or when no visitor of another can be there",
+                answerer(by.as_ref())
+            ),
+            Self::SourcesReordered { before, after } => write!(
+                f,
+                "{after} would be read before {before}: a request that says another version in each goes to the one or the other release while gateways disagree, and to another than before in the end. Keep the order, and add new sources behind; safe while one release is served, and no tab of another can be open"
+            ),
+            Self::PinCookieMoved { name } => write!(
+                f,
+                "the cookie \"{name}\" gets another domain or path: browsers that have one keep it beside the new one, send the elder first, and stay with its version for ever. Give the cookie a new name"
+            ),
+            Self::PluginRemoved { name, renamed_to } => {
+                write!(
+                    f,
+                    "{name} is not there any more: while several releases are served, its clients would be answered by any of them, and a client's own route header would choose one"
+                )?;
+                match renamed_to {
+                    Some(new) => write!(
+                        f,
+                        ". If {new} is the same under another name: gateways have both for a moment, or neither. Let the old one stay until every gateway has the new one, and take it away then"
+                    ),
+                    None => f.write_str(
+                        ". Safe while one release is served, and no tab of another can be open",
+                    ),
+                }
+            }
             Self::Skewed {
                 version,
                 source,
@@ -214,6 +354,7 @@ impl fmt::Display for Held {
             Self::Staged => "it is staged",
             Self::Retired => "it is retired",
             Self::Refused => "it is denied or below minVersion",
+            Self::Unpinned => "some of its paths are not pinned",
             Self::Unseen => "its version is not seen",
         })
     }

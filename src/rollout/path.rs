@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Map, Value, json};
 
 use super::{Side, assess};
-use crate::config::{CurrentConfig, State};
-use crate::version::Version;
+use crate::config::{CurrentConfig, ReleaseConfig, State};
+use crate::version::{Version, VersionPattern};
 
 /// What may change by itself on the way; a step makes one or more of these changes.
 const PARTS: [Part; 4] = [Part::Listed, Part::Settings, Part::Current, Part::Removed];
@@ -177,6 +177,10 @@ pub fn changes(old: &Side, new: &Side) -> Vec<String> {
             }
             Some(_) => {}
         }
+        lines.extend(before.and_then(|before| accepting(before, release)));
+    }
+    if is_reordered(old, new) {
+        lines.push("put the releases into another order".to_owned());
     }
     let removed = old.config.releases.iter().filter(|release| {
         !new.config
@@ -194,6 +198,40 @@ pub fn changes(old: &Side, new: &Side) -> Vec<String> {
         lines.push(format!("change {}", settings.join(", ")));
     }
     lines
+}
+
+fn accepting(before: &ReleaseConfig, after: &ReleaseConfig) -> Option<String> {
+    let written = |release: &ReleaseConfig| {
+        let patterns: Vec<_> = release.accepts.iter().map(pattern).collect();
+        if patterns.is_empty() {
+            "none".to_owned()
+        } else {
+            patterns.join(" and ")
+        }
+    };
+    let (old, new) = (written(before), written(after));
+    (old != new).then(|| format!("{}: accepts {old} becomes {new}", after.version))
+}
+
+fn pattern(pattern: &VersionPattern) -> String {
+    match pattern {
+        VersionPattern::Exact(version) => version.to_string(),
+        VersionPattern::Prefix(prefix) => format!("{prefix}*"),
+        VersionPattern::Range(range) => range.to_string(),
+    }
+}
+
+/// Whether releases that both list stand in another order.
+fn is_reordered(old: &Side, new: &Side) -> bool {
+    let kept = |one: &Side, other: &Side| -> Vec<Version> {
+        let versions = one.config.releases.iter().map(|release| &release.version);
+        let others: Vec<_> = other.config.releases.iter().collect();
+        versions
+            .filter(|version| others.iter().any(|release| release.version == **version))
+            .cloned()
+            .collect()
+    };
+    kept(old, new) != kept(new, old)
 }
 
 fn stated(state: State, until: Option<u64>) -> String {

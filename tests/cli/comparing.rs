@@ -224,3 +224,183 @@ fn a_wrong_configuration_is_no_side_of_a_comparison() {
     let run = diff(ONE, r#"{"releases":[]}"#).ends(2);
     assert!(run.err.contains("new.json"), "{run:?}");
 }
+
+/// A configuration of two releases that both have clients, with these keys.
+fn both(keys: &str) -> String {
+    format!(
+        r#"{{"releases":[{{"version":"2.0.0"}},{{"version":"1.4.2","state":"draining"}}],"current":"2.0.0"{keys}}}"#
+    )
+}
+
+/// The same of one release.
+fn alone(keys: &str) -> String {
+    format!(r#"{{"releases":[{{"version":"2.0.0"}}],"current":"2.0.0"{keys}}}"#)
+}
+
+#[test]
+fn a_release_goes_on_accepting_whom_it_accepts_while_their_tabs_live() {
+    let with = |accepts: &str, keys: &str| {
+        format!(
+            r#"{{"releases":[{{"version":"2.0.0","accepts":[{accepts}]}}],"current":"2.0.0"{keys}}}"#
+        )
+    };
+    diff(&with(r#""1.9.*""#, ""), &with("", ""))
+        .ends(1)
+        .says("2.0.0: accepts 1.9.* becomes none")
+        .says("2.0.0 does not accept 1.9.0 any more: a tab of 1.9.0 that it answers would be told to reload")
+        .says("until then keep it in accepts");
+    let lenient = r#","unknownVersion":"current""#;
+    diff(&with(r#""1.9.*""#, lenient), &with("", lenient))
+        .ends(1)
+        .says("a tab of 1.9.0 would be left to 2.0.0");
+    diff(&with(r#""1.9.0""#, ""), &with(r#""1.*""#, "")).ends(0);
+    diff(&with("", ""), &with(r#""1.9.*""#, "")).ends(0);
+    let retired = r#"{"releases":[{"version":"2.0.0"},{"version":"1.9.0","state":"retired"}],"current":"2.0.0"}"#;
+    diff(&with(r#""1.9.*""#, ""), retired).ends(0);
+}
+
+#[test]
+fn clients_that_another_release_accepts_do_not_go_to_one_that_has_no_pods_yet() {
+    let before = r#"{"releases":[{"version":"2.0.0","accepts":["1.9.*"]}],"current":"2.0.0"}"#;
+    let moved = r#"{"releases":[{"version":"2.1.0","accepts":["1.9.*"]},{"version":"2.0.0"}],"current":"2.0.0"}"#;
+    diff(before, moved).ends(1).says(
+        "API calls of 1.9.0 go from 2.0.0 to 2.1.0, which is not listed by the old configuration",
+    );
+    let listed = r#"{"releases":[{"version":"2.1.0"},{"version":"2.0.0","accepts":["1.9.*"]}],"current":"2.0.0"}"#;
+    diff(listed, moved)
+        .ends(0)
+        .says("note: API calls of 1.9.0 go from 2.0.0 to 2.1.0, which both accept it");
+}
+
+#[test]
+fn a_path_stays_pinned_while_tabs_of_another_release_are_open() {
+    let unpinned = r#","unpinnedPaths":["/version.json"]"#;
+    let more = r#","unpinnedPaths":["/version.json","/api"]"#;
+    diff(&both(unpinned), &both(more))
+        .ends(1)
+        .says("/api is in unpinnedPaths now: a tab of 1.4.2, which its own release answers there, would be left to 2.0.0");
+    diff(&alone(unpinned), &alone(more)).ends(0);
+    diff(&both(more), &both(unpinned)).ends(0);
+    let sources = r#","sources":[{"header":"x-v"},{"query":"v"},{"path":"/assets/v-{version}/"}]"#;
+    diff(
+        &both(sources),
+        &both(&format!(r#"{sources},"unpinnedPaths":["/assets"]"#)),
+    )
+    .ends(1)
+    .says("/assets is in unpinnedPaths now");
+}
+
+#[test]
+fn a_page_of_a_new_release_does_not_meet_an_old_gateway_that_leaves_its_path_to_any() {
+    let listed = |keys: &str| LISTED.replace("}]", &format!("}}]{keys}"));
+    let unpinned = r#","unpinnedPaths":["/api"]"#;
+    diff(&listed(unpinned), TWO)
+        .ends(1)
+        .says("leaves some requests of such a page to any release by its unpinnedPaths")
+        .says("1. 1.0.0: live becomes draining")
+        .says("2. change unpinnedPaths");
+}
+
+#[test]
+fn a_page_load_that_was_pinned_stays_pinned_while_another_release_is_served() {
+    let pinned = r#","pinnedNavigation":["/checkout"],"pinCookie":{"name":"pin"}"#;
+    let not = r#","pinCookie":{"name":"pin"}"#;
+    diff(&both(pinned), &both(not))
+        .ends(1)
+        .says("/checkout is not in pinnedNavigation any more: a visitor of 1.4.2 in the midst of it would get a page of 2.0.0");
+    diff(&both(not), &both(pinned)).ends(0);
+    diff(&alone(pinned), &alone(not)).ends(0);
+    let by_header =
+        r#","pinnedNavigation":["/checkout"],"sources":[{"header":"x-v"},{"query":"v"}]"#;
+    let by_query = by_header.replace("/checkout", "/exam");
+    diff(&both(by_header), &both(&by_query))
+        .ends(1)
+        .says("/checkout is not in pinnedNavigation");
+}
+
+#[test]
+fn the_order_of_sources_is_kept_while_another_release_is_served() {
+    let sources = |list: &str| format!(r#","sources":[{list}]"#);
+    let (header, cookie) = (r#"{"header":"x-v"}"#, r#"{"cookie":"own"}"#);
+    let first = sources(&format!("{header},{cookie}"));
+    let last = sources(&format!("{cookie},{header}"));
+    diff(&both(&first), &both(&last))
+        .ends(1)
+        .says(r#"cookie "own" would be read before header "x-v""#)
+        .says("change sources");
+    diff(&both(&sources(header)), &both(&last))
+        .ends(1)
+        .says(r#"cookie "own" would be read before header "x-v""#);
+    diff(&both(&sources(header)), &both(&first)).ends(0);
+    diff(&alone(&first), &alone(&last)).ends(0);
+}
+
+#[test]
+fn a_pin_cookie_of_another_domain_or_path_has_another_name() {
+    let cookie = |keys: &str| format!(r#","pinCookie":{{"name":"pin"{keys}}}"#);
+    let plain = cookie("");
+    for moved in [r#","domain":"shop.example""#, r#","path":"/app""#] {
+        for (old, new) in [(&plain, &cookie(moved)), (&cookie(moved), &plain)] {
+            diff(&alone(old), &alone(new))
+                .ends(1)
+                .says("the cookie \"pin\" gets another domain or path")
+                .says("Give the cookie a new name");
+        }
+    }
+    let renamed = r#","pinCookie":{"name":"pin2","path":"/app"}"#;
+    diff(&alone(&plain), &alone(renamed)).ends(0);
+    diff(&both(&plain), &both(renamed))
+        .ends(1)
+        .says("pinCookie \"pin\" is not read any more");
+    diff(&both(&plain), &both("")).ends(1);
+    diff(&alone(&plain), &alone(&cookie(r#","maxAgeSeconds":60"#))).ends(0);
+}
+
+#[test]
+fn a_plugin_that_is_removed_or_renamed_is_not_passed_over() {
+    let desk = Desk::new();
+    let manifest = |name: &str, configuration: &str| {
+        format!(
+            "kind: WasmPlugin\nmetadata: {{name: {name}}}\nspec: {{pluginConfig: {configuration}}}\n---\n"
+        )
+    };
+    let file = |plugins: &[(&str, &str)]| -> String {
+        plugins
+            .iter()
+            .map(|(name, configuration)| manifest(name, configuration))
+            .collect()
+    };
+    let diff = |old: &str, new: &str| {
+        desk.write("old.yaml", old).write("new.yaml", new);
+        desk.run(&["diff", "old.yaml", "new.yaml", "--now", AT])
+    };
+    let old = file(&[("a", TWO), ("b", ONE)]);
+    diff(&old, &file(&[("b", ONE)]))
+        .ends(1)
+        .says("WasmPlugin a is not there any more: while several releases are served")
+        .says("WasmPlugin b\nnothing changes");
+    diff(&old, &file(&[("c", TWO), ("b", ONE)]))
+        .ends(1)
+        .says("If WasmPlugin c is the same under another name")
+        .says("WasmPlugin c is new");
+    diff(&file(&[("a", TWO)]), &file(&[("c", TWO)])).ends(1);
+    diff(&old, &file(&[("a", TWO)]))
+        .ends(0)
+        .says("WasmPlugin b is removed");
+    let answer = desk.json(&["diff", "old.yaml", "new.yaml", "--now", AT]);
+    assert_eq!(answer["steps"].as_array().map(Vec::len), Some(2));
+    // One configuration, in whatever it is written, is the same one.
+    desk.write("old.json", TWO)
+        .write("new.yaml", &file(&[("a", TWO)]));
+    desk.run(&["diff", "old.json", "new.yaml", "--now", AT])
+        .ends(0)
+        .says("nothing changes");
+}
+
+#[test]
+fn releases_in_another_order_are_a_change() {
+    let reordered = r#"{"releases":[{"version":"1.0.0"},{"version":"2.0.0"}],"current":"1.0.0"}"#;
+    diff(LISTED, reordered)
+        .ends(0)
+        .says("put the releases into another order");
+}

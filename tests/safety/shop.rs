@@ -23,7 +23,7 @@ pub fn configuration() -> impl Strategy<Value = Side> {
         sources(),
         any::<bool>(),
         proptest::option::weighted(0.1, select(VERSIONS.as_slice())),
-        select(vec![json!([]), json!(["/version.json"])]),
+        unpinned(),
     );
     (releases(), any::<Index>(), 0..4_u8, settings).prop_filter_map(
         "a configuration that makes sense",
@@ -81,6 +81,7 @@ enum Change {
     Deny(&'static str),
     Accept(&'static str),
     Route(&'static str),
+    Unpin(Value),
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -97,6 +98,7 @@ fn change() -> impl Strategy<Value = Change> {
         1 => select(VERSIONS.as_slice()).prop_map(Change::Deny),
         1 => select(VERSIONS.as_slice()).prop_map(Change::Accept),
         1 => select(vec!["a", "b"]).prop_map(Change::Route),
+        1 => unpinned().prop_map(Change::Unpin),
     ]
 }
 
@@ -168,6 +170,7 @@ impl Change {
             }
             Self::Deny(version) => root["denied"] = json!([version]),
             Self::Accept(version) => root["releases"][at]["accepts"] = json!([version]),
+            Self::Unpin(paths) => root["unpinnedPaths"] = paths,
             Self::Route(route) => root["releases"][at]["route"] = json!(route),
         }
     }
@@ -202,6 +205,15 @@ fn state() -> impl Strategy<Value = Value> {
         json!("live"),
         json!("draining"),
         json!("retired"),
+    ])
+}
+
+fn unpinned() -> impl Strategy<Value = Value> {
+    select(vec![
+        json!([]),
+        json!(["/version.json"]),
+        json!(["/version.json", "/api"]),
+        json!(["/assets"]),
     ])
 }
 

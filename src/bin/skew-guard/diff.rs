@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
-use skew_guard::rollout::{Assessment, Side, assess, changes, safe_path};
+use skew_guard::config::State;
+use skew_guard::rollout::{Assessment, Hazard, Side, assess, changes, safe_path};
 
 use crate::Moment;
 use crate::answer::{Answer, Verdict};
@@ -40,44 +41,137 @@ struct Pair {
     path: Option<Vec<Side>>,
 }
 
+/// A configuration that only one of the files has.
+struct Lone {
+    name: String,
+    /// What goes wrong where it is the old one that has it.
+    hazard: Option<Hazard>,
+    /// What happens otherwise.
+    text: String,
+}
+
 impl Diff {
     /// Runs the command.
     pub fn run(&self) -> Result<Answer> {
         let now = self.moment.seconds();
-        let pairs = self.pairs(now)?;
-        let lines: Vec<_> = pairs.iter().flat_map(Pair::lines).collect();
-        let steps: Vec<_> = pairs.iter().map(Pair::json).collect();
+        let (old, new) = (documents::read(&self.old)?, documents::read(&self.new)?);
+        let (pairs, lone) = match (old.as_slice(), new.as_slice()) {
+            ([old], [new]) if !is_renamed(old, new) => (vec![Pair::of(old, new, now)?], Vec::new()),
+            (old, new) => (pairs(old, new, now)?, lone(old, new, now)?),
+        };
+        let lines = pairs.iter().flat_map(Pair::lines);
+        let lines: Vec<_> = lines.chain(lone.iter().flat_map(Lone::lines)).collect();
+        let steps = pairs.iter().map(Pair::json);
+        let steps: Vec<_> = steps.chain(lone.iter().map(Lone::json)).collect();
+        let is_safe = pairs.iter().all(|pair| pair.assessment.is_safe())
+            && lone.iter().all(|lone| lone.hazard.is_none());
         Ok(Answer {
-            verdict: Verdict::of(pairs.iter().all(|pair| pair.assessment.is_safe())),
+            verdict: Verdict::of(is_safe),
             text: lines.join("\n"),
             json: json!({ "steps": steps }),
         })
     }
+}
 
-    fn pairs(&self, now: u64) -> Result<Vec<Pair>> {
-        let (old, new) = (documents::read(&self.old)?, documents::read(&self.new)?);
-        if let ([old], [new]) = (old.as_slice(), new.as_slice()) {
-            return Ok(vec![Pair::of(old, new, now)?]);
-        }
-        let pairs: Vec<_> = new
-            .iter()
-            .filter_map(|new| Some((old.iter().find(|old| old.name == new.name)?, new)))
-            .map(|(old, new)| Pair::of(old, new, now))
-            .collect::<Result<_>>()?;
-        if pairs.is_empty() {
-            bail!("no configuration of the one file has the name of one of the other");
-        }
-        Ok(pairs)
+/// Whether these are two plugins of one kind, and not one plugin written in two ways.
+fn is_renamed(old: &Document, new: &Document) -> bool {
+    let kind = |name: &str| name.split_once(' ').map(|(kind, _)| kind.to_owned());
+    old.name != new.name && kind(&old.name).is_some() && kind(&old.name) == kind(&new.name)
+}
+
+fn has_name_of(document: &Document, others: &[Document]) -> bool {
+    others.iter().any(|other| other.name == document.name)
+}
+
+fn pairs(old: &[Document], new: &[Document], now: u64) -> Result<Vec<Pair>> {
+    new.iter()
+        .filter_map(|new| Some((old.iter().find(|old| old.name == new.name)?, new)))
+        .map(|(old, new)| Pair::of(old, new, now))
+        .collect()
+}
+
+/// What only one of the files has.
+fn lone(old: &[Document], new: &[Document], now: u64) -> Result<Vec<Lone>> {
+    let removed = old.iter().filter(|document| !has_name_of(document, new));
+    let added: Vec<_> = new
+        .iter()
+        .filter(|document| !has_name_of(document, old))
+        .collect();
+    let renamed_to = added.first().map(|document| document.name.clone());
+    let mut lone = Vec::new();
+    for document in removed {
+        lone.push(Lone::removed(document, renamed_to.clone(), now)?);
     }
+    for document in added {
+        load(document)?;
+        lone.push(Lone {
+            name: document.name.clone(),
+            hazard: None,
+            text: "is new: what it lists is pinned from now on".to_owned(),
+        });
+    }
+    Ok(lone)
+}
+
+fn load(document: &Document) -> Result<Side> {
+    document
+        .load_or_explain()
+        .map_err(|error| error.context(document.file.display().to_string()))
+}
+
+impl Lone {
+    fn removed(document: &Document, renamed_to: Option<String>, now: u64) -> Result<Self> {
+        let config = load(document)?.config;
+        let served = config
+            .releases
+            .iter()
+            .filter(|release| match release.state {
+                State::Live => true,
+                State::Draining => release.until.is_none_or(|until| now < until),
+                State::Staged | State::Retired => false,
+            });
+        let mixes = config.enforce && served.count() > 1;
+        let name = document.name.clone();
+        Ok(Self {
+            hazard: mixes.then(|| Hazard::PluginRemoved {
+                name: name.clone(),
+                renamed_to,
+            }),
+            name,
+            text: "is removed: safe when no tab of an older release can be open any more, because nothing tells it to reload then".to_owned(),
+        })
+    }
+
+    fn lines(&self) -> Vec<String> {
+        match &self.hazard {
+            Some(hazard) => vec![
+                self.name.clone(),
+                "not safe while gateways disagree:".to_owned(),
+                format!("  - {hazard}"),
+            ],
+            None => vec![format!("{} {}", self.name, self.text)],
+        }
+    }
+
+    fn json(&self) -> Value {
+        let hazards: Vec<_> = self.hazard.iter().map(json_of).collect();
+        json!({
+            "name": self.name,
+            "safe": self.hazard.is_none(),
+            "changes": [self.text],
+            "hazards": hazards,
+            "notes": [],
+            "safeSteps": null,
+        })
+    }
+}
+
+fn json_of(hazard: &Hazard) -> Value {
+    json!({"hazard": hazard.name(), "text": hazard.to_string()})
 }
 
 impl Pair {
     fn of(old: &Document, new: &Document, now: u64) -> Result<Self> {
-        let load = |document: &Document| {
-            document
-                .load_or_explain()
-                .map_err(|error| error.context(document.file.display().to_string()))
-        };
         let (name, old, new) = (new.name.clone(), load(old)?, load(new)?);
         let assessment = assess(&old, &new, now);
         let path = if assessment.is_safe() {
@@ -114,9 +208,9 @@ impl Pair {
         let changes = changes(&self.old, &self.new);
         lines.extend(changes.iter().map(|change| format!("  {change}")));
         match (changes.is_empty(), self.assessment.is_safe()) {
-            (true, _) => lines.push("nothing changes".to_owned()),
+            (true, true) => lines.push("nothing changes".to_owned()),
             (false, true) => lines.push("safe: gateways may learn it in any order".to_owned()),
-            (false, false) => lines.extend(self.lines_of_hazards()),
+            (_, false) => lines.extend(self.lines_of_hazards()),
         }
         let notes = self.assessment.notes.iter();
         lines.extend(notes.map(|note| format!("note: {note}")));
@@ -143,12 +237,7 @@ impl Pair {
     }
 
     fn json(&self) -> Value {
-        let hazards: Vec<_> = self
-            .assessment
-            .hazards
-            .iter()
-            .map(|hazard| json!({"hazard": hazard.name(), "text": hazard.to_string()}))
-            .collect();
+        let hazards: Vec<_> = self.assessment.hazards.iter().map(json_of).collect();
         let safe_steps = self.steps().map(|steps| {
             let after = self.path.iter().flatten().map(|side| &side.json);
             steps
