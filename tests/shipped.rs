@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use skew_guard_lab::bootstrap::Bootstrap;
+use serde_json::Value;
+use skew_guard_lab::bootstrap::{Bootstrap, FILTER};
 use skew_guard_lab::envoy::{self, Envoy};
 use skew_guard_lab::http::{self, RawAnswer};
 use skew_guard_lab::module;
 use skew_guard_lab::pods::{Pod, Role, addresses, start_release};
+use skew_guard_lab::wait;
 use skew_guard_lab::xds::Files;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const SHIPPED: [&str; 3] = [
     "envoy/envoy.yaml",
@@ -27,9 +31,14 @@ fn every_envoy_accepts_every_shipped_file() -> Result<()> {
     for version in envoy::VERSIONS {
         let binary = envoy::binary(version)?;
         for file in SHIPPED {
-            let bootstrap = Bootstrap::read(file)?.with_module(&module);
-            envoy::validate(&binary, bootstrap.value())
-                .with_context(|| format!("{file} with Envoy {version}"))?;
+            // Envoy looks for what it discovers only when it runs.
+            let whole = Bootstrap::read(file)?.with_module(&module);
+            let is_of_a_container = file.starts_with("envoy/compose/");
+            let as_it_is = (!is_of_a_container).then(|| Bootstrap::read_as_it_is(file));
+            for bootstrap in [Some(whole), as_it_is.transpose()?].into_iter().flatten() {
+                envoy::validate(&binary, bootstrap.value())
+                    .with_context(|| format!("{file} with Envoy {version}"))?;
+            }
         }
     }
     Ok(())
@@ -78,6 +87,36 @@ async fn keeps_pages_with_their_release(file: &str) -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_connection_follows_a_file_that_is_moved_into_place() -> Result<()> {
+    for file in ["envoy/envoy.yaml", "envoy/subset.yaml"] {
+        let shop = Shop::start(file).await?;
+        let mut tab = TcpStream::connect(shop.gateway).await?;
+        assert_eq!(call(&mut tab, "1.4.2").await?, "200", "{file}");
+        shop.retire("1.4.2")?;
+        wait::until("the tab to be told", async || {
+            Ok(call(&mut tab, "1.4.2").await? == "409")
+        })
+        .await
+        .with_context(|| format!("{file}: an open connection keeps what was"))?;
+        let draining = shop.envoy.stats("total_.*_draining$").await?;
+        assert!(draining.values().all(|&count| count == 0), "{draining:?}");
+    }
+    Ok(())
+}
+
+/// The status of a call of a page of this version, on this connection.
+async fn call(connection: &mut TcpStream, version: &str) -> Result<String> {
+    let request =
+        format!("HEAD /api/cart HTTP/1.1\r\nhost: shop\r\nx-bundle-version: {version}\r\n\r\n");
+    connection.write_all(request.as_bytes()).await?;
+    let mut answer = vec![0; 4096];
+    let length = connection.read(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    let status = answer.split(' ').nth(1);
+    Ok(status.context("the connection was closed")?.to_owned())
+}
+
 /// Two releases with two pods each, behind one of the shipped files.
 struct Shop {
     envoy: Envoy,
@@ -85,6 +124,7 @@ struct Shop {
     gateway: SocketAddr,
     clusters: Vec<String>,
     pods: Vec<Pod>,
+    filter: Value,
 }
 
 impl Shop {
@@ -94,6 +134,7 @@ impl Shop {
             .with_module(&module::path()?)
             .with_endpoints_from(&files)
             .on_free_ports();
+        let (bootstrap, filter) = bootstrap.discover_filter(&files)?;
         let mut pods = start_release(Role::All, "1.4.2", 2).await?;
         pods.extend(start_release(Role::All, "2.0.0", 2).await?);
         let clusters = bootstrap.discovered_clusters();
@@ -106,7 +147,24 @@ impl Shop {
             gateway,
             clusters,
             pods,
+            filter,
         })
+    }
+
+    /// Moves a file there in which this release is retired.
+    fn retire(&self, version: &str) -> Result<()> {
+        const TEXT: &str = "/config/configuration/value";
+        let mut filter = self.filter.clone();
+        let text = filter.pointer_mut(TEXT).context("a configuration")?;
+        let mut configuration: Value = serde_json::from_str(text.as_str().context("a text")?)?;
+        let releases = configuration["releases"].as_array_mut();
+        for release in releases.context("releases")? {
+            if release["version"] == version {
+                release["state"] = "retired".into();
+            }
+        }
+        *text = configuration.to_string().into();
+        self.files.extension(FILTER, &filter)
     }
 
     /// Takes all pods of a release out of the gateway's view.

@@ -92,7 +92,7 @@ Worth trying:
   curl -s -H 'x-bundle-version: {OLD}' {GATEWAY}/api/cart     # a page of {OLD}: always a pod of {OLD}
   curl -s {ADMIN}/stats/prometheus | grep '^skew_guard'       # what the filter counted
 
-Change the filter's configuration in envoy/envoy.yaml and start again, or the endpoints in envoy/endpoints meanwhile.
-Ctrl-C ends everything."
+Change the filter's configuration meanwhile, as a file that is moved over envoy/skew-guard.yaml, or the endpoints in
+envoy/endpoints. Ctrl-C ends everything."
     )
 }

@@ -24,12 +24,19 @@ fn every_shipped_file_is_right() {
     run(&[
         "check",
         "envoy/envoy.yaml",
+        "envoy/skew-guard.yaml",
         "envoy/subset.yaml",
+        "envoy/subset-skew-guard.yaml",
+        "envoy/compose/envoy.yaml",
+        "envoy/compose/skew-guard.yaml",
         "istio/values.yaml",
         "istio/plain/skew-guard.yaml",
     ])
     .ends(0)
-    .says("WasmPlugin shop/skew-guard: ok");
+    .says("WasmPlugin shop/skew-guard: ok")
+    .says("envoy/compose/skew-guard.yaml: Wasm filter skew-guard: ok")
+    .never_says("virtual host")
+    .never_says("the filter is off");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::cargo;
@@ -20,11 +20,26 @@ const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wa
 pub struct Bootstrap(Value);
 
 impl Bootstrap {
-    /// Reads a YAML file of the repository, e.g. `envoy/envoy.yaml`.
+    /// Reads a YAML file of the repository, e.g. `envoy/envoy.yaml`. A filter that Envoy discovers in a file of its own
+    /// is read from there, and stands in the bootstrap; [`Bootstrap::discover_filter`] takes it out again.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = cargo::workspace().join(path);
-        let yaml = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        Self::parse(&yaml).with_context(|| path.display().to_string())
+        let mut bootstrap = Self(read_yaml(&path)?);
+        let mut discovered = Vec::new();
+        let is_discovered = |value: &Value| value.get("config_discovery").is_some();
+        collect_mut(&mut bootstrap.0, &is_discovered, &mut discovered);
+        for filter in discovered {
+            let name = filter.get("name").cloned().unwrap_or_default();
+            let typed = discovered_config(filter, &path)
+                .with_context(|| format!("filter {name} of {}", path.display()))?;
+            *filter = json!({ "name": name, "typed_config": typed });
+        }
+        Ok(bootstrap)
+    }
+
+    /// Reads it as Envoy does, which looks for the filter itself.
+    pub fn read_as_it_is(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self(read_yaml(&cargo::workspace().join(path))?))
     }
 
     /// Takes the bootstrap from YAML.
@@ -188,6 +203,33 @@ impl Bootstrap {
             .into_iter()
             .flatten()
     }
+}
+
+fn read_yaml(path: &Path) -> Result<Value> {
+    let yaml = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_saphyr::from_str(&yaml).with_context(|| path.display().to_string())
+}
+
+/// What a filter discovers: its file stands where the bootstrap says, from the root of the repository, or, as in a
+/// container, beside the bootstrap.
+fn discovered_config(filter: &Value, bootstrap: &Path) -> Result<Value> {
+    let file = filter.pointer("/config_discovery/config_source/path_config_source/path");
+    let file = file.and_then(Value::as_str).context("no file")?;
+    let file = match Path::new(file).strip_prefix("/") {
+        Err(_) => cargo::workspace().join(file),
+        Ok(_) => bootstrap.with_file_name(Path::new(file).file_name().context("no file name")?),
+    };
+    let found = read_yaml(&file)?;
+    let resource = found.pointer("/resources/0").context("no resource")?;
+    ensure!(
+        resource.get("name") == filter.get("name"),
+        "{} holds another filter",
+        file.display()
+    );
+    let typed = resource.get("typed_config").context("no typed_config")?;
+    let types = filter.pointer("/config_discovery/type_urls/0");
+    ensure!(typed.get("@type") == types, "the filter wants another type");
+    Ok(typed.clone())
 }
 
 fn is_wasm(filter: &Value) -> bool {
