@@ -50,6 +50,16 @@ test-browser: build ## Test pages in a real browser, Chromium, during a rolling 
 	command -v chromedriver > /dev/null || apt-get install --yes --quiet chromium chromium-driver
 	cargo test --test browser
 
+.PHONY: client
+client: ## Build the client's half, client/, and check its types (needs Node)
+	npm --prefix client ci --no-audit --no-fund --loglevel=error
+	npm --prefix client run check
+	npm --prefix client run build
+
+.PHONY: test-client
+test-client: client ## Test the client's half, and what it adds to a page
+	npm --prefix client test
+
 .PHONY: test-adopt
 test-adopt: ## Try what the README says about adopting it: builds, web server, code (needs Node, and a JDK with Maven)
 	command -v nginx > /dev/null || apt-get install --yes --quiet nginx-light

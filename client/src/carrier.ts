@@ -1,0 +1,72 @@
+/** Which requests are ours, and how they carry the version: nothing else decides that. */
+
+/** What `install` may be told. */
+export interface Options {
+  /** The version that the page was built from; by default what the build wrote down. */
+  version?: string | undefined;
+  /** The request header for the page's own origin; `x-bundle-version` by default. */
+  header?: string | undefined;
+  /** The query parameter for whatever can have no header, and for other origins; `dpl` by default. */
+  query?: string | undefined;
+  /** Other origins that serve this application, such as `https://api.example.com`. */
+  origins?: readonly string[] | undefined;
+}
+
+export let version = "";
+export let header: string;
+let query: string;
+let origins: string[];
+
+/** Takes the options over. */
+export function configure(own: string, options: Options): void {
+  version = own;
+  header = (options.header ?? "x-bundle-version").toLowerCase();
+  query = options.query ?? "dpl";
+  origins = (options.origins ?? []).map((origin) => originOf(new URL(origin)));
+}
+
+/**
+ * How a request to the URL carries the version: in a header to the page's own origin, in the query to a listed one, and
+ * not by us where the URL says one already. Strangers hear none.
+ */
+export function carrierOf(url: string | URL): "header" | "query" | "url" | undefined {
+  try {
+    const target = new URL(url, base());
+    const listed = version && origins.includes(originOf(target));
+    // A `blob:` URL has the origin of its page, but no host that is asked for it.
+    if (!version || !target.host || !(listed || originOf(target) === pageOrigin())) return undefined;
+    if (target.searchParams.has(query)) return "url";
+    return listed ? "query" : "header";
+  } catch {
+    // The browser says what is wrong with it.
+    return undefined;
+  }
+}
+
+/**
+ * The URL with the page's version in its query, for `<img>`, `<iframe>`, links and whatever else the browser fetches by
+ * itself. URLs of strangers, and those that say a version already, come back as they are.
+ */
+export function versioned(url: string | URL): string {
+  const text = String(url);
+  const carrier = carrierOf(text);
+  if (!carrier || carrier === "url") return text;
+  const separator = /^[^#]*\?/.test(text) ? "&" : "?";
+  return text.replace(/(?=#)|$/, `${separator}${query}=${encodeURIComponent(version)}`);
+}
+
+/** A socket is of the origin that its page could fetch from. */
+function originOf(url: URL): string {
+  return url.origin.replace(/^ws/, "http");
+}
+
+/** A server that renders knows no origin of its own: what is relative is the page's. */
+const SERVER = "http://server.invalid";
+
+function base(): string {
+  return globalThis.document?.baseURI ?? globalThis.location?.href ?? SERVER;
+}
+
+function pageOrigin(): string {
+  return globalThis.location?.origin ?? SERVER;
+}

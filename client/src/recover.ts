@@ -1,0 +1,31 @@
+import { isFirstAttempt } from "./attempts.js";
+import { destination } from "./links.js";
+import { isOutdated } from "./outdated.js";
+import { isLoadError } from "./parts.js";
+import { probe } from "./probe.js";
+import { reload } from "./reload.js";
+import { isTyped } from "./typed.js";
+
+/** An error boundary that is drawn again and again asks once a second at most. */
+const PAUSE = 1_000;
+
+/**
+ * For an error boundary: leaves for where the person was going if an update is the reason for the error, if nothing
+ * that was typed is lost by it, and once. Returns whether it leaves; else there is something to tell.
+ */
+export async function recover(error?: unknown): Promise<boolean> {
+  const target = destination();
+  const leaves = document.visibilityState === "visible" && (await isReason(error)) && !isTyped() && isFirstAttempt();
+  if (leaves) await reload(target);
+  return leaves;
+}
+
+/**
+ * What was known before does not count, because the page may be offline by now. A release that is still served can miss
+ * a file, but is no reason for any other error.
+ */
+async function isReason(error: unknown): Promise<boolean> {
+  if (isOutdated(error)) return true;
+  const update = await probe(PAUSE);
+  return update === "required" || (update === "available" && isLoadError(error));
+}
