@@ -1,5 +1,5 @@
 import { isFirstAttempt } from "./attempts.js";
-import { reload, withoutFragment } from "./reload.js";
+import { reload } from "./reload.js";
 import { isTyped } from "./typed.js";
 import { known } from "./update.js";
 
@@ -47,4 +47,8 @@ function linkOf(event: MouseEvent): string | undefined {
 
 function isWithinPage({ href, hash }: HTMLAnchorElement): boolean {
   return href.includes("#") && !/^#!?\//.test(hash) && withoutFragment(href) === withoutFragment(location.href);
+}
+
+function withoutFragment(url: string): string | undefined {
+  return url.split("#")[0];
 }

@@ -6,8 +6,13 @@ const PATIENCE = 3_000;
  * has the old page would bring it back.
  */
 export async function reload(target: string | URL = location.href): Promise<void> {
+  const { href, origin } = new URL(target, document.baseURI);
+  const isHere = origin === location.origin;
+  // Before the worker changes: there are applications that load the page when it does, and so they load the right one.
+  if (isHere && href !== location.href) history.pushState(null, "", href);
   await Promise.race([updateWorker(), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
-  load(new URL(target, document.baseURI));
+  if (isHere) location.reload();
+  else location.assign(href);
 }
 
 /** A worker is never unregistered: what it keeps for work offline is the person's. */
@@ -31,15 +36,4 @@ function takesOver(worker: ServiceWorker): Promise<void> {
     worker.addEventListener("statechange", look);
     look();
   });
-}
-
-function load(target: URL): void {
-  if (withoutFragment(target.href) !== withoutFragment(location.href)) return location.assign(target);
-  // To go to another part of the same page is no load.
-  history.replaceState(history.state, "", target);
-  location.reload();
-}
-
-export function withoutFragment(url: string): string {
-  return url.split("#")[0] ?? "";
 }

@@ -15,8 +15,8 @@ beforeEach(() => {
     get pathname() {
       return location.pathname;
     },
-    assign: (url: URL) => loads.push(String(url)),
-    reload: () => loads.push(`again: ${location.href}`),
+    assign: (url: string) => loads.push(`away: ${url}`),
+    reload: () => loads.push(location.href),
   };
   replace(globalThis, "location", observed);
 });
@@ -133,7 +133,7 @@ describe("a page whose release is gone", () => {
     await outdated();
     expect(click('<a href="#/orders">Orders</a>')).toBe(false);
     await settled();
-    expect(loads).toEqual([`again: ${HERE}/cart/7?tab=2#/orders`]);
+    expect(loads).toEqual([`${HERE}/cart/7?tab=2#/orders`]);
   });
 
   test("does nothing because a call failed", async () => {
@@ -165,7 +165,7 @@ describe("recover", () => {
     click('<a href="/orders">Orders</a>');
     history.pushState(null, "", "/orders/1");
     expect(await page.recover(missing)).toBe(true);
-    expect(loads).toEqual([`again: ${HERE}/orders/1`]);
+    expect(loads).toEqual([`${HERE}/orders/1`]);
   });
 
   test("forgets a click after ten seconds", async () => {
@@ -175,7 +175,7 @@ describe("recover", () => {
     click('<a href="/orders">Orders</a>');
     vi.advanceTimersByTime(10_000);
     await page.recover(missing);
-    expect(loads).toEqual([`again: ${HERE}/cart/7?tab=2`]);
+    expect(loads).toEqual([`${HERE}/cart/7?tab=2`]);
   });
 
   test("believes an answer that says so, and asks nothing", async () => {
@@ -240,7 +240,7 @@ describe("reload", () => {
   test("loads the page's own URL", async () => {
     const page = await open();
     await page.reload();
-    expect(loads).toEqual([`again: ${HERE}/cart/7?tab=2`]);
+    expect(loads).toEqual([`${HERE}/cart/7?tab=2`]);
   });
 
   test("goes to the target, as often as it is asked", async () => {
@@ -250,10 +250,22 @@ describe("reload", () => {
     expect(loads).toEqual([`${HERE}/orders`, `${HERE}/orders`]);
   });
 
+  test("shows at once where it goes: an application that loads the page when its worker changes goes there too", async () => {
+    const page = await open();
+    void page.reload("/orders");
+    expect([location.href, loads]).toEqual([`${HERE}/orders`, []]);
+  });
+
+  test("goes to another origin", async () => {
+    const page = await open();
+    await page.reload("https://elsewhere.example.com/");
+    expect(loads).toEqual(["away: https://elsewhere.example.com/"]);
+  });
+
   test("loads the page for a target within it", async () => {
     const page = await open();
     await page.reload("#terms");
-    expect(loads).toEqual([`again: ${HERE}/cart/7?tab=2#terms`]);
+    expect(loads).toEqual([`${HERE}/cart/7?tab=2#terms`]);
   });
 });
 
