@@ -46,7 +46,7 @@ test-chart: ## Test what the Helm chart makes of its values (builds Helm, needs 
 	cargo test --test chart
 
 .PHONY: test-browser
-test-browser: build ## Test pages in a real browser, Chromium, during a rolling update and after
+test-browser: build client ## Test pages in a real browser, Chromium, during a rolling update and after (needs Node)
 	command -v chromedriver > /dev/null || apt-get install --yes --quiet chromium chromium-driver
 	cargo test --test browser
 

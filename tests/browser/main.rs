@@ -8,11 +8,20 @@
     reason = "a test may panic, as clippy.toml says of those that have the usual harness"
 )]
 
+mod application;
+mod back;
 mod caches;
+mod entry;
+mod kinds;
+mod leaving;
+mod old_tab;
 mod other_origin;
 mod page;
+mod pwa;
 mod retired;
 mod rolling_update;
+mod server;
 mod shop;
 mod speculation;
+mod strangers;
 mod tabs;

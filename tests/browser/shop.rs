@@ -6,9 +6,12 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use skew_guard_lab::bootstrap::{Bootstrap, FILTER};
 use skew_guard_lab::envoy::{self, Envoy};
-use skew_guard_lab::pods::{Pod, Role, addresses, start_release};
+use skew_guard_lab::pods::{Pod, Role, start_release};
 use skew_guard_lab::xds::Files;
 use skew_guard_lab::{module, wait};
+
+use crate::application::{self, Build};
+use crate::server::{Record, Server};
 
 /// The release that is there at first.
 pub const OLD: &str = "1.4.2";
@@ -25,26 +28,93 @@ pub struct Shop {
     filter: Option<Value>,
     configuration: Value,
     gateway: SocketAddr,
-    pods: Vec<Pod>,
+    make: Make,
+    pods: Vec<AnyPod>,
+}
+
+/// What its pods run.
+enum Make {
+    /// The demo's shop, each pod in a process of its own.
+    Demo,
+    /// A build of the browser tests' application, which notes what it is asked.
+    Built(Build, Record),
+}
+
+impl Make {
+    async fn start(&self, version: &str) -> Result<Vec<AnyPod>> {
+        self.start_with_pages_of(version, version).await
+    }
+
+    async fn start_with_pages_of(&self, version: &str, pages: &str) -> Result<Vec<AnyPod>> {
+        let Self::Built(build, record) = self else {
+            let pods = start_release(Role::All, version, PODS).await?;
+            return Ok(pods.into_iter().map(AnyPod::Process).collect());
+        };
+        let (build, of) = (*build, pages.to_owned());
+        let site = tokio::task::spawn_blocking(move || application::site(build, &of)).await??;
+        let mut pods = Vec::new();
+        for _ in 0..PODS {
+            let server = Server::start(version, site.clone(), record).await?;
+            pods.push(AnyPod::Task(server));
+        }
+        Ok(pods)
+    }
+}
+
+enum AnyPod {
+    Process(Pod),
+    Task(Server),
+}
+
+impl AnyPod {
+    fn version(&self) -> &str {
+        match self {
+            Self::Process(pod) => pod.version(),
+            Self::Task(server) => server.version(),
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::Process(pod) => pod.address(),
+            Self::Task(server) => server.address(),
+        }
+    }
+
+    async fn stop(self) -> Result<()> {
+        match self {
+            Self::Process(pod) => pod.stop().await,
+            Self::Task(_) => Ok(()),
+        }
+    }
 }
 
 impl Shop {
     /// A shop with the filter as `envoy/envoy.yaml` configures it, and with these keys added or replaced.
     pub async fn open(changes: Value) -> Result<Self> {
-        Self::start(Some(changes), |_| {}).await
+        Self::start(Make::Demo, Some(changes), |_| {}).await
+    }
+
+    /// The same gateway before the browser tests' own application.
+    pub async fn of(build: Build, changes: Value) -> Result<Self> {
+        Self::start(Make::Built(build, Record::default()), Some(changes), |_| {}).await
     }
 
     /// A shop with plain routing.
     pub async fn unguarded() -> Result<Self> {
-        Self::start(None, |_| {}).await
+        Self::start(Make::Demo, None, |_| {}).await
     }
 
     /// A shop whose gateway, as that of a team with an API of its own origin does, lets other origins in.
     pub async fn for_other_origins(changes: Value) -> Result<Self> {
-        Self::start(Some(changes), let_other_origins_in).await
+        Self::start(Make::Demo, Some(changes), let_other_origins_in).await
     }
 
-    async fn start(guard: Option<Value>, change: impl FnOnce(&mut Value)) -> Result<Self> {
+    async fn start(
+        make: Make,
+        guard: Option<Value>,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Self> {
         let files = Files::new()?;
         let mut bootstrap = Bootstrap::read("envoy/envoy.yaml")?
             .with_module(&module::path()?)
@@ -62,7 +132,7 @@ impl Shop {
                 (bootstrap, Some(filter))
             }
         };
-        let pods = start_release(Role::All, OLD, PODS).await?;
+        let pods = make.start(OLD).await?;
         publish(&files, &pods)?;
         let mut bootstrap = bootstrap.value().clone();
         change(&mut bootstrap);
@@ -73,6 +143,7 @@ impl Shop {
             files,
             filter,
             configuration,
+            make,
             pods,
         })
     }
@@ -89,7 +160,14 @@ impl Shop {
 
     /// Starts the pods of the new release beside those of the old.
     pub async fn add_new_release(&mut self) -> Result<()> {
-        self.pods.extend(start_release(Role::All, NEW, PODS).await?);
+        self.pods.extend(self.make.start(NEW).await?);
+        self.publish().await
+    }
+
+    /// Starts pods of the new release that have the pages of the old one, as a cache in front of them would.
+    pub async fn add_new_release_with_old_pages(&mut self) -> Result<()> {
+        self.pods
+            .extend(self.make.start_with_pages_of(NEW, OLD).await?);
         self.publish().await
     }
 
@@ -109,7 +187,12 @@ impl Shop {
         self.keep(|pod| pod.version() != OLD).await
     }
 
-    async fn keep(&mut self, stays: impl FnMut(&Pod) -> bool) -> Result<()> {
+    /// Ends every pod of the new release.
+    pub async fn end_new_release(&mut self) -> Result<()> {
+        self.keep(|pod| pod.version() != NEW).await
+    }
+
+    async fn keep(&mut self, stays: impl FnMut(&AnyPod) -> bool) -> Result<()> {
         let leaving = {
             let mut stays = stays;
             self.pods
@@ -151,6 +234,14 @@ impl Shop {
             .await
     }
 
+    /// What the pods of a built application were asked.
+    pub fn record(&self) -> Record {
+        match &self.make {
+            Make::Demo => Record::default(),
+            Make::Built(_, record) => record.clone(),
+        }
+    }
+
     /// How many requests were decided so.
     pub async fn decided(&self, outcome: &str) -> Result<u64> {
         let counters = self.envoy.stats(&format!(r"outcome=\.={outcome};")).await?;
@@ -183,17 +274,21 @@ async fn reloads(envoy: &Envoy) -> Result<u64> {
         .with_context(|| format!("no stat {stat}"))
 }
 
-fn publish(files: &Files, pods: &[Pod]) -> Result<()> {
+fn publish(files: &Files, pods: &[AnyPod]) -> Result<()> {
     clusters(pods)
         .iter()
         .try_for_each(|(cluster, pods)| files.endpoints(cluster, pods))
 }
 
+fn addresses<'a>(pods: impl Iterator<Item = &'a AnyPod>) -> Vec<SocketAddr> {
+    pods.map(AnyPod::address).collect()
+}
+
 /// What `envoy/envoy.yaml` routes to: all pods, and those of each release.
-fn clusters(pods: &[Pod]) -> [(String, Vec<SocketAddr>); 3] {
+fn clusters(pods: &[AnyPod]) -> [(String, Vec<SocketAddr>); 3] {
     let of = |version| addresses(pods.iter().filter(move |pod| pod.version() == version));
     [
-        ("shop".to_owned(), addresses(pods)),
+        ("shop".to_owned(), addresses(pods.iter())),
         ("shop-v1-4-2".to_owned(), of(OLD)),
         ("shop-v2-0-0".to_owned(), of(NEW)),
     ]

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
+use thirtyfour::cdp::domains::network::NetworkConditions;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, WindowHandle};
 
@@ -108,6 +109,31 @@ impl Browser {
     /// Clicks on the first element that the CSS selector finds.
     pub async fn click(&self, selector: &str) -> Result<()> {
         Ok(self.driver.find(By::Css(selector)).await?.click().await?)
+    }
+
+    /// Types into the first element that the CSS selector finds, as on a keyboard.
+    pub async fn type_into(&self, selector: &str, text: &str) -> Result<()> {
+        let field = self.driver.find(By::Css(selector)).await?;
+        Ok(field.send_keys(text).await?)
+    }
+
+    /// Goes back, as with the browser's button.
+    pub async fn back(&self) -> Result<()> {
+        Ok(self.driver.back().await?)
+    }
+
+    /// Cuts the page in front off from the network, or connects it again.
+    pub async fn set_offline(&self, offline: bool) -> Result<()> {
+        let conditions = NetworkConditions {
+            offline,
+            ..NetworkConditions::default()
+        };
+        let tools = self.driver.cdp();
+        tools.network().enable().await?;
+        Ok(tools
+            .network()
+            .emulate_network_conditions(conditions)
+            .await?)
     }
 
     /// What the page in front shows in the first element that the CSS selector finds.

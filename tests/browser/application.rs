@@ -1,0 +1,120 @@
+//! The application of `tests/browser/application`, built with the client's half as `npm pack` makes it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::shop::{NEW, OLD};
+
+/// In what its builds differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// With `skew-guard-client`.
+    Guarded,
+    /// The same application without it, built as without any regard to versions.
+    Plain,
+    /// With it, its guard of the entry script in a file.
+    GuardInFile,
+    /// With it and `vite-plugin-pwa`, which asks before a new service worker takes over.
+    PwaPrompt,
+    /// With it and `vite-plugin-pwa`, whose new service workers take over at once.
+    PwaAutoUpdate,
+}
+
+impl Build {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Guarded => "guarded",
+            Self::Plain => "plain",
+            Self::GuardInFile => "guard-in-file",
+            Self::PwaPrompt => "pwa-prompt",
+            Self::PwaAutoUpdate => "pwa-auto-update",
+        }
+    }
+
+    fn environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Guarded => &[],
+            Self::Plain => &[("CLIENT", "none")],
+            Self::GuardInFile => &[("GUARD", "file")],
+            Self::PwaPrompt => &[("PWA", "prompt")],
+            Self::PwaAutoUpdate => &[("PWA", "autoUpdate")],
+        }
+    }
+}
+
+/// Where the built files of a release are.
+pub fn site(build: Build, version: &str) -> Result<PathBuf> {
+    static BUILT: Mutex<Vec<Build>> = Mutex::new(Vec::new());
+    // A build that failed in another test fails here again, with its own words.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let workshop = workshop();
+    if built.is_empty() {
+        prepare(&workshop)?;
+    }
+    if !built.contains(&build) {
+        for version in [OLD, NEW] {
+            run_build(&workshop, build, version)?;
+        }
+        built.push(build);
+    }
+    Ok(workshop.join(folder(build, version)))
+}
+
+fn workshop() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser-application")
+}
+
+fn folder(build: Build, version: &str) -> String {
+    format!("dist-{}-{version}", build.name())
+}
+
+/// Installs what the lock file names, and the package as an application gets it that installs it from a registry. What
+/// builds the package is there after `make client`, on which `make test-browser` depends.
+fn prepare(workshop: &Path) -> Result<()> {
+    std::fs::create_dir_all(workshop)?;
+    let source = Path::new("tests/browser/application");
+    run(Command::new("cp")
+        .arg("-r")
+        .arg(format!("{}/.", source.display()))
+        .arg(workshop))?;
+    let packed = run(npm(Path::new("client"))
+        .args(["pack", "--silent", "--pack-destination"])
+        .arg(workshop))?;
+    let archive = packed.lines().last().context("npm pack names its file")?;
+    run(npm(workshop).arg("install"))?;
+    run(npm(workshop).args(["install", "--no-save", &format!("./{archive}")]))?;
+    Ok(())
+}
+
+fn run_build(workshop: &Path, build: Build, version: &str) -> Result<()> {
+    run(npm(workshop)
+        .args(["exec", "--", "vite", "build", "--logLevel=error"])
+        .arg(format!("--outDir={}", folder(build, version)))
+        .env("VERSION", version)
+        .envs(build.environment().iter().copied()))?;
+    Ok(())
+}
+
+fn npm(folder: &Path) -> Command {
+    let mut npm = Command::new("npm");
+    npm.current_dir(folder)
+        .args(["--no-audit", "--no-fund", "--loglevel=error"]);
+    npm
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("{command:?}; `make test-browser` prepares what it needs"))?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{printed}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(printed)
+}

@@ -1,0 +1,5 @@
+import "./orders.css";
+
+export function Component() {
+  return <p id="orders-of">{SHOP_VERSION}</p>;
+}

@@ -1,0 +1,3 @@
+import "./part.css";
+
+export const part = SHOP_VERSION;

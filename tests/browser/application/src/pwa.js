@@ -1,0 +1,3 @@
+import { registerSW } from "virtual:pwa-register";
+
+registerSW({ immediate: true });

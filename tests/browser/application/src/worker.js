@@ -1,0 +1,3 @@
+import "skew-guard-client/worker";
+
+fetch("/api/kind/worker-fetch").then(() => postMessage("answered"));

@@ -1,0 +1,250 @@
+//! How a tab whose release is gone comes to an end, with the client's half in the page.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+use skew_guard_lab::browser::Browser;
+
+use crate::application::Build;
+use crate::old_tab::{self, loads};
+use crate::shop::{NEW, OLD, Shop};
+
+const BANNER: &str = "document.querySelector('[role=alert]')?.textContent.includes('out of date')";
+
+/// As long as a loop would take to show itself.
+const WHILE_IT_COULD_LOOP: Duration = Duration::from_secs(4);
+
+async fn retired(build: Build) -> Result<(Shop, Browser)> {
+    let (mut shop, browser) = old_tab::open(build, json!({})).await?;
+    old_tab::retire(&mut shop).await?;
+    Ok((shop, browser))
+}
+
+/// A call that the page makes, for data.
+async fn call(browser: &Browser) -> Result<u16> {
+    browser
+        .run("return (await fetch('/api/cart')).status")
+        .await
+}
+
+/// Where the page is, within its origin.
+async fn place(browser: &Browser) -> Result<String> {
+    browser
+        .run("return location.pathname + location.search + location.hash")
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_typed_is_still_there_and_nothing_was_loaded() -> Result<()> {
+    let (mut shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
+    browser.type_into("#note", "To my neighbour").await?;
+    old_tab::retire(&mut shop).await?;
+    assert_eq!(call(&browser).await?, 409);
+    browser.until(BANNER).await?;
+    // Neither does a link leave, nor a part that is missing.
+    browser.click("#orders").await?;
+    browser
+        .until("document.body.textContent.includes('This part could not be loaded')")
+        .await?;
+    tokio::time::sleep(WHILE_IT_COULD_LOOP).await;
+    let typed: String = browser
+        .run("return document.querySelector('#note').value")
+        .await?;
+    assert_eq!(
+        (typed.as_str(), loads(&browser).await?),
+        ("To my neighbour", 1)
+    );
+    // The button does.
+    browser.click("[role=alert] button").await?;
+    browser
+        .until(&format!(
+            "document.querySelector('#orders-of')?.textContent === '{NEW}'"
+        ))
+        .await?;
+    assert_eq!(loads(&browser).await?, 2);
+    browser.stop().await
+}
+
+/// The twin: what Vite's documentation recommends for a missing part loads the page, and the text is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_client_what_was_typed_is_lost() -> Result<()> {
+    let (mut shop, browser) = old_tab::open(Build::Plain, json!({})).await?;
+    browser.open(&shop.url("/?remedy")).await?;
+    old_tab::shows(&browser, OLD).await?;
+    browser.type_into("#note", "To my neighbour").await?;
+    old_tab::retire(&mut shop).await?;
+    browser.click("#orders").await?;
+    old_tab::shows(&browser, NEW).await?;
+    let typed: String = browser
+        .run("return document.querySelector('#note').value")
+        .await?;
+    assert_eq!(typed, "");
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_to_a_part_that_is_gone_leads_there_by_one_load() -> Result<()> {
+    let (_shop, browser) = retired(Build::Guarded).await?;
+    browser.click("#orders").await?;
+    browser
+        .until(&format!(
+            "document.querySelector('#orders-of')?.textContent === '{NEW}'"
+        ))
+        .await?;
+    assert_eq!(place(&browser).await?, "/orders?page=2#last");
+    assert_eq!(loads(&browser).await?, 2);
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vites_own_event_leads_to_the_new_release_by_one_load() -> Result<()> {
+    let (mut shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
+    browser.open(&shop.url("/?event")).await?;
+    old_tab::shows(&browser, OLD).await?;
+    let before = loads(&browser).await?;
+    old_tab::retire(&mut shop).await?;
+    browser
+        .run::<()>("setTimeout(() => window.kinds['a chunk and its style sheet']())")
+        .await?;
+    old_tab::shows(&browser, NEW).await?;
+    assert_eq!(
+        (place(&browser).await?.as_str(), loads(&browser).await?),
+        ("/?event", before + 1)
+    );
+    browser.stop().await
+}
+
+/// The twin: the link leads nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_client_a_link_to_a_part_that_is_gone_leads_nowhere() -> Result<()> {
+    let (_shop, browser) = retired(Build::Plain).await?;
+    browser.click("#orders").await?;
+    browser
+        .until("document.body.textContent.includes('This part could not be loaded')")
+        .await?;
+    assert_eq!(loads(&browser).await?, 1);
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_told_it_leaves_at_the_next_link_to_where_that_leads() -> Result<()> {
+    let (_shop, browser) = retired(Build::Guarded).await?;
+    call(&browser).await?;
+    browser.until(BANNER).await?;
+    assert_eq!(loads(&browser).await?, 1, "because of a call");
+    browser.click("#orders").await?;
+    browser
+        .until(&format!(
+            "document.querySelector('#orders-of')?.textContent === '{NEW}'"
+        ))
+        .await?;
+    assert_eq!(place(&browser).await?, "/orders?page=2#last");
+    assert_eq!(loads(&browser).await?, 2);
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_comes_back_old_is_loaded_once_and_then_says_so() -> Result<()> {
+    let (mut shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
+    // Its code is in the browser's cache, its page in another.
+    shop.add_new_release_with_old_pages().await?;
+    shop.make_new_release_current("retired").await?;
+    shop.end_old_release().await?;
+    for loads_so_far in [2, 2] {
+        call(&browser).await?;
+        browser.until(BANNER).await?;
+        browser.click("#home").await?;
+        browser
+            .until(&format!("sessionStorage.loads === '{loads_so_far}'"))
+            .await?;
+        browser.until("document.querySelector('#home')").await?;
+    }
+    tokio::time::sleep(WHILE_IT_COULD_LOOP).await;
+    assert_eq!(loads(&browser).await?, 2);
+    browser.until(BANNER).await?;
+    // A minute later the other cache has forgotten it, and the button works.
+    browser.click("[role=alert] button").await?;
+    browser.until("sessionStorage.loads === '3'").await?;
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn being_offline_loads_nothing() -> Result<()> {
+    let (_shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
+    browser.set_offline(true).await?;
+    misses_a_part(&browser).await?;
+    browser.set_offline(false).await?;
+    assert_eq!(loads(&browser).await?, 1);
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_loads_nothing() -> Result<()> {
+    let (mut shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
+    shop.end_old_release().await?;
+    assert_eq!(call(&browser).await?, 503);
+    misses_a_part(&browser).await?;
+    assert_eq!(loads(&browser).await?, 1);
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_part_of_the_current_release_loads_nothing() -> Result<()> {
+    let (shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
+    shop.record().hide("orders-");
+    misses_a_part(&browser).await?;
+    assert_eq!(loads(&browser).await?, 1);
+    browser.stop().await
+}
+
+/// The twin: what Vite's documentation recommends loads the page again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_client_a_missing_part_loads_the_page_in_a_loop() -> Result<()> {
+    let (shop, browser) = old_tab::open(Build::Plain, json!({})).await?;
+    shop.record().hide("orders-");
+    browser
+        .run::<()>("setTimeout(() => location.assign('/orders?remedy'), 500)")
+        .await?;
+    tokio::time::sleep(WHILE_IT_COULD_LOOP).await;
+    let pages = shop.record().all().into_iter();
+    let pages = pages.filter(|asked| asked.path == "/orders").count();
+    assert!(pages > 5, "{pages} loads");
+    browser.stop().await
+}
+
+async fn misses_a_part(browser: &Browser) -> Result<()> {
+    browser.click("#orders").await?;
+    browser
+        .until("document.body.textContent.includes('This part could not be loaded')")
+        .await?;
+    tokio::time::sleep(WHILE_IT_COULD_LOOP).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_socket_brings_the_banner_and_no_storm() -> Result<()> {
+    let (_shop, browser) = retired(Build::Guarded).await?;
+    let attempts: u32 = browser
+        .run(
+            "let attempts = 0;
+             const end = Date.now() + 2000;
+             while (Date.now() < end) {
+               attempts += 1;
+               const socket = new WebSocket(`ws://${location.host}/api/kind/websocket`);
+               await new Promise((resolve) => { socket.onclose = resolve; });
+             }
+             return attempts",
+        )
+        .await?;
+    assert!(attempts > 5, "{attempts} attempts");
+    browser.until(BANNER).await?;
+    let probes: usize = browser
+        .run(
+            "return performance.getEntriesByName(location.origin + '/')
+               .filter((entry) => entry.initiatorType === 'fetch').length",
+        )
+        .await?;
+    assert_eq!((probes, loads(&browser).await?), (1, 1));
+    browser.stop().await
+}
