@@ -1,13 +1,14 @@
 # Each target does its own set-up on a machine with Rust, Python and make; `make help` lists them.
 
 WASM := wasm32-wasip1
+XTASK := cargo run --quiet --package xtask --
 MUSL := $(shell uname -m)-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SHELF := $(abspath $(TARGET))/istio-lab
 DENY := $(TARGET)/tools/bin/cargo-deny
 
 # Cargo leaves these out unless they are named: they need more than Rust and Python.
-SET_APART := adopt browser chart compose istio
+SET_APART := adopt browser chart compose istio reproducible
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -18,7 +19,15 @@ help: ## List the targets
 .PHONY: build
 build: rust-$(WASM) ## Build the module, target/wasm32-wasip1/release/skew_guard.wasm
 	cargo build --release --lib --target $(WASM)
-	cargo run --quiet --package trim-module -- $(TARGET)/$(WASM)/release/skew_guard.wasm
+	$(XTASK) trim $(TARGET)/$(WASM)/release/skew_guard.wasm
+
+.PHONY: image
+image: ## Build the module's image, target/image, the same bytes on every machine; prints its digest
+	$(XTASK) image
+
+.PHONY: push
+push: image skopeo ## Push the image: make push IMAGE=registry/name:tag; prints what names it in the chart's values
+	$(XTASK) push $(or $(IMAGE),$(error say where to: make push IMAGE=registry/name:tag))
 
 .PHONY: demo
 demo: build ## Watch a rolling update under load: with plain routing, then with skew-guard
@@ -35,6 +44,10 @@ images: build rust-$(MUSL) ## Build what envoy/docker-compose.yaml needs
 .PHONY: test
 test: build ## Run all tests but those that another target names, in real Envoy
 	cargo test --workspace --features skew-guard/cli
+
+.PHONY: test-image
+test-image: ## Test that the image is the same from another directory, with another Cargo home and other flags
+	cargo test --package xtask --test reproducible -- --test-threads 1
 
 .PHONY: test-compose
 test-compose: build rust-$(MUSL) ## Run envoy/docker-compose.yaml with a real Docker engine, and test through it
@@ -101,6 +114,10 @@ fmt: ## Format all code
 .PHONY: clean
 clean: ## Remove everything that was built or fetched
 	cargo clean
+
+.PHONY: skopeo
+skopeo:
+	@command -v skopeo > /dev/null || apt-get install --yes --quiet skopeo
 
 rust-%:
 	@rustup target list --installed | grep -qx '$*' || rustup target add '$*'

@@ -38,6 +38,6 @@ fn build(package: &str) -> Result<PathBuf> {
     ])?;
     let file = format!("wasm32-wasip1/release/{}.wasm", package.replace('-', "_"));
     let module = cargo::target().join(file);
-    trim_module::trim(&module)?;
+    xtask::trim::trim(&module)?;
     Ok(module)
 }
