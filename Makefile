@@ -6,9 +6,16 @@ MUSL := $(shell uname -m)-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SHELF := $(abspath $(TARGET))/istio-lab
 DENY := $(TARGET)/tools/bin/cargo-deny
+CARGO_SBOM := $(TARGET)/tools/bin/cargo-sbom
+FILES := $(TARGET)/release-files
+CHART := $(TARGET)/chart
+HELM ?= helm
+COSIGN ?= cosign
+IMAGE_DIGEST = $$(jq --raw-output '.manifests[0].digest' $(TARGET)/image/index.json)
+CHART_DIGEST = $$(awk '$$1 == "Digest:" {print $$2}' $(CHART)/pushed)
 
 # Cargo leaves these out unless they are named: they need more than Rust and Python.
-SET_APART := adopt browser chart compose istio reproducible
+SET_APART := adopt browser chart compose istio release reproducible
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -45,12 +52,48 @@ images: build rust-$(MUSL) ## Build what envoy/docker-compose.yaml needs
 test: build ## Run all tests but those that another target names, in real Envoy
 	cargo test --workspace --features skew-guard/cli
 
+.PHONY: release-check
+release-check: ## Check that a tag and all files say one version: make release-check TAG=v1.2.3
+	$(XTASK) check-version $(or $(TAG),$(error say which: make release-check TAG=v1.2.3))
+
+.PHONY: release-files
+release-files: $(CARGO_SBOM) ## Gather what is downloaded from a release: the tool, its bill of materials, checksums
+	$(XTASK) tool
+	$(CARGO_SBOM) --cargo-package skew-guard --output-format cyclone_dx_json_1_4 > $(FILES)/skew-guard.cdx.json
+	cd $(FILES) && sha256sum *.tar.gz *.json > SHA256SUMS
+
+.PHONY: push-chart
+push-chart: ## Push the chart, its default the pushed image: make push-chart IMAGE=registry/name:tag CHARTS=registry/charts
+	$(XTASK) chart $(or $(IMAGE),$(error say which: IMAGE=registry/name:tag))
+	$(HELM) package $(CHART)/skew-guard --destination $(CHART)
+	$(HELM) push $(HELM_FLAGS) $(CHART)/skew-guard-*.tgz oci://$(or $(CHARTS),$(error say where to: CHARTS=registry/charts)) 2>&1 \
+		| tee $(CHART)/pushed
+
+# By digest: what stands under a tag may change between a look and a signature.
+.PHONY: sign
+sign: ## Sign the pushed image and chart, the image's bill of materials, and the checksums of the files
+	$(COSIGN) sign --yes $(COSIGN_FLAGS) $(IMAGE)@$(IMAGE_DIGEST)
+	$(COSIGN) attest --yes $(COSIGN_FLAGS) --type cyclonedx --predicate $(FILES)/skew-guard.cdx.json $(IMAGE)@$(IMAGE_DIGEST)
+	$(COSIGN) sign --yes $(COSIGN_FLAGS) $(CHARTS)/skew-guard@$(CHART_DIGEST)
+	$(COSIGN) sign-blob --yes $(COSIGN_BLOB_FLAGS) --bundle $(FILES)/SHA256SUMS.sigstore.json $(FILES)/SHA256SUMS
+
+.PHONY: release-dry-run
+release-dry-run: lab-commands $(SHELF)/release/.built ## Do on loopback what the release workflow does (builds cosign and actionlint, needs Go)
+	$(MAKE) -C tests/istio/tools SHELF=$(SHELF) $(SHELF)/helm/.built $(SHELF)/debian/.unpacked
+	cargo test --test release
+
+$(SHELF)/release/.built: tests/release/tools/go.mod tests/release/tools/go.sum
+	@mkdir -p $(@D)
+	cd $(<D) && nice go build -trimpath -ldflags '-s -w' -o $(@D)/ tool
+	@touch $@
+
 .PHONY: test-image
-test-image: ## Test that the image is the same from another directory, with another Cargo home and other flags
+test-image: ## Test that the image is the same from another place, with another Cargo home and other flags
 	cargo test --package xtask --test reproducible -- --test-threads 1
 
 .PHONY: test-compose
-test-compose: build rust-$(MUSL) ## Run envoy/docker-compose.yaml with a real Docker engine, and test through it
+test-compose: build rust-$(MUSL) lab-commands ## Run envoy/docker-compose.yaml with a real Docker engine, and test through it
+	$(MAKE) -C tests/istio/tools SHELF=$(SHELF) $(SHELF)/debian/.unpacked
 	cargo test --test compose
 
 .PHONY: test-chart
@@ -83,7 +126,7 @@ istio-tools: ## Build the control planes and clients that test-istio runs (needs
 	$(MAKE) -C tests/istio/tools SHELF=$(SHELF)
 
 .PHONY: lab-commands
-lab-commands:
+lab-commands: skopeo
 	@for pair in ip:iproute2 jq:jq openssl:openssl; do \
 		command -v $${pair%:*} > /dev/null || apt-get install --yes --quiet $${pair#*:}; \
 	done
@@ -122,5 +165,5 @@ skopeo:
 rust-%:
 	@rustup target list --installed | grep -qx '$*' || rustup target add '$*'
 
-$(DENY):
-	cargo install cargo-deny --locked --quiet --root $(TARGET)/tools
+$(DENY) $(CARGO_SBOM):
+	cargo install $(@F) --locked --quiet --root $(TARGET)/tools

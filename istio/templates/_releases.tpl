@@ -111,3 +111,17 @@ tie, so that a bypassed plugin neither mixes releases nor shows a staged one. No
 {{- end -}}
 {{- toYaml $config -}}
 {{- end }}
+
+{{- /* The module and what is said to it: fields that every kind of plugin resource has. */ -}}
+{{- define "skew-guard.module" -}}
+url: {{ .Values.plugin.url | quote }}
+{{- with .Values.plugin.sha256 }}
+sha256: {{ . | quote }}
+{{- end }}
+{{- with .Values.plugin.imagePullSecret }}
+imagePullSecret: {{ . | quote }}
+{{- end }}
+failStrategy: {{ .Values.plugin.failStrategy }}
+pluginConfig:
+  {{- include "skew-guard.pluginConfig" . | nindent 2 }}
+{{- end }}

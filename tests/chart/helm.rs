@@ -44,7 +44,7 @@ impl Manifests {
     }
 }
 
-/// The resources that the chart makes of values, which are YAML and laid over the chart's own.
+/// The resources that the chart makes of values, which are YAML and laid over those of the example.
 pub fn render(values: &str) -> Result<Manifests> {
     Manifests::parse(&succeeded(&template(values)?)?)
 }
@@ -56,14 +56,25 @@ pub fn refusal(values: &str) -> Result<String> {
     Ok(String::from_utf8(output.stderr)?)
 }
 
-/// The default of the chart, as Helm prints it.
-pub fn template_default() -> Result<String> {
+/// What Helm says when it refuses values that are laid over nothing but the chart's own.
+pub fn refusal_alone(values: &str) -> Result<String> {
+    let output = run(&["template"], &[], values)?;
+    ensure!(!output.status.success(), "accepted:\n{values}");
+    Ok(String::from_utf8(output.stderr)?)
+}
+
+/// The example, as Helm prints it.
+pub fn template_example() -> Result<String> {
     succeeded(&template("")?)
 }
 
 /// What a user reads after an upgrade.
 pub fn notes(values: &str) -> Result<String> {
-    let printed = succeeded(&run(&["install", "--dry-run=client"], values)?)?;
+    let printed = succeeded(&run(
+        &["install", "--dry-run=client"],
+        &[example()],
+        values,
+    )?)?;
     let (_, notes) = printed
         .split_once("NOTES:\n")
         .context("notes in what Helm printed")?;
@@ -72,7 +83,8 @@ pub fn notes(values: &str) -> Result<String> {
 
 /// What `helm lint` prints.
 pub fn lint() -> Result<String> {
-    let output = command(&["lint", "--strict"])
+    let output = command(&["lint", "--strict", "--values"])
+        .arg(example())
         .arg(chart())
         .output()
         .context("running helm")?;
@@ -84,14 +96,21 @@ pub fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("istio")
 }
 
-fn template(values: &str) -> Result<Output> {
-    run(&["template"], values)
+fn example() -> PathBuf {
+    chart().join("example.yaml")
 }
 
-fn run(verb: &[&str], values: &str) -> Result<Output> {
-    let mut helm = command(verb)
-        .arg("skew-guard")
-        .arg(chart())
+fn template(values: &str) -> Result<Output> {
+    run(&["template"], &[example()], values)
+}
+
+fn run(verb: &[&str], below: &[PathBuf], values: &str) -> Result<Output> {
+    let mut helm = command(verb);
+    helm.arg("skew-guard").arg(chart());
+    for file in below {
+        helm.arg("--values").arg(file);
+    }
+    let mut helm = helm
         .args(["--namespace", NAMESPACE, "--values", "-"])
         .spawn()
         .context("running helm; `make test-chart` builds it")?;

@@ -1,4 +1,4 @@
-//! The chart as it is without values of one's own, and for people without Helm.
+//! The chart with the values of its example, and for people without Helm.
 
 use std::fs;
 
@@ -17,12 +17,12 @@ fn the_chart_has_no_fault_that_helm_knows_of() -> Result<()> {
 }
 
 #[test]
-fn the_plain_manifests_are_what_the_chart_renders() -> Result<()> {
+fn the_plain_manifests_are_what_the_chart_makes_of_its_example() -> Result<()> {
     let committed = fs::read_to_string(helm::chart().join("plain/skew-guard.yaml"))?;
     assert!(
-        committed == helm::template_default()?,
+        committed == helm::template_example()?,
         "istio/plain/skew-guard.yaml has drifted; renew it:\n\
-         helm template skew-guard istio --namespace shop > istio/plain/skew-guard.yaml"
+         helm template skew-guard istio --namespace shop --values istio/example.yaml > istio/plain/skew-guard.yaml"
     );
     Ok(())
 }
@@ -34,7 +34,7 @@ fn the_chart_has_the_version_of_the_module() -> Result<()> {
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
     assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
     let values: serde_json::Value =
-        serde_saphyr::from_str(&fs::read_to_string(helm::chart().join("values.yaml"))?)?;
+        serde_saphyr::from_str(&fs::read_to_string(helm::chart().join("example.yaml"))?)?;
     let url = values["plugin"]["url"]
         .as_str()
         .context("the module's URL")?;

@@ -517,7 +517,6 @@ fn the_hosts_are_said_and_all_of_them_only_in_so_many_words() {
         "hosts: []",
         r#"at '/hosts': value must be 'a list of the application\'s hosts; all hosts of the gateway only if you say so: ["*"]'"#,
     );
-    assert_refused("hosts: null", "missing property 'hosts'");
     assert_refused(
         "hosts: shop.example.com",
         "at '/hosts': value must be 'a list",
@@ -539,11 +538,41 @@ fn the_hosts_are_said_and_all_of_them_only_in_so_many_words() {
 }
 
 #[test]
+fn what_only_a_team_can_know_has_no_default() -> Result<()> {
+    let said = helm::refusal_alone("{}")?;
+    for expected in [
+        "value must be 'a map with `releases`: the releases that are served, newest first'",
+        "value must be 'a map with `current`: the version for requests that carry none, or \"\" for the rolling update of a \
+         plain Deployment'",
+        "value must be 'a map with `services`: the services of the application with their paths'",
+        "value must be 'a map with `hosts`: the hosts of the application; all hosts of the gateway only if you say so: \
+         [\"*\"]'",
+        "value must be 'a map with `gateways`: the Istio Gateways that its users come through'",
+        "at '/plugin/url': value must be 'where the module is: oci://, https://, http:// or file://; `make push` prints it'",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in\n{said}");
+    }
+    Ok(())
+}
+
+/// What the example gives, each key taken away, or left without a value.
+#[test]
+fn a_key_that_is_left_out_is_refused_and_not_filled_in() {
+    for key in ["releases", "current", "services", "hosts", "gateways"] {
+        assert_refused(&format!("{key}: null"), &format!("a map with `{key}`: "));
+    }
+}
+
+#[test]
 fn gateways_and_plugin_are_what_istio_takes() {
     assert_refused("gateways: []", "at '/gateways': minItems: got 0, want 1");
     assert_refused(
         "gateways: ['a/b/c']",
         "at '/gateways/0': value must be 'the name of a Gateway",
+    );
+    assert_refused(
+        "plugin: {colour: red}",
+        "at '/plugin': additional properties 'colour' not allowed",
     );
     assert_refused(
         "plugin: {url: registry.example.com/m}",
@@ -552,6 +581,10 @@ fn gateways_and_plugin_are_what_istio_takes() {
     assert_refused(
         "plugin: {sha256: abc}",
         "at '/plugin/sha256': value must be 'a SHA-256: 64 digits 0-9 and a-f'",
+    );
+    assert_refused(
+        "plugin: {kind: EnvoyFilter}",
+        "at '/plugin/kind': value must be one of 'WasmPlugin', 'TrafficExtension'",
     );
     assert_refused(
         "plugin: {phase: authn}",

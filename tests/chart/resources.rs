@@ -479,6 +479,62 @@ fn the_module_is_fetched_as_it_is_said() -> Result<()> {
     Ok(())
 }
 
+/// The successor holds the same below `wasm`, but for what chooses the proxies and the place among their filters.
+#[test]
+fn a_traffic_extension_says_what_a_wasm_plugin_says() -> Result<()> {
+    let values = format!(
+        "gateways: [mesh]\nhosts: [shop]\nplugin: {{namespace: edge, sha256: {}, imagePullSecret: s, failStrategy: \
+         FAIL_CLOSE}}",
+        "a".repeat(64)
+    );
+    let plugin = helm::render(&values)?.one("WasmPlugin")?.clone();
+    let manifests =
+        helm::render(&values.replace("{namespace", "{kind: TrafficExtension, namespace"))?;
+    assert!(manifests.all("WasmPlugin").is_empty());
+    let extension = manifests.one("TrafficExtension")?;
+    for same in ["apiVersion", "metadata"] {
+        assert_eq!(extension[same], plugin[same]);
+    }
+    let mut flat = extension["spec"].clone();
+    let wasm = flat["wasm"].take();
+    let fields = flat.as_object_mut().context("a spec")?;
+    fields.remove("wasm");
+    fields.extend(wasm.as_object().context("a module")?.clone());
+    assert_eq!(flat, plugin["spec"]);
+    let beside: Vec<_> = object_keys(&extension["spec"]);
+    assert_eq!(beside, ["match", "phase", "selector", "wasm"]);
+    Ok(())
+}
+
+fn object_keys(value: &Value) -> Vec<&str> {
+    let keys = value.as_object().into_iter().flatten();
+    let mut keys: Vec<_> = keys.map(|(key, _)| key.as_str()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// An emergency exit: subsets stay, for gateways that still have the routes by header.
+#[test]
+fn without_the_plugin_every_request_takes_the_default_route_whatever_its_header() -> Result<()> {
+    let before = helm::render(LIFE)?;
+    let off = helm::render(&format!("{LIFE}\nenabled: false"))?;
+    assert!(off.all("WasmPlugin").is_empty());
+    assert_eq!(subsets(&off, API)?, subsets(&before, API)?);
+    assert_eq!(route_names(&off)?, ["default|/api", "default|/"]);
+    for header in ["v2-1-0", "v9-9-9"] {
+        assert_eq!(
+            Mesh::of(&off).send("/api/cart", &[("x-release", header)])?,
+            Destination::subset(API, "green")
+        );
+    }
+    let all_pods = helm::render("current: ''\nenabled: false")?;
+    assert_eq!(
+        Mesh::of(&all_pods).send("/api/cart", &[])?,
+        Destination::all_pods(API)
+    );
+    Ok(())
+}
+
 #[test]
 fn in_sidecars_the_caller_s_alone_chooses() -> Result<()> {
     let sidecars = helm::render("gateways: [mesh]\nhosts: [shop]")?;

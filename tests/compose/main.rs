@@ -8,11 +8,14 @@ mod docker;
 mod gateway_image;
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use skew_guard_lab::http::{self, RawAnswer};
-use skew_guard_lab::{images, ports};
+use skew_guard_lab::registry::Registry;
+use skew_guard_lab::{images, module, ports};
 
 use crate::docker::{Docker, Project};
 
@@ -39,6 +42,41 @@ async fn docker_compose_up_gives_every_page_its_own_release() -> Result<()> {
     a_client_without_a_version_meets_every_release(gateway).await?;
     static_files_and_api_are_different_pods(gateway).await?;
     project.down()
+}
+
+/// The commands in the compose file, with a registry on loopback.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_released_image_gives_its_module_by_the_commands_in_the_compose_file() -> Result<()> {
+    let state = tempfile::tempdir()?;
+    let registry = Registry::start(ports::free()?, state.path()).await?;
+    let module = fs::read(module::path()?)?;
+    registry.push(&module, "skew-guard", "0.1.0")?;
+    let docker = Docker::find_or_start().await?;
+    let taken = state.path().join("skew_guard.wasm");
+    let commands = commands_that_take_the_module()?;
+    ensure!(commands.len() == 3, "create, copy, remove: {commands:?}");
+    for command in commands {
+        let command = command
+            .replace("REGISTRY", &registry.address().to_string())
+            .replace("target/compose/skew_guard.wasm", &taken.to_string_lossy());
+        docker.run(&command.split(' ').collect::<Vec<_>>())?;
+    }
+    ensure!(fs::read(taken)? == module, "another module was taken");
+    Ok(())
+}
+
+/// What stands behind `docker` in the lines of comment that name an image.
+fn commands_that_take_the_module() -> Result<Vec<String>> {
+    let file = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/docker-compose.yaml"),
+    )?;
+    let commands = file
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   docker "));
+    Ok(commands
+        .filter(|command| command.contains("skew-guard-image"))
+        .map(str::to_owned)
+        .collect())
 }
 
 async fn api_calls_of_a_page_reach_both_pods_of_its_release(gateway: SocketAddr) -> Result<()> {

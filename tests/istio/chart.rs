@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
+use skew_guard_lab::registry::Image;
 use skew_guard_lab::{module, wait};
 use tempfile::NamedTempFile;
 
@@ -28,7 +29,7 @@ pub enum Part {
     Subsets,
     /// The VirtualService.
     Routes,
-    /// The WasmPlugin.
+    /// The plugin's resource.
     Plugin,
 }
 
@@ -38,7 +39,7 @@ impl Part {
         match self {
             Self::Subsets => "destinationrules",
             Self::Routes => "virtualservice",
-            Self::Plugin => "wasmplugin",
+            Self::Plugin => "plugin",
         }
     }
 }
@@ -48,15 +49,15 @@ pub struct Chart<'a> {
     cluster: &'a Cluster,
     name: String,
     namespace: String,
+    image: Image,
     values: Value,
 }
 
 impl<'a> Chart<'a> {
     /// The chart for that shop, with the module from the cluster's registry. Nothing is installed yet.
     pub async fn of(cluster: &'a Cluster, shop: &Shop<'_>) -> Result<Self> {
-        let url = cluster
-            .push_module(&module::path()?, "skew-guard", "tested")
-            .await?;
+        let module = fs::read(module::path()?)?;
+        let image = cluster.push_image(&module, "skew-guard", "tested")?;
         let service = |half, paths: &[&str]| json!({ "host": shop.service_host(half), "port": POD_PORT, "paths": paths });
         let values = json!({
             "config": {
@@ -66,13 +67,14 @@ impl<'a> Chart<'a> {
             "services": [service(Half::Api, &["/api"]), service(Half::Web, &["/"])],
             "hosts": [shop.host()],
             "gateways": [GatewayName::First.label(), GatewayName::Second.label()],
-            "plugin": { "url": url, "namespace": GATEWAY_NAMESPACE },
+            "plugin": { "url": image.url(), "namespace": GATEWAY_NAMESPACE },
         });
         let name = format!("{}-skew-guard", shop.namespace());
         Ok(Self {
             cluster,
             name,
             namespace: shop.namespace().to_owned(),
+            image,
             values,
         })
     }
@@ -80,6 +82,11 @@ impl<'a> Chart<'a> {
     /// The name of the Helm release, and of the routes and the plugin that it makes.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The image of the module under test.
+    pub fn image(&self) -> &Image {
+        &self.image
     }
 
     /// The values of the next upgrade.
@@ -249,6 +256,20 @@ impl<'a> Chart<'a> {
             "delete",
             "wasmplugin",
             &self.name,
+        ];
+        self.cluster.kubernetes().kubectl(arguments).await?;
+        Ok(())
+    }
+
+    /// Removes routes and plugin, and leaves the subsets.
+    pub async fn delete_routes_and_plugin(&self) -> Result<()> {
+        let selector = format!("app.kubernetes.io/instance={}", self.name);
+        let arguments = [
+            "delete",
+            "virtualservice,wasmplugin",
+            "--all-namespaces",
+            "--selector",
+            &selector,
         ];
         self.cluster.kubernetes().kubectl(arguments).await?;
         Ok(())

@@ -15,7 +15,7 @@ const CHANGES: u64 = 24;
 const OLD_TAB: [(&str, &str); 1] = [("x-bundle-version", "1.4.2")];
 
 /// Two releases with Pods, 2.0.0 current, 1.4.2 draining.
-async fn two_releases<'a>(cluster: &'a Cluster, name: &str) -> Result<Stage<'a>> {
+pub async fn two_releases<'a>(cluster: &'a Cluster, name: &str) -> Result<Stage<'a>> {
     let mut stage = Stage::set(cluster, name).await?;
     stage.deploy("1.4.2").await?;
     stage.deploy("2.0.0").await?;
@@ -84,7 +84,7 @@ pub async fn a_wrong_one(cluster: &Cluster) -> Result<()> {
     stage.strike().await
 }
 
-async fn restarted(cluster: &Cluster, gateway: Gateway) -> Result<Gateway> {
+pub async fn restarted(cluster: &Cluster, gateway: Gateway) -> Result<Gateway> {
     drop(gateway);
     cluster.start_gateway(GatewayName::First).await
 }
@@ -93,7 +93,7 @@ async fn restarted(cluster: &Cluster, gateway: Gateway) -> Result<Gateway> {
 /// that starts then.
 pub async fn a_mistyped_image_tag(cluster: &Cluster) -> Result<()> {
     let mut stage = two_releases(cluster, "mistyped").await?;
-    let right = stage.chart.values()["plugin"]["url"].clone();
+    let right = stage.chart.image().url();
     let answer = ask(stage.gateway.address(), &stage.shop, "/api/cart", &OLD_TAB).await?;
     ensure!(
         answered_by(&answer) == "1.4.2",
@@ -102,7 +102,7 @@ pub async fn a_mistyped_image_tag(cluster: &Cluster) -> Result<()> {
     let load = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
 
     stage.chart.values()["plugin"]["url"] =
-        json!(format!("{}-mistyped", right.as_str().unwrap_or_default()));
+        json!(format!("{}-mistyped", stage.chart.image().url_by_tag()));
     stage.chart.upgrade().await?;
     answers_to_the_old_tab(&stage, "2.0.0").await?;
     load.answers(1_000).await?;
@@ -111,13 +111,13 @@ pub async fn a_mistyped_image_tag(cluster: &Cluster) -> Result<()> {
     stage.gateway = restarted(cluster, stage.gateway).await?;
     answers_to_the_old_tab(&stage, "2.0.0").await?;
 
-    stage.chart.values()["plugin"]["url"] = right;
+    stage.chart.values()["plugin"]["url"] = json!(right);
     stage.chart.upgrade().await?;
     answers_to_the_old_tab(&stage, "1.4.2").await?;
     stage.strike().await
 }
 
-async fn answers_to_the_old_tab(stage: &Stage<'_>, version: &str) -> Result<()> {
+pub async fn answers_to_the_old_tab(stage: &Stage<'_>, version: &str) -> Result<()> {
     wait::until(&format!("{version} to answer a tab of 1.4.2"), async || {
         let answer = ask(stage.gateway.address(), &stage.shop, "/api/cart", &OLD_TAB).await?;
         Ok(answer.status().is_success() && answered_by(&answer) == version)

@@ -12,10 +12,12 @@
 mod analysis;
 mod chart;
 mod configuration;
+mod exits;
 mod failures;
 mod gateways;
 mod installation;
 mod life;
+mod module;
 mod readme;
 mod rolling_update;
 mod shop;
@@ -31,9 +33,10 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
 use skew_guard_lab::cluster::{Cluster, IstioLine, isolation};
-use skew_guard_lab::{envoy, module, pods, tool};
+use skew_guard_lab::{envoy, pods, tool};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use xtask::project::Project;
 
 /// What is to be seen in a cluster.
 type Scenario = for<'a> fn(&'a Cluster) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
@@ -82,6 +85,40 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         "configurations_change_by_the_dozen_and_nothing_leaks",
         |cluster| Box::pin(configuration::dozens_of_changes(cluster)),
     ),
+    (
+        "an_image_is_taken_by_tag_by_digest_and_with_its_checksum",
+        |cluster| Box::pin(module::taken_as_an_image(cluster)),
+    ),
+    (
+        "an_image_whose_checksum_is_another_leaves_plain_routing",
+        |cluster| Box::pin(module::refused_under_a_wrong_checksum(cluster)),
+    ),
+    ("a_module_is_taken_from_https_and_from_a_file", |cluster| {
+        Box::pin(module::taken_as_a_file(cluster))
+    }),
+    (
+        "an_upgrade_of_the_module_is_neither_skewed_nor_failing",
+        |cluster| Box::pin(module::upgraded_under_load(cluster)),
+    ),
+    (
+        "a_downgraded_module_keeps_the_last_configuration_that_it_knows",
+        |cluster| Box::pin(module::downgraded_with_a_key_that_is_too_new(cluster)),
+    ),
+    (
+        "a_change_of_the_plugin_s_kind_is_neither_skewed_nor_failing",
+        |cluster| Box::pin(module::under_another_kind_of_resource(cluster)),
+    ),
+    (
+        "a_deleted_plugin_fails_no_request_and_comes_back",
+        |cluster| Box::pin(exits::the_plugin_is_deleted(cluster)),
+    ),
+    (
+        "a_disabled_chart_fails_no_request_and_comes_back",
+        |cluster| Box::pin(exits::the_chart_renders_plain_routes(cluster)),
+    ),
+    ("a_removed_chart_fails_no_request", |cluster| {
+        Box::pin(exits::the_chart_is_removed(cluster))
+    }),
     ("a_gateway_that_learns_late_causes_no_skew", |cluster| {
         Box::pin(gateways::one_that_learns_late(cluster))
     }),
@@ -136,7 +173,9 @@ fn run() -> Result<ExitCode> {
 
 /// In the namespaces there is no way out.
 fn build_what_needs_the_network() -> Result<()> {
-    module::path()?;
+    skew_guard_lab::module::path()?;
+    // The README has it made again, without a network.
+    xtask::module::build(&Project::here()?)?;
     tool::path()?;
     pods::application()?;
     envoy::installed()?;

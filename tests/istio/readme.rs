@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
 use skew_guard_lab::markdown::Document;
-use skew_guard_lab::{module, tool};
+use skew_guard_lab::tool;
 use tempfile::TempDir;
 
 use crate::chart;
@@ -24,6 +24,10 @@ const INGRESS: &str = "istio-ingress";
 /// The README's gateway; there is one.
 const GATEWAY_POD: &str = "GATEWAY-POD";
 
+/// The image that the README pushes and installs, and the registry of the cluster.
+const IMAGE: &str = "skew-guard:0.1.0";
+const REGISTRY: &str = "127.0.0.1:5000";
+
 /// In the README, what the command before it printed.
 const REVISION: (&str, &str) = (
     "REVISION",
@@ -33,9 +37,19 @@ const REVISION: (&str, &str) = (
 /// From the first installation to leaving, under load.
 pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     let readme = Readme::read()?;
-    let reader = Reader::sit_down(cluster, &readme).await?;
-    let [install, rolling_update, pipeline, roll_back, leave] = readme.commands()?;
+    let mut reader = Reader::sit_down(cluster, &readme).await?;
+    let [
+        push,
+        install,
+        rolling_update,
+        pipeline,
+        roll_back,
+        leave,
+        plain_routes,
+        plugin_off,
+    ] = readme.commands()?;
 
+    reader.push(push).await?;
     reader.deploy("api.yaml", Half::Api, "api", "1.4.2")?;
     reader.deploy("web.yaml", Half::Web, "web", "1.4.2")?;
     reader
@@ -72,6 +86,13 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     }
     load.answers(SOME).await?;
 
+    for exit in [plain_routes, plugin_off] {
+        reader.run(exit).await?;
+        load.answers(SOME).await?;
+        reader.run(UPGRADE_AND_WAIT).await?;
+        load.answers(SOME).await?;
+    }
+
     reader
         .shop
         .split_by_path(&format!("{INGRESS}/shop"))
@@ -98,12 +119,12 @@ impl Readme {
     }
 
     /// Every block of commands; one that comes or goes has to come or go here.
-    fn commands(&self) -> Result<[&str; 5]> {
+    fn commands<const COUNT: usize>(&self) -> Result<[&str; COUNT]> {
         let blocks = self.0.fences.iter().filter(|fence| fence.language == "sh");
         let blocks: Vec<_> = blocks.map(|fence| fence.text.as_str()).collect();
         let found = blocks.len();
-        <[&str; 5]>::try_from(blocks)
-            .map_err(|_| anyhow::anyhow!("{found} blocks of commands, not 5"))
+        <[&str; COUNT]>::try_from(blocks)
+            .map_err(|_| anyhow::anyhow!("{found} blocks of commands, not {COUNT}"))
     }
 
     /// The first values that the README shows are whole: what is before `services` is the list, the rest stays.
@@ -153,14 +174,7 @@ impl<'a> Reader<'a> {
         let gateway = cluster
             .start_gateway_in(INGRESS, GatewayName::First)
             .await?;
-        let module = cluster
-            .push_module(&module::path()?, "skew-guard", "0.1.0")
-            .await?;
-        let (_, rest) = readme.first_values()?;
-        let rest_of_values = rest.replace("oci://registry.example.com/skew-guard:0.1.0", &module);
-        if rest_of_values == rest {
-            bail!("the README's values name another module");
-        }
+        let (_, rest_of_values) = readme.first_values()?;
         let folder = TempDir::with_prefix("skew-guard-reader-")?;
         symlink(chart::directory(), folder.path().join("istio"))?;
         Ok(Self {
@@ -168,8 +182,29 @@ impl<'a> Reader<'a> {
             shop,
             gateway,
             folder,
-            rest_of_values,
+            rest_of_values: rest_of_values.to_owned(),
         })
+    }
+
+    /// Pushes the image from the repository, and puts what is printed into the values.
+    async fn push(&mut self, block: &str) -> Result<()> {
+        let home = std::env::var("HOME").context("a home with Cargo's files")?;
+        let block = block.replace("registry.example.com", REGISTRY);
+        let script = format!("export HOME='{home}'\n{block}");
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let printed = self
+            .cluster
+            .shell(&script, repository, &tool::path()?)
+            .await?;
+        let (_, lines) = printed
+            .split_once("plugin:\n")
+            .context("lines for the values")?;
+        let old = format!("  url: oci://registry.example.com/{IMAGE}\n");
+        if !self.rest_of_values.contains(&old) {
+            bail!("the README's values name another image");
+        }
+        self.rest_of_values = self.rest_of_values.replace(&old, lines);
+        Ok(())
     }
 
     /// Writes `shop.yaml` with that list of releases.

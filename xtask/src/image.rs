@@ -8,14 +8,13 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::archive::Archive;
 use crate::project::Project;
 
 /// The name under which every fetcher looks for the module.
@@ -24,9 +23,6 @@ pub const FILE: &str = "plugin.wasm";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-
-/// What gzip writes for a file system that it does not know.
-const UNKNOWN_SYSTEM: u8 = 255;
 
 /// A SHA-256 of some content, which is its name in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,14 +70,16 @@ pub fn write(
     annotations: &BTreeMap<String, String>,
 ) -> Result<Digest> {
     let layout = Layout::begin(folder)?;
-    let files = archive(module)?;
-    let layer = layout.add(LAYER, &compressed(&files)?)?;
+    let mut files = Archive::new();
+    files.add(FILE, 0o644, module)?;
+    let files = files.finish()?;
+    let layer = layout.add(LAYER, &files.compressed()?)?;
     // Some fetchers choose by platform, and nobody's machine is a Wasm one: this is what a container build writes.
     let config = json!({
         "architecture": "amd64",
         "os": "linux",
         "config": { "Labels": annotations },
-        "rootfs": { "type": "layers", "diff_ids": [Digest::of(&files).to_string()] },
+        "rootfs": { "type": "layers", "diff_ids": [Digest::of(files.bytes()).to_string()] },
     });
     let manifest = json!({
         "schemaVersion": 2,
@@ -103,26 +101,6 @@ pub fn digest(folder: &Path) -> Result<Digest> {
     let digest = index.pointer("/manifests/0/digest").and_then(Value::as_str);
     let digits = digest.and_then(|digest| digest.strip_prefix("sha256:"));
     Ok(Digest(digits.context("a layout with an image")?.to_owned()))
-}
-
-/// The archive of the layer.
-fn archive(module: &[u8]) -> Result<Vec<u8>> {
-    let mut header = tar::Header::new_ustar();
-    header.set_size(module.len().try_into()?);
-    header.set_mode(0o644);
-    header.set_mtime(0);
-    header.set_uid(0);
-    header.set_gid(0);
-    let mut archive = tar::Builder::new(Vec::new());
-    archive.append_data(&mut header, FILE, module)?;
-    Ok(archive.into_inner()?)
-}
-
-fn compressed(bytes: &[u8]) -> Result<Vec<u8>> {
-    let builder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM);
-    let mut compressed = builder.write(Vec::new(), Compression::best());
-    compressed.write_all(bytes)?;
-    Ok(compressed.finish()?)
 }
 
 /// An OCI layout that is being written.

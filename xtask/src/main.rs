@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::project::Project;
 use xtask::push::{self, Place};
-use xtask::{image, module, trim};
+use xtask::{chart, image, module, tool, trim, version};
 
 /// Make of the sources what others install.
 #[derive(Parser)]
@@ -24,6 +24,18 @@ enum Task {
     },
     /// Build the module with the pinned toolchain and write its image, an OCI layout, into target/image.
     Image,
+    /// Check that the tag of a release and all files say one version.
+    CheckVersion {
+        /// v1.2.3
+        tag: String,
+    },
+    /// Write the chart, with that image as its default, into target/chart.
+    Chart {
+        /// registry/name:tag, where the image was pushed
+        place: Place,
+    },
+    /// Build the command-line tool for every target of a release, into target/release-files.
+    Tool,
     /// Push the image, and print what names it in the values of the chart.
     Push {
         /// registry/name:tag
@@ -35,23 +47,36 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Trim { file } => trim::trim(&file),
         Task::Image => write_image(&Project::here()?),
+        Task::CheckVersion { tag } => version::check(&Project::here()?, &tag),
+        Task::Chart { place } => write_chart(&Project::here()?, &place),
+        Task::Tool => write_tool(&Project::here()?),
         Task::Push { place } => push_image(&Project::here()?, &place),
     }
 }
 
 fn write_image(project: &Project) -> Result<()> {
     let module = module::build(project)?;
-    let digest = image::write(
-        &project.target.join("image"),
-        &module,
-        &image::annotations(project),
-    )?;
+    let digest = image::write(&project.image(), &module, &image::annotations(project))?;
     println!("{digest}");
     Ok(())
 }
 
 fn push_image(project: &Project, place: &Place) -> Result<()> {
-    let digest = push::push(&project.target.join("image"), place)?;
+    let digest = push::push(&project.image(), place)?;
     println!("{digest}\n\nplugin:\n  url: {}", place.url_of(&digest));
+    Ok(())
+}
+
+fn write_chart(project: &Project, place: &Place) -> Result<()> {
+    let digest = image::digest(&project.image())?;
+    let chart = chart::write(project, &place.url_of(&digest))?;
+    println!("{}", chart.display());
+    Ok(())
+}
+
+fn write_tool(project: &Project) -> Result<()> {
+    for target in tool::TARGETS {
+        println!("{}", tool::write(project, target)?.display());
+    }
     Ok(())
 }

@@ -77,6 +77,16 @@ impl Project {
         &self.metadata.image.toolchain
     }
 
+    /// Where the files of a release are gathered.
+    pub fn release_files(&self) -> PathBuf {
+        self.target.join("release-files")
+    }
+
+    /// Where `make image` puts the image.
+    pub fn image(&self) -> PathBuf {
+        self.target.join("image")
+    }
+
     /// The commit of the sources; with `-dirty` behind it where they are not just that, and none outside of Git.
     pub fn revision(&self) -> Option<String> {
         let commit = git(&self.directory, &["rev-parse", "HEAD"])?;

@@ -39,7 +39,12 @@ impl Place {
         format!("oci://{}:{}", self.name, self.tag)
     }
 
-    /// The plugin's URL of that image and no other, whatever the tag comes to stand for.
+    /// The plugin's URL of that image, without the tag.
+    pub fn url_by_digest(&self, image: &Digest) -> String {
+        format!("oci://{}@{image}", self.name)
+    }
+
+    /// The plugin's URL of that image and no other, whatever the tag for the reader comes to stand for.
     pub fn url_of(&self, image: &Digest) -> String {
         format!("{}@{image}", self.url())
     }

@@ -20,6 +20,7 @@ pub mod module;
 pub mod pods;
 pub mod ports;
 pub mod process;
+pub mod registry;
 pub mod tool;
 pub mod wait;
 pub mod xds;

@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use tempfile::NamedTempFile;
 
+use crate::wait;
+
 /// How many lines of its output a failed process shows.
 const LINES_SHOWN: usize = 60;
 
@@ -122,6 +124,19 @@ impl Process {
         }
     }
 
+    /// Waits until it answers its probe; fails at once when it has ended instead.
+    pub async fn serving(&mut self, mut probe: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+        let what = self.name.clone();
+        wait::until_some(&what, async || {
+            if let Err(ended) = self.check_running() {
+                return Ok(Some(Err(ended)));
+            }
+            Ok(probe().await?.then_some(Ok(())))
+        })
+        .await
+        .with_context(|| format!("{what} printed:\n{}", self.log_tail()))?
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         kill_process(Pid::from_child(&self.child), signal)
@@ -223,7 +238,6 @@ fn end_with_parent(command: &mut Command, signal: Signal) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wait;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");

@@ -126,10 +126,10 @@ impl Gateway {
             _directory: directory,
         };
         let ready = format!("http://{}/ready", gateway.admin());
-        super::serving(&mut gateway.agent, async || {
-            Ok(gateway.http.get(&ready).send().await?.status().is_success())
-        })
-        .await?;
+        gateway
+            .agent
+            .serving(async || Ok(gateway.http.get(&ready).send().await?.status().is_success()))
+            .await?;
         Ok(gateway)
     }
 

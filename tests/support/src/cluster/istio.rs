@@ -36,15 +36,16 @@ pub(super) async fn start(
     )?;
     let mut istiod = start_istiod(tools, kubernetes, &mesh)?;
     let client = http::client()?;
-    super::serving(&mut istiod, async || {
-        Ok(client
-            .get("http://127.0.0.1:15080/ready")
-            .send()
-            .await?
-            .status()
-            .is_success())
-    })
-    .await?;
+    istiod
+        .serving(async || {
+            Ok(client
+                .get("http://127.0.0.1:15080/ready")
+                .send()
+                .await?
+                .status()
+                .is_success())
+        })
+        .await?;
     Ok(istiod)
 }
 

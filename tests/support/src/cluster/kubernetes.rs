@@ -37,11 +37,12 @@ impl Kubernetes {
         let mut apiserver = start_apiserver(tools, directory)?;
         let mut doorkeeper = start_doorkeeper(tools, &kubeconfig)?;
         let api = Api::at("http://127.0.0.1:8001")?;
-        super::serving(&mut apiserver, async || {
-            doorkeeper.check_running()?;
-            Ok(api.get("/api/v1/namespaces/default").await.is_ok())
-        })
-        .await?;
+        apiserver
+            .serving(async || {
+                doorkeeper.check_running()?;
+                Ok(api.get("/api/v1/namespaces/default").await.is_ok())
+            })
+            .await?;
         let controllers = start_controllers(tools, &kubeconfig)?;
         let kubectl = tools.kubernetes("kubectl");
         Ok(Self {

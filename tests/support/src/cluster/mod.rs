@@ -19,11 +19,11 @@ pub mod isolation;
 mod istio;
 mod kubelet;
 mod kubernetes;
-mod registry;
 mod tools;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -32,9 +32,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use self::kubelet::Kubelet;
-use self::registry::Registry;
 use self::tools::Tools;
 use crate::process::Process;
+use crate::registry::{Image, Registry};
 use crate::{pods, wait};
 
 pub use self::gate::Gate;
@@ -43,12 +43,16 @@ pub use self::kubelet::NODE;
 pub use self::kubernetes::Kubernetes;
 pub use self::tools::IstioLine;
 
+/// Where the registry is.
+const REGISTRY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
+
 /// The image of the demo application's Pods.
 pub const APPLICATION_IMAGE: &str = "shop";
 
 /// A running cluster; dropping it ends all of it.
 #[derive(Debug)]
 pub struct Cluster {
+    line: IstioLine,
     tools: Tools,
     // Ended in this order.
     kubelet: Kubelet,
@@ -63,12 +67,13 @@ impl Cluster {
     pub async fn start(line: IstioLine) -> Result<Self> {
         let tools = Tools::of(line)?;
         let directory = TempDir::with_prefix("skew-guard-cluster-")?;
-        let registry = Registry::start(&tools, directory.path()).await?;
+        let registry = Registry::start(REGISTRY, directory.path()).await?;
         let kubernetes = Kubernetes::start(&tools, directory.path()).await?;
         let istiod = istio::start(&tools, &kubernetes, directory.path()).await?;
         let programs = HashMap::from([(APPLICATION_IMAGE.to_owned(), pods::application()?)]);
         let kubelet = Kubelet::start(kubernetes.api(), programs).await?;
         Ok(Self {
+            line,
             tools,
             kubelet,
             _istiod: istiod,
@@ -76,6 +81,11 @@ impl Cluster {
             kubernetes,
             directory,
         })
+    }
+
+    /// Its line of Istio.
+    pub fn line(&self) -> IstioLine {
+        self.line
     }
 
     /// Its Kubernetes.
@@ -93,9 +103,9 @@ impl Cluster {
         Gateway::start(&self.tools, namespace, name).await
     }
 
-    /// Publishes a module in the cluster's registry, and returns the URL for the plugin.
-    pub async fn push_module(&self, module: &Path, repository: &str, tag: &str) -> Result<String> {
-        self.registry.push(module, repository, tag).await
+    /// Publishes a module in the cluster's registry.
+    pub fn push_image(&self, module: &[u8], repository: &str, tag: &str) -> Result<Image> {
+        self.registry.push(module, repository, tag)
     }
 
     /// Runs `helm` as a user would, and returns what it printed.
@@ -171,22 +181,6 @@ impl Cluster {
         })
         .await
     }
-}
-
-/// Waits until a program answers its probe; fails at once when it has ended instead.
-async fn serving(
-    process: &mut Process,
-    mut probe: impl AsyncFnMut() -> Result<bool>,
-) -> Result<()> {
-    let what = process.name().to_owned();
-    wait::until_some(&what, async || {
-        if let Err(ended) = process.check_running() {
-            return Ok(Some(Err(ended)));
-        }
-        Ok(probe().await?.then_some(Ok(())))
-    })
-    .await
-    .with_context(|| format!("{what} printed:\n{}", process.log_tail()))?
 }
 
 /// What a command printed; an error with what it complained about when it failed.

@@ -1,0 +1,259 @@
+//! The module on its way into gateways: where it comes from, and what a change of it does to those who are served.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use skew_guard_lab::cluster::{Cluster, IstioLine};
+use skew_guard_lab::load::Load;
+use skew_guard_lab::process::Process;
+use skew_guard_lab::registry::Image;
+use skew_guard_lab::{module, wait};
+use tempfile::TempDir;
+use xtask::image::Digest;
+
+use crate::configuration::{answers_to_the_old_tab, two_releases};
+use crate::stage::Stage;
+use crate::visitors;
+
+/// How many answers are waited for after each change.
+const SOME: u64 = 1_000;
+
+/// The module, as a later build of it that does the same: it has other bytes, and so another digest.
+fn rebuilt(build: u8) -> Result<Vec<u8>> {
+    let mut module = fs::read(module::path()?)?;
+    // A custom section of four bytes: the length of its name, and the name, which nobody looks at.
+    module.extend([0, 4, 3, b'n', b'o', build]);
+    Ok(module)
+}
+
+/// The module as it was before it knew a key.
+fn from_before(key: &str) -> Result<Vec<u8>> {
+    let module = fs::read(module::path()?)?;
+    let at = module
+        .windows(key.len())
+        .position(|bytes| bytes == key.as_bytes());
+    let last = at.with_context(|| format!("{key} in the module"))? + key.len() - 1;
+    let mut older = module;
+    *older.get_mut(last).context("the last letter")? = b'_';
+    Ok(older)
+}
+
+/// By tag, by digest and by both, each with and without its checksum.
+pub async fn taken_as_an_image(cluster: &Cluster) -> Result<()> {
+    let mut stage = two_releases(cluster, "image").await?;
+    for (build, (reference, with_checksum)) in [
+        (Reference::Tag, false),
+        (Reference::Tag, true),
+        (Reference::Digest, false),
+        (Reference::Digest, true),
+        (Reference::Both, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // One that the agent does not have yet.
+        let tag = format!("build-{build}");
+        let image = cluster.push_image(&rebuilt(b'0' + u8::try_from(build)?)?, "taken", &tag)?;
+        let checksum = with_checksum.then_some(&image.digest);
+        take(&mut stage, &reference.url(&image), checksum).await?;
+    }
+    stage.strike().await
+}
+
+/// How a plugin names an image.
+#[derive(Debug, Clone, Copy)]
+enum Reference {
+    Tag,
+    Digest,
+    Both,
+}
+
+impl Reference {
+    fn url(self, image: &Image) -> String {
+        match self {
+            Self::Tag => image.url_by_tag(),
+            Self::Digest => image.url_by_digest(),
+            Self::Both => image.url(),
+        }
+    }
+}
+
+/// Has the gateway take the module from there, and asks it as a tab would.
+async fn take(stage: &mut Stage<'_>, url: &str, checksum: Option<&Digest>) -> Result<()> {
+    stage.chart.values()["plugin"]["url"] = json!(url);
+    stage.chart.values()["plugin"]["sha256"] = json!(checksum.map_or("", Digest::digits));
+    stage.chart.step(&[&stage.gateway]).await?;
+    answers_to_the_old_tab(stage, "1.4.2").await
+}
+
+/// Bytes that are not the promised ones are not run: the mesh goes on by its default routes.
+pub async fn refused_under_a_wrong_checksum(cluster: &Cluster) -> Result<()> {
+    let mut stage = two_releases(cluster, "checksum").await?;
+    let image = cluster.push_image(&rebuilt(b'w')?, "wrong", "tested")?;
+    stage.chart.values()["plugin"]["url"] = json!(image.url_by_tag());
+    stage.chart.values()["plugin"]["sha256"] = json!(Digest::of(b"something else").digits());
+    stage.chart.upgrade().await?;
+    answers_to_the_old_tab(&stage, "2.0.0").await?;
+    take(&mut stage, &image.url_by_tag(), Some(&image.digest)).await?;
+    stage.strike().await
+}
+
+/// The module itself, for those without a registry.
+pub async fn taken_as_a_file(cluster: &Cluster) -> Result<()> {
+    let mut stage = two_releases(cluster, "file").await?;
+    let server = FileServer::start().await?;
+    let module = rebuilt(b's')?;
+    server.offer(&module)?;
+    let url = server.url();
+    take(&mut stage, &url, Some(&Digest::of(&module))).await?;
+    take(
+        &mut stage,
+        &format!("file://{}", module::path()?.display()),
+        None,
+    )
+    .await?;
+    stage.strike().await
+}
+
+/// A web server with a certificate of its own.
+struct FileServer {
+    folder: TempDir,
+    _process: Process,
+}
+
+impl FileServer {
+    const PORT: &str = "8443";
+
+    async fn start() -> Result<Self> {
+        let folder = TempDir::with_prefix("skew-guard-files-")?;
+        let made = Command::new("openssl")
+            .current_dir(folder.path())
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+            ])
+            .args([
+                "-subj",
+                "/CN=127.0.0.1",
+                "-keyout",
+                "key.pem",
+                "-out",
+                "cert.pem",
+            ])
+            .output()?;
+        ensure!(
+            made.status.success(),
+            "openssl: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let mut server = Command::new("openssl");
+        server
+            .current_dir(folder.path())
+            .args(["s_server", "-accept", Self::PORT, "-WWW"])
+            .args(["-key", "key.pem", "-cert", "cert.pem"]);
+        let process = Process::start("web server", server)?;
+        wait::until("the web server", async || {
+            Ok(process.log().contains("ACCEPT"))
+        })
+        .await?;
+        Ok(Self {
+            folder,
+            _process: process,
+        })
+    }
+
+    fn offer(&self, module: &[u8]) -> Result<()> {
+        Ok(fs::write(self.folder.path().join("plugin.wasm"), module)?)
+    }
+
+    fn url(&self) -> String {
+        format!("https://127.0.0.1:{}/plugin.wasm", Self::PORT)
+    }
+}
+
+/// A new image under load, named by digest, and by a new tag.
+pub async fn upgraded_under_load(cluster: &Cluster) -> Result<()> {
+    let (mut stage, load) = two_releases_under_load(cluster, "newer").await?;
+    for (build, reference) in [(b'1', Reference::Both), (b'2', Reference::Tag)] {
+        let image = cluster.push_image(&rebuilt(build)?, "newer", &format!("build-{build}"))?;
+        stage.chart.values()["plugin"]["url"] = json!(reference.url(&image));
+        stage.chart.step(&[&stage.gateway]).await?;
+        load.answers(SOME).await?;
+    }
+    let story = "two upgrades of the module";
+    visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
+    stage.strike().await
+}
+
+/// The values have a key that the older module does not know. What it finds in force, and can read, stays so.
+pub async fn downgraded_with_a_key_that_is_too_new(cluster: &Cluster) -> Result<()> {
+    const KEY: &str = "unpinnedPaths";
+    let (mut stage, load) = two_releases_under_load(cluster, "older").await?;
+    let revision = stage.chart.revision(&stage.gateway).await?;
+    let older = cluster.push_image(&from_before(KEY)?, "older", "tested")?;
+    stage.chart.values()["plugin"]["url"] = json!(older.url());
+    stage.chart.values()["config"][KEY] = json!(["/version.json"]);
+    stage.chart.upgrade().await?;
+    wait::until("the older module to refuse the key", async || {
+        stage.chart.is_refused(&stage.gateway).await
+    })
+    .await?;
+    load.answers(SOME).await?;
+    ensure!(
+        stage.chart.revision(&stage.gateway).await? == revision,
+        "the last good configuration stays in force"
+    );
+    let log = stage.gateway.log();
+    for said in [
+        &format!("{KEY}: unknown key"),
+        "the last good one stays in force",
+    ] {
+        ensure!(log.contains(said), "the gateway does not log `{said}`");
+    }
+    let story = "a downgrade of the module with a key that is too new";
+    visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
+    stage.strike().await
+}
+
+/// For a moment the filter is there twice; an older mesh does not know the kind, and the plugin that is there stays.
+pub async fn under_another_kind_of_resource(cluster: &Cluster) -> Result<()> {
+    let (mut stage, load) = two_releases_under_load(cluster, "kind").await?;
+    stage.chart.values()["plugin"]["kind"] = json!("TrafficExtension");
+    match cluster.line() {
+        IstioLine::V1_31 => {
+            stage.chart.step(&[&stage.gateway]).await?;
+            load.answers(SOME).await?;
+            answers_to_the_old_tab(&stage, "1.4.2").await?;
+            stage.chart.values()["plugin"]["kind"] = json!("WasmPlugin");
+            stage.chart.step(&[&stage.gateway]).await?;
+        }
+        IstioLine::V1_24 => {
+            let refused = stage.chart.upgrade().await.err();
+            let said = refused.map(|problem| format!("{problem:#}"));
+            let said = said.context("Istio 1.24 has no TrafficExtension")?;
+            ensure!(said.contains("TrafficExtension"), "{said}");
+        }
+    }
+    load.answers(SOME).await?;
+    answers_to_the_old_tab(&stage, "1.4.2").await?;
+    let story = "a plugin of another kind";
+    visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
+    stage.strike().await
+}
+
+/// Tabs of 1.4.2, which is draining, and of 2.0.0, which is current.
+pub async fn two_releases_under_load<'a>(
+    cluster: &'a Cluster,
+    name: &str,
+) -> Result<(Stage<'a>, Load)> {
+    let (mut stage, load) = Stage::open(cluster, name, "1.4.2").await?;
+    let listed = [("2.0.0", "live"), ("1.4.2", "live")];
+    stage.step_under(&load, &listed, json!("1.4.2")).await?;
+    stage.deploy("2.0.0").await?;
+    let swapped = [("2.0.0", "live"), ("1.4.2", "draining")];
+    stage.step_under(&load, &swapped, json!("2.0.0")).await?;
+    load.until_page_of("2.0.0").await?;
+    ensure!(load.pages().contains_key("1.4.2"), "old tabs are left");
+    Ok((stage, load))
+}
