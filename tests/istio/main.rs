@@ -105,6 +105,14 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         |cluster| Box::pin(module::downgraded_with_a_key_that_is_too_new(cluster)),
     ),
     (
+        "a_downgraded_module_that_can_read_nothing_lets_requests_through",
+        |cluster| {
+            Box::pin(module::downgraded_while_a_key_is_in_force_that_is_too_new(
+                cluster,
+            ))
+        },
+    ),
+    (
         "a_change_of_the_plugin_s_kind_is_neither_skewed_nor_failing",
         |cluster| Box::pin(module::under_another_kind_of_resource(cluster)),
     ),

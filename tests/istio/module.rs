@@ -186,9 +186,11 @@ pub async fn upgraded_under_load(cluster: &Cluster) -> Result<()> {
     stage.strike().await
 }
 
-/// The values have a key that the older module does not know. What it finds in force, and can read, stays so.
+/// A key that the older module does not know.
+const KEY: &str = "unpinnedPaths";
+
+/// The values have such a key. What the older module finds in force, and can read, stays so.
 pub async fn downgraded_with_a_key_that_is_too_new(cluster: &Cluster) -> Result<()> {
-    const KEY: &str = "unpinnedPaths";
     let (mut stage, load) = two_releases_under_load(cluster, "older").await?;
     let revision = stage.chart.revision(&stage.gateway).await?;
     let older = cluster.push_image(&from_before(KEY)?, "older", "tested")?;
@@ -213,6 +215,38 @@ pub async fn downgraded_with_a_key_that_is_too_new(cluster: &Cluster) -> Result<
     }
     let story = "a downgrade of the module with a key that is too new";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
+    stage.strike().await
+}
+
+/// Such a key is in force already, so that the older module can read nothing that it finds. The way out is to take the
+/// key out, for which the newer module need not be there.
+pub async fn downgraded_while_a_key_is_in_force_that_is_too_new(cluster: &Cluster) -> Result<()> {
+    let (mut stage, load) = two_releases_under_load(cluster, "oldest").await?;
+    stage.chart.values()["config"][KEY] = json!(["/version.json"]);
+    stage.chart.step(&[&stage.gateway]).await?;
+    let older = cluster.push_image(&from_before(KEY)?, "oldest", "tested")?;
+    stage.chart.values()["plugin"]["url"] = json!(older.url());
+    stage.chart.upgrade().await?;
+    answers_to_the_old_tab(&stage, "2.0.0").await?;
+    ensure!(
+        stage.chart.is_refused(&stage.gateway).await?,
+        "the older module refuses what it is given"
+    );
+    load.answers(SOME).await?;
+    let tally = load.stop().await;
+    visitors::report(
+        "a downgrade while a key is in force that is too new",
+        &tally,
+    );
+    ensure!(
+        tally.failed == 0 && tally.told_to_reload == 0,
+        "requests are let through: {:?}",
+        tally.examples
+    );
+    let config = stage.chart.values()["config"].as_object_mut();
+    config.context("a map")?.remove(KEY);
+    stage.chart.step(&[&stage.gateway]).await?;
+    answers_to_the_old_tab(&stage, "1.4.2").await?;
     stage.strike().await
 }
 
