@@ -58,16 +58,19 @@ release-check: ## Check that a tag and all files say one version: make release-c
 
 .PHONY: release-files
 release-files: $(CARGO_SBOM) ## Gather what is downloaded from a release: the tool, its bill of materials, checksums
+	rm -rf $(FILES)
 	$(XTASK) tool
-	$(CARGO_SBOM) --cargo-package skew-guard --output-format cyclone_dx_json_1_4 > $(FILES)/skew-guard.cdx.json
+	$(CARGO_SBOM) --cargo-package skew-guard --output-format cyclone_dx_json_1_6 > $(FILES)/skew-guard.cdx.json
 	cd $(FILES) && sha256sum *.tar.gz *.json > SHA256SUMS
 
 .PHONY: push-chart
 push-chart: ## Push the chart, its default the pushed image: make push-chart IMAGE=registry/name:tag CHARTS=registry/charts
+	rm -rf $(CHART)
 	$(XTASK) chart $(or $(IMAGE),$(error say which: IMAGE=registry/name:tag))
 	$(HELM) package $(CHART)/skew-guard --destination $(CHART)
-	$(HELM) push $(HELM_FLAGS) $(CHART)/skew-guard-*.tgz oci://$(or $(CHARTS),$(error say where to: CHARTS=registry/charts)) 2>&1 \
-		| tee $(CHART)/pushed
+	$(HELM) push $(HELM_FLAGS) $(CHART)/skew-guard-*.tgz oci://$(or $(CHARTS),$(error say where to: CHARTS=registry/charts)) \
+		> $(CHART)/pushed 2>&1 || { cat $(CHART)/pushed; exit 1; }
+	cat $(CHART)/pushed
 
 # By digest: what stands under a tag may change between a look and a signature.
 .PHONY: sign

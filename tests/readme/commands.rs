@@ -30,8 +30,11 @@ pub fn work(block: &str) -> Result<()> {
 pub fn are_of_the_mesh(block: &str) -> Result<()> {
     let lines = lines(block);
     for line in &lines {
-        let known = ["helm", "kubectl", "skew-guard"].contains(&program(line));
-        ensure!(known, "no test knows `{line}`");
+        match program(line) {
+            "helm" | "kubectl" | "skew-guard" => {}
+            "make" => is_target(line)?,
+            _ => bail!("no test knows `{line}`"),
+        }
     }
     let ours = lines
         .into_iter()
@@ -100,11 +103,17 @@ pub fn targets_exist(document: &Document) -> Result<()> {
 
 /// `make` knows how to make it; nothing is made.
 fn is_target(line: &str) -> Result<()> {
-    let ["make", target] = words(line)[..] else {
+    let words = words(line);
+    let ["make", target, variables @ ..] = &words[..] else {
         bail!("`{line}` is not `make` and a target");
     };
+    ensure!(
+        variables.iter().all(|word| word.contains('=')),
+        "`{line}` has more than one target"
+    );
     let mut make = Command::new("make");
     make.args(["--dry-run", "--always-make", target])
+        .args(variables)
         .current_dir(repository());
     output_of(&mut make).map(drop)
 }

@@ -36,6 +36,7 @@ fn prove(document: &str, fence: &Fence) -> Result<()> {
         }
         ("istio/README.md", "yaml") => is_used_by("tests/chart", "```yaml"),
         ("istio/README.md", "sh") => commands::are_of_the_mesh(&fence.text),
+        ("SECURITY.md", "sh") => is_used_by("tests/release", "SECURITY.md"),
         ("README.md", "") if is_drawing(&fence.text) => Ok(()),
         ("README.md", "") if is_report(&fence.text) => commands::report_is_the_demos(&fence.text),
         ("README.md", "") => configuration::problems_are_reported(&fence.text),

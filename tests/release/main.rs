@@ -14,8 +14,9 @@ mod rehearsal;
 use std::fs;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use skew_guard_lab::markdown::Document;
 
 use crate::rehearsal::{Rehearsal, printed, refused};
 
@@ -96,6 +97,41 @@ fn image_and_chart_are_signed_and_other_images_are_not() -> Result<()> {
     let unsigned = rehearsal.push_another()?;
     let said = refused(rehearsal.verify("verify").arg(unsigned))?;
     ensure!(said.contains("no signatures found"), "{said}");
+    Ok(())
+}
+
+/// With a key in the place of the workflow's identity.
+#[test]
+fn the_command_of_the_security_policy_verifies_what_the_workflow_signs() -> Result<()> {
+    let rehearsal = Rehearsal::get()?;
+    let policy = Document::read("SECURITY.md")?;
+    let command = policy.fence("sh")?.text.replace("\\\n", " ");
+    let words: Vec<_> = command.split_whitespace().collect();
+    let [
+        "cosign",
+        "verify",
+        image,
+        "--certificate-oidc-issuer",
+        _,
+        "--certificate-identity",
+        identity,
+    ] = words[..]
+    else {
+        bail!("another command: {command}");
+    };
+    let signer = "/skew-guard/.github/workflows/release.yml@refs/tags/v";
+    ensure!(identity.contains(signer), "{identity}");
+    ensure!(
+        rehearsal::repository()
+            .join(".github/workflows/release.yml")
+            .is_file()
+    );
+    let digest = rehearsal.digest.digits();
+    let (name, _) = rehearsal.image.rsplit_once(':').context("a tag")?;
+    let image = image
+        .replace("ghcr.io/OWNER/skew-guard", name)
+        .replace("DIGEST", digest);
+    printed(rehearsal.verify("verify").arg(image))?;
     Ok(())
 }
 

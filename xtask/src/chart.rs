@@ -13,9 +13,6 @@ const UNSAID: &str = "\n  url: \"\"\n";
 /// Copies the chart beside what is built, with that URL of the image as its default, and returns where it is.
 pub fn write(project: &Project, url: &str) -> Result<PathBuf> {
     let chart = project.target.join("chart").join(&project.name);
-    if chart.exists() {
-        fs::remove_dir_all(&chart)?;
-    }
     copy(&project.directory.join("istio"), &chart)?;
     let values = chart.join("values.yaml");
     let text = fs::read_to_string(&values)?;
