@@ -82,7 +82,7 @@ impl RootContext for Root {
 
 impl Context for Exchange<ProxyWasm> {}
 
-/// The callbacks of a request; `trim-module` takes those out of the module that are not here.
+/// The callbacks of a request; `xtask` takes those out of the module that are not here.
 impl HttpContext for Exchange<ProxyWasm> {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         match self.on_request_headers() {

@@ -112,7 +112,8 @@ async fn call(connection: &mut TcpStream, version: &str) -> Result<String> {
     connection.write_all(request.as_bytes()).await?;
     let mut answer = vec![0; 4096];
     let length = connection.read(&mut answer).await?;
-    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    answer.truncate(length);
+    let answer = String::from_utf8_lossy(&answer);
     let status = answer.split(' ').nth(1);
     Ok(status.context("the connection was closed")?.to_owned())
 }
@@ -157,10 +158,13 @@ impl Shop {
         let mut filter = self.filter.clone();
         let text = filter.pointer_mut(TEXT).context("a configuration")?;
         let mut configuration: Value = serde_json::from_str(text.as_str().context("a text")?)?;
-        let releases = configuration["releases"].as_array_mut();
+        let releases = configuration
+            .get_mut("releases")
+            .and_then(Value::as_array_mut);
         for release in releases.context("releases")? {
-            if release["version"] == version {
-                release["state"] = "retired".into();
+            if release.get("version").and_then(Value::as_str) == Some(version) {
+                let entry = release.as_object_mut().context("an entry")?;
+                entry.insert("state".to_owned(), "retired".into());
             }
         }
         *text = configuration.to_string().into();
