@@ -113,7 +113,7 @@ async fn call(connection: &mut TcpStream, version: &str) -> Result<String> {
     let mut answer = vec![0; 4096];
     let length = connection.read(&mut answer).await?;
     answer.truncate(length);
-    let answer = String::from_utf8_lossy(&answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
     let status = answer.split(' ').nth(1);
     Ok(status.context("the connection was closed")?.to_owned())
 }
@@ -158,13 +158,12 @@ impl Shop {
         let mut filter = self.filter.clone();
         let text = filter.pointer_mut(TEXT).context("a configuration")?;
         let mut configuration: Value = serde_json::from_str(text.as_str().context("a text")?)?;
-        let releases = configuration
-            .get_mut("releases")
-            .and_then(Value::as_array_mut);
+        let releases = configuration.pointer_mut("/releases");
+        let releases = releases.and_then(Value::as_array_mut);
         for release in releases.context("releases")? {
-            if release.get("version").and_then(Value::as_str) == Some(version) {
-                let entry = release.as_object_mut().context("an entry")?;
-                entry.insert("state".to_owned(), "retired".into());
+            let release = release.as_object_mut().context("a release")?;
+            if release.get("version").is_some_and(|named| named == version) {
+                release.insert("state".into(), "retired".into());
             }
         }
         *text = configuration.to_string().into();

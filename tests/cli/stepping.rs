@@ -348,12 +348,31 @@ fn a_file_that_cannot_be_edited_without_harm_is_left_as_it_was() {
     desk.write("aliased.yaml", shared);
     desk.step(&["release", "aliased.yaml", "2.0.0"]).ends(2);
     assert_eq!(desk.read("aliased.yaml"), shared);
-    let envoy = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/envoy.yaml"))
-        .expect("the shipped file");
-    desk.write("envoy.yaml", &envoy);
+    let quoted = "name: skew-guard\nconfiguration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: '{\"releases\":[{\"version\":\"1.0.0\"}]}'}\n";
+    desk.write("envoy.yaml", quoted);
     let run = desk.step(&["release", "envoy.yaml", "3.0.0"]).ends(2);
-    assert!(run.err.contains("JSON in a text"), "{run:?}");
-    assert_eq!(desk.read("envoy.yaml"), envoy);
+    assert!(run.err.contains("write it on lines of its own"), "{run:?}");
+    assert_eq!(desk.read("envoy.yaml"), quoted);
+}
+
+#[test]
+fn a_step_is_made_in_the_text_that_envoy_reads() {
+    let desk = Desk::new();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/skew-guard.yaml");
+    let shipped = std::fs::read_to_string(shipped).expect("the shipped file");
+    desk.write("skew-guard.yaml", &shipped);
+    desk.step(&["release", "skew-guard.yaml", "2.1.0"]).ends(0);
+    let expected = shipped
+        .replace(
+            "              \"releases\": [\n",
+            "              \"releases\": [\n                { \"version\": \"2.1.0\", \"route\": \"v2-1-0\" },\n",
+        )
+        .replace("\"revision\": 1", "\"revision\": 2");
+    assert_eq!(desk.read("skew-guard.yaml"), expected);
+    desk.write("before.yaml", &shipped);
+    desk.run(&["diff", "before.yaml", "skew-guard.yaml", "--now", AT])
+        .ends(0)
+        .says("list 2.1.0 as live");
 }
 
 #[test]

@@ -258,6 +258,15 @@ impl Document {
         }
     }
 
+    /// The configuration as it is written, within its text too.
+    pub fn node(&self) -> Option<Node> {
+        let node = self.root.at(&self.at)?;
+        match self.form {
+            Form::Text => yaml::read_json(node.text()?).ok(),
+            Form::Object | Form::Chart => Some(node.clone()),
+        }
+    }
+
     /// Who reads what is written here.
     pub fn reader(&self) -> Reader {
         match self.form {

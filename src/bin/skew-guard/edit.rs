@@ -1,6 +1,7 @@
 //! A step made in a file: what is changed is changed, and everything else, comments too, stays as it
 //! was written.
 
+use std::rc::Rc;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,13 +13,14 @@ use yaml_edit::{Mapping, Scalar, Sequence, YamlFile, YamlNode};
 use crate::documents::{Document, Form};
 use crate::yaml::{self, Node, Step};
 
+const BROKEN: &str =
+    "the file is written in a way in which this step cannot be made without harm; make it by hand";
+
 /// The text of a file after some changes to one configuration in it.
 pub fn edited(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
-    ensure!(
-        document.form != Form::Text,
-        "the configuration is JSON in a text of {}; keep it in a file of its own, or in a manifest, to have steps made in it",
-        document.file.display()
-    );
+    if document.form == Form::Text {
+        return edited_within(text, document, edits);
+    }
     let file = YamlFile::from_str(text).map_err(|error| anyhow::anyhow!("{error}"))?;
     let root = file
         .documents()
@@ -33,6 +35,63 @@ pub fn edited(text: &str, document: &Document, edits: &[Edit]) -> Result<String>
     let edited = style.lay_out(file.to_string(), edits);
     verify(text, &edited, document, edits)?;
     Ok(edited)
+}
+
+/// The same where the configuration is JSON in a text, as Envoy wants it: on lines of its own, below
+/// `value: |`.
+fn edited_within(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
+    let json = document.json();
+    let inner = Document {
+        index: 0,
+        form: Form::Object,
+        at: Vec::new(),
+        root: Rc::new(yaml::read_json(&json)?),
+        ..document.clone()
+    };
+    let new = edited(&json, &inner, edits)?;
+    let after = with_block(text, &json, &new).with_context(|| {
+        format!(
+            "the configuration is JSON in a text of {}; write it on lines of its own, below \"value: |\", to have steps made in it",
+            document.file.display()
+        )
+    })?;
+    let mut meant = values(&yaml::read(text)?)?;
+    let written = pointed(&mut meant, document).context(BROKEN)?;
+    *written = Value::String(new);
+    ensure!(
+        values(&yaml::read(&after).context(BROKEN)?)? == meant,
+        BROKEN
+    );
+    Ok(after)
+}
+
+/// A text with the lines of a block, however far they are indented, replaced by others. `None` where
+/// the block is not there, or twice.
+fn with_block(text: &str, block: &str, new: &str) -> Option<String> {
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    let wanted: Vec<_> = block.lines().collect();
+    let indent_of = |window: &[&str]| {
+        let first = window.first()?.trim_end_matches(['\r', '\n']);
+        let indent = first.strip_suffix(wanted.first()?)?;
+        let is_indented = |(line, wanted): (&&str, &&str)| {
+            let line = line.trim_end_matches(['\r', '\n']);
+            line.strip_prefix(indent).unwrap_or(line.trim_start()) == *wanted
+        };
+        let is_it = indent.trim().is_empty() && window.iter().zip(&wanted).all(is_indented);
+        is_it.then(|| indent.to_owned())
+    };
+    let mut found = lines
+        .windows(wanted.len())
+        .enumerate()
+        .filter_map(|(at, window)| Some((at, indent_of(window)?)));
+    let (at, indent) = found.next().filter(|_| found.next().is_none())?;
+    let before = lines.get(..at)?.concat();
+    let after = lines.get(at + wanted.len()..)?.concat();
+    let new: String = new
+        .lines()
+        .map(|line| format!("{indent}{line}\n"))
+        .collect();
+    Some(format!("{before}{new}{after}"))
 }
 
 fn find(root: Mapping, at: &[Step]) -> Result<Mapping> {
@@ -228,7 +287,6 @@ fn index_of(releases: &Sequence, version: &str) -> Result<usize> {
 /// That the new text means what was meant, nothing else has changed, and no comment is lost. It is
 /// read by another parser than the one that wrote it.
 fn verify(before: &str, after: &str, document: &Document, edits: &[Edit]) -> Result<()> {
-    let broken = "the file is written in a way in which this step cannot be made without harm; make it by hand";
     let read = |text: &str| -> Result<Vec<Node>> {
         if text.trim_start().starts_with('{') {
             yaml::read_json(text).map(|root| vec![root])
@@ -237,6 +295,18 @@ fn verify(before: &str, after: &str, document: &Document, edits: &[Edit]) -> Res
         }
     };
     let mut meant = values(&read(before)?)?;
+    let root = pointed(&mut meant, document).context(BROKEN)?;
+    apply(edits, root, document.reader());
+    ensure!(values(&read(after).context(BROKEN)?)? == meant, BROKEN);
+    let removes = edits.iter().any(|edit| matches!(edit, Edit::Remove(_)));
+    if !removes && comments(before)? > comments(after)? {
+        bail!("{BROKEN}: a comment would be lost");
+    }
+    Ok(())
+}
+
+/// Where the configuration stands in these documents.
+fn pointed<'v>(documents: &'v mut [Value], document: &Document) -> Option<&'v mut Value> {
     let pointer: String = document
         .at
         .iter()
@@ -245,17 +315,7 @@ fn verify(before: &str, after: &str, document: &Document, edits: &[Edit]) -> Res
             Step::Item(index) => format!("/{index}"),
         })
         .collect();
-    let root = meant
-        .get_mut(document.index)
-        .and_then(|root| root.pointer_mut(&pointer))
-        .context(broken)?;
-    apply(edits, root, document.reader());
-    ensure!(values(&read(after).context(broken)?)? == meant, broken);
-    let removes = edits.iter().any(|edit| matches!(edit, Edit::Remove(_)));
-    if !removes && comments(before)? > comments(after)? {
-        bail!("{broken}: a comment would be lost");
-    }
-    Ok(())
+    documents.get_mut(document.index)?.pointer_mut(&pointer)
 }
 
 fn values(documents: &[Node]) -> Result<Vec<Value>> {

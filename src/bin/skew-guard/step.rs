@@ -145,8 +145,8 @@ impl Release {
             stage: self.step.map(Stage::from),
             drain_until,
             percent: self.percent,
-            route: self.route(model)?,
-            labels: self.labels(model)?,
+            route: self.route(model.as_ref())?,
+            labels: self.labels(model.as_ref())?,
         };
         let edits = Life::new(&subject.side, now).release(&wish);
         let nothing_left = match self.step {
@@ -253,15 +253,17 @@ impl Subject {
 
     /// The release that a new one is written like, where this one is new: the newest that is not
     /// retired.
-    fn model_for(&self, version: &Version) -> Option<&Node> {
+    fn model_for(&self, version: &Version) -> Option<Node> {
         let mut listed = self.side.config.releases.iter();
         if listed.any(|release| release.version == *version) {
             return None;
         }
-        let releases = self.document.root.at(&self.document.at)?.get("releases")?;
+        let configuration = self.document.node()?;
+        let releases = configuration.get("releases")?;
         let is_retired =
             |release: &&Node| release.get("state").and_then(Node::text) == Some("retired");
-        releases.items().iter().find(|release| !is_retired(release))
+        let mut releases = releases.items().iter();
+        releases.find(|release| !is_retired(release)).cloned()
     }
 
     fn make(
