@@ -12,7 +12,8 @@ use skew_guard::scope::{PathPrefix, is_below};
 use skew_guard::source::{Carrier, Source};
 
 use crate::answer::{Answer, Verdict};
-use crate::documents::{self, Document, Located};
+use crate::document::{Document, Located};
+use crate::documents;
 use crate::envoy;
 use crate::seconds;
 use crate::yaml::Node;

@@ -9,7 +9,8 @@ use skew_guard::rollout::{Assessment, Hazard, Side, assess, changes, safe_path};
 
 use crate::Moment;
 use crate::answer::{Answer, Verdict};
-use crate::documents::{self, Document};
+use crate::document::Document;
+use crate::documents;
 
 /// Tell whether going from one configuration to another is safe while gateways disagree
 ///

@@ -10,7 +10,7 @@ use skew_guard::config::State;
 use skew_guard::rollout::{Edit, Reader, apply, written_entry};
 use yaml_edit::{Mapping, Scalar, Sequence, YamlFile, YamlNode};
 
-use crate::documents::{Document, Form};
+use crate::document::{Document, Form};
 use crate::yaml::{self, Node, Step};
 
 const BROKEN: &str =

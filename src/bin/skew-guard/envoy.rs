@@ -6,7 +6,7 @@ use std::rc::Rc;
 use skew_guard::config::Config;
 use skew_guard::scope::HostPattern;
 
-use crate::documents::Document;
+use crate::document::Document;
 use crate::yaml::{Node, Step, Value};
 
 /// The filter of a configuration in a connection manager of Envoy.

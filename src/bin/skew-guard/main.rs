@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 mod answer;
 mod check;
 mod diff;
+mod document;
 mod documents;
 mod edit;
 mod envoy;

@@ -13,7 +13,8 @@ use skew_guard::version::Version;
 
 use crate::Moment;
 use crate::answer::{Answer, Verdict};
-use crate::documents::{self, Document, chart_route};
+use crate::document::{Document, chart_route};
+use crate::documents;
 use crate::edit;
 use crate::file::Locked;
 use crate::yaml::Node;
