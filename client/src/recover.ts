@@ -9,15 +9,22 @@ import { isTyped } from "./typed.js";
 /** An error boundary that is drawn again and again asks once a second at most. */
 const PAUSE = 1_000;
 
+/** While the service worker is updated the page is still there, and may ask again. */
+let leaving = false;
+
 /**
  * For an error boundary: leaves for where the person was going if an update is the reason for the error, if nothing
  * that was typed is lost by it, and once. Returns whether it leaves; else there is something to tell.
  */
 export async function recover(error?: unknown): Promise<boolean> {
   const target = destination();
-  const leaves = document.visibilityState === "visible" && (await isReason(error)) && !isTyped() && isFirstAttempt();
-  if (leaves) await reload(target);
-  return leaves;
+  const may = document.visibilityState === "visible" && (await isReason(error)) && !isTyped();
+  if (leaving) return true;
+  if (!may || !isFirstAttempt()) return false;
+  leaving = true;
+  await reload(target);
+  leaving = false;
+  return true;
 }
 
 /**

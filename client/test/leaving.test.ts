@@ -215,6 +215,13 @@ describe("recover", () => {
     expect(loads).toHaveLength(1);
   });
 
+  test("answers whoever else asks that it leaves", async () => {
+    const page = await open();
+    page.answers(() => hint("required", 409));
+    expect(await Promise.all([page.recover(missing), page.recover(missing)])).toEqual([true, true]);
+    expect(loads).toHaveLength(1);
+  });
+
   test("stays while the page shows what was typed", async () => {
     const page = await open();
     page.answers(() => hint("required", 409));
