@@ -12,6 +12,9 @@ export interface Options {
   origins?: readonly string[] | undefined;
 }
 
+/** A server that renders knows no origin of its own: what is relative is the page's. */
+const here = globalThis.location ?? new URL("http://server.invalid");
+
 export let version = "";
 export let header: string;
 let query: string;
@@ -31,10 +34,10 @@ export function configure(own: string, options: Options): void {
  */
 export function carrierOf(url: string | URL): "header" | "query" | "url" | undefined {
   try {
-    const target = new URL(url, base());
+    const target = new URL(url, globalThis.document?.baseURI ?? here.href);
     const listed = version && origins.includes(originOf(target));
     // A `blob:` URL has the origin of its page, but no host that is asked for it.
-    if (!version || !target.host || !(listed || originOf(target) === pageOrigin())) return undefined;
+    if (!version || !target.host || !(listed || originOf(target) === here.origin)) return undefined;
     if (target.searchParams.has(query)) return "url";
     return listed ? "query" : "header";
   } catch {
@@ -58,15 +61,4 @@ export function versioned(url: string | URL): string {
 /** A socket is of the origin that its page could fetch from. */
 function originOf(url: URL): string {
   return url.origin.replace(/^ws/, "http");
-}
-
-/** A server that renders knows no origin of its own: what is relative is the page's. */
-const SERVER = "http://server.invalid";
-
-function base(): string {
-  return globalThis.document?.baseURI ?? globalThis.location?.href ?? SERVER;
-}
-
-function pageOrigin(): string {
-  return globalThis.location?.origin ?? SERVER;
 }

@@ -5,8 +5,10 @@ const PATIENCE = 3_000;
  * Leaves this page for the current release's, at `target` or at its own URL. The service worker comes first: one that
  * has the old page would bring it back.
  */
-export async function reload(target: string | URL = location.href): Promise<void> {
-  const { href, origin } = new URL(target, document.baseURI);
+export async function reload(target?: string | URL): Promise<void> {
+  // A button that calls it as its listener gives it an event.
+  const isPlace = typeof target === "string" || target instanceof URL;
+  const { href, origin } = new URL(isPlace ? target : location.href, document.baseURI);
   const isHere = origin === location.origin;
   // Before the worker changes: there are applications that load the page when it does, and so they load the right one.
   if (isHere && href !== location.href) history.pushState(null, "", href);

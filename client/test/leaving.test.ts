@@ -250,6 +250,12 @@ describe("reload", () => {
     expect(loads).toEqual([`${HERE}/cart/7?tab=2`]);
   });
 
+  test("loads the page's own URL where it is a button's listener", async () => {
+    const page = await open();
+    await (page.reload as (event: unknown) => Promise<void>)(new MouseEvent("click"));
+    expect(loads).toEqual([`${HERE}/cart/7?tab=2`]);
+  });
+
   test("goes to the target, as often as it is asked", async () => {
     const page = await outdated();
     await page.reload("/orders");
