@@ -61,6 +61,7 @@ async fn nginx_has_404_for_a_missing_file_and_the_page_for_every_other_path() ->
     .await?;
     assert_eq!((page.status, page.text().as_str()), (200, "the page"));
     assert_eq!(page.values("cache-control"), ["no-cache"]);
+    assert_eq!(page.values("x-app-version"), ["1.4.2"]);
     let script = http::get(address, "/assets/main.js", &[]).await?;
     assert_eq!((script.status, cached(&script)), (200, true));
     let missing = http::get(address, "/assets/chunk-4f2a.js", &[]).await?;

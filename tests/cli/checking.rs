@@ -29,7 +29,7 @@ fn every_shipped_file_is_right() {
         "envoy/subset-skew-guard.yaml",
         "envoy/compose/envoy.yaml",
         "envoy/compose/skew-guard.yaml",
-        "istio/values.yaml",
+        "istio/example.yaml",
         "istio/plain/skew-guard.yaml",
     ])
     .ends(0)
