@@ -6,7 +6,7 @@
  */
 function guard(sentence: string, again: string): void {
   const key = "skew-guard-entry";
-  const limit = 3000;
+  const limit = 10000;
   const gone = [404, 409];
 
   async function isMissing(script: string): Promise<boolean> {

@@ -1,5 +1,8 @@
-/** How long a click may wait for the service worker, in milliseconds. */
-const PATIENCE = 3_000;
+/**
+ * How long a click may wait for the service worker, in milliseconds. It waits only for one that is on its way, and
+ * whoever leaves sooner meets the old page again.
+ */
+const PATIENCE = 10_000;
 
 /**
  * Leaves this page for the current release's, at `target` or at its own URL. The service worker comes first: one that

@@ -46,17 +46,7 @@ impl Browser {
     /// Starts a browser with one empty tab.
     pub async fn start() -> Result<Self> {
         let profile = TempDir::with_prefix("skew-guard-browser-")?;
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0");
-        let mut chromedriver =
-            Process::start_with_grace("chromedriver", command, Duration::from_secs(10)).context(
-                "is Debian's chromium-driver installed? `make test-browser` installs it",
-            )?;
-        let address = wait::until_some("chromedriver", async || {
-            chromedriver.check_running()?;
-            Ok(announced_address(&chromedriver.log()))
-        })
-        .await?;
+        let (chromedriver, address) = start_driver().await?;
         let mut capabilities = DesiredCapabilities::chrome();
         for argument in ARGUMENTS {
             capabilities.add_arg(&format!("--{argument}"))?;
@@ -171,6 +161,41 @@ impl Browser {
         self.chromedriver.stop(Duration::from_secs(10)).await?;
         Ok(())
     }
+}
+
+/// How often a driver is started that finds its port taken.
+const ATTEMPTS: usize = 5;
+
+/// The kernel chooses a port of IPv6, and the driver ends when that of IPv4 is taken: another one is tried.
+async fn start_driver() -> Result<(Process, SocketAddr)> {
+    for _ in 1..ATTEMPTS {
+        let mut driver = launch_driver()?;
+        if let Ok(address) = driver_address(&mut driver).await? {
+            return Ok((driver, address));
+        }
+    }
+    let mut driver = launch_driver()?;
+    let address = driver_address(&mut driver).await??;
+    Ok((driver, address))
+}
+
+fn launch_driver() -> Result<Process> {
+    let mut command = Command::new("chromedriver");
+    command.arg("--port=0");
+    Process::start_with_grace("chromedriver", command, Duration::from_secs(10))
+        .context("is Debian's chromium-driver installed? `make test-browser` installs it")
+}
+
+/// Where the driver listens, or how it ended.
+async fn driver_address(driver: &mut Process) -> Result<Result<SocketAddr>> {
+    wait::until_some("chromedriver", async || {
+        let address = announced_address(&driver.log());
+        Ok(match driver.check_running() {
+            Ok(()) => address.map(Ok),
+            Err(end) => Some(Err(end)),
+        })
+    })
+    .await
 }
 
 fn announced_address(log: &str) -> Option<SocketAddr> {
