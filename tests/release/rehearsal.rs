@@ -72,7 +72,7 @@ impl Rehearsal {
         ];
         printed(&mut make(&["release-check", &format!("TAG=v{version}")]))?;
         printed(
-            self.tool("cosign")
+            tool("cosign")
                 .arg("generate-key-pair")
                 .current_dir(&self.folder),
         )?;
@@ -109,7 +109,7 @@ impl Rehearsal {
 
     /// A check by cosign, with the public key.
     pub fn verify(&self, what: &str) -> Command {
-        let mut cosign = self.tool("cosign");
+        let mut cosign = tool("cosign");
         cosign
             .args([what, "--insecure-ignore-tlog=true", "--key"])
             .arg(self.folder.join("cosign.pub"));
@@ -117,15 +117,6 @@ impl Rehearsal {
             cosign.arg("--allow-http-registry");
         }
         cosign
-    }
-
-    /// A program that `make release-dry-run` has built.
-    pub fn tool(&self, name: &str) -> Command {
-        let mut command = Command::new(shelf("release").join(name));
-        command
-            .current_dir(repository())
-            .env("COSIGN_PASSWORD", PASSWORD);
-        command
     }
 
     /// Helm, with nothing of whoever runs this.
@@ -146,6 +137,15 @@ impl Rehearsal {
 /// The repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A program that `make release-dry-run` has built.
+pub fn tool(name: &str) -> Command {
+    let mut command = Command::new(shelf("release").join(name));
+    command
+        .current_dir(repository())
+        .env("COSIGN_PASSWORD", PASSWORD);
+    command
 }
 
 /// `make` in it, as a job of its own.
