@@ -88,6 +88,15 @@ pub enum GoneReply {
     Page,
     /// "Reload", to the person who sees a frame.
     Frame,
+    /// 204: what the preflight asks for is allowed, so that the request itself is made, and told.
+    Preflight {
+        /// The page's, which is an allowed one.
+        origin: String,
+        /// The method that is asked for.
+        method: String,
+        /// The headers that are asked for; empty for none.
+        headers: String,
+    },
     /// 404 without store: the file of a release that is gone.
     NotFound {
         /// Whose scripts may read it.

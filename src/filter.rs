@@ -2,7 +2,7 @@
 //! decides, applies and counts.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::config::{self, Config};
 use crate::decision::judge::decide;
@@ -22,7 +22,7 @@ use crate::telemetry::{self, Sight};
 pub struct Installation {
     mode: Mode,
     /// Where a good configuration is in force: how it was written, for who has to note it.
-    in_force: Option<Vec<u8>>,
+    in_force: Option<Rc<[u8]>>,
     storage_key: String,
     plugin: String,
     counters: Counters,
@@ -53,7 +53,7 @@ impl Installation {
                 keep(host, &storage_key, configuration, &config);
                 let policy = Policy::from(config);
                 log::info!("skew-guard {plugin}: in force: {}", summary(&policy));
-                (Mode::Guard(Box::new(policy)), Some(configuration.to_vec()))
+                (Mode::Guard(Box::new(policy)), Some(configuration.into()))
             }
             Err(problems) => {
                 if let Some(refusals) = host.counter(&telemetry::refusals(&plugin)) {
@@ -68,6 +68,12 @@ impl Installation {
             Mode::PassThrough { .. } | Mode::Inert => 0,
         };
         host.gauge(&telemetry::revision(&plugin), revision);
+        if let Some(bytes) = &in_force {
+            IN_FORCE.with_borrow_mut(|all| {
+                all.retain(|(_, one)| one.strong_count() > 0);
+                all.push((storage_key.clone(), Rc::downgrade(bytes)));
+            });
+        }
         Self {
             mode,
             in_force,
@@ -103,6 +109,21 @@ impl Installation {
     }
 }
 
+thread_local! {
+    /// The configurations of all installations of this VM, each under its storage key, as long as these
+    /// live: one that was replaced goes when its last request is through.
+    static IN_FORCE: RefCell<Vec<(String, Weak<[u8]>)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn is_in_force(storage_key: &str, bytes: &[u8]) -> bool {
+    IN_FORCE.with_borrow(|all| {
+        all.iter()
+            .filter(|(key, _)| key == storage_key)
+            .filter_map(|(_, one)| one.upgrade())
+            .any(|one| *one == *bytes)
+    })
+}
+
 fn kept(host: &dyn Host, storage_key: &str) -> Kept {
     Kept::read(&host.kept(storage_key).unwrap_or_default())
 }
@@ -119,16 +140,19 @@ fn stand_in(
     plugin: &str,
     storage_key: &str,
     wrong: &[u8],
-) -> (Mode, Option<Vec<u8>>) {
+) -> (Mode, Option<Rc<[u8]>>) {
     let remains = config::remains(wrong);
-    let found = kept(host, storage_key).stand_in_for(remains.as_ref(), host.now());
+    let kept = kept(host, storage_key);
+    let found = kept.stand_in_for(remains.as_ref(), host.now(), |bytes| {
+        is_in_force(storage_key, bytes)
+    });
     if let Some(StandIn { config, bytes, age }) = found {
         let policy = Policy::from(config);
         log::warn!(
             "skew-guard {plugin}: the last good one stays in force: {}; last in force {age} seconds ago",
             summary(&policy)
         );
-        return (Mode::Guard(Box::new(policy)), Some(bytes));
+        return (Mode::Guard(Box::new(policy)), Some(bytes.into()));
     }
     let readable = remains.and_then(|remains| {
         let scope = Scope::new(remains.hosts?, remains.paths?);

@@ -15,7 +15,7 @@ const LONGEST_ABSENCE: u64 = 60 * 60;
 /// How often a configuration in force has to be noted again, in seconds, so that it is not taken for absent.
 pub const NOTED_EVERY: u32 = 10 * 60;
 /// The most that are kept: the newest.
-const MOST: usize = 8;
+const MOST: usize = 64;
 
 /// What is kept under one name, newest first.
 #[derive(Clone, Debug, Default)]
@@ -89,31 +89,53 @@ impl Kept {
         false
     }
 
-    /// What stands in for a wrong configuration of which this much can be read.
+    /// What stands in for a wrong configuration of which this much can be read. `is_in_force` tells which
+    /// are in force at this moment, as far as this VM knows: those come first.
     #[must_use]
-    pub fn stand_in_for(&self, remains: Option<&Remains>, now: u64) -> Option<StandIn> {
-        let recent = self.0.iter().filter(|entry| entry.is_recent(now));
-        let mut possible: Vec<_> = recent
-            .filter_map(|entry| {
-                Some(StandIn {
-                    config: entry.load()?,
-                    bytes: entry.bytes.clone(),
-                    age: now.saturating_sub(entry.last),
-                })
-            })
+    pub fn stand_in_for(
+        &self,
+        remains: Option<&Remains>,
+        now: u64,
+        is_in_force: impl Fn(&[u8]) -> bool,
+    ) -> Option<StandIn> {
+        let (in_force, others): (Vec<_>, Vec<_>) = self
+            .0
+            .iter()
+            .filter(|entry| entry.is_recent(now))
+            .partition(|entry| is_in_force(&entry.bytes));
+        Self::among(&in_force, remains, now).or_else(|| match (remains, in_force.as_slice()) {
+            (None, [_, ..]) => None,
+            _ => Self::among(&others, remains, now),
+        })
+    }
+
+    fn among(entries: &[&Entry], remains: Option<&Remains>, now: u64) -> Option<StandIn> {
+        let mut possible: Vec<_> = entries
+            .iter()
+            .filter_map(|entry| entry.stand_in(now))
             .collect();
-        match remains {
-            Some(remains) => possible
-                .into_iter()
-                .find(|kept| !is_contradicted(&kept.config, remains)),
+        let Some(remains) = remains else {
             // Nothing tells whose the wrong one is.
-            None if possible.len() == 1 => possible.pop(),
-            None => None,
-        }
+            return possible.pop().filter(|_| possible.is_empty());
+        };
+        possible.retain(|kept| !is_contradicted(&kept.config, remains));
+        let place = possible
+            .iter()
+            .position(|kept| has_scope_of(&kept.config, remains))
+            .unwrap_or_default();
+        possible.into_iter().nth(place)
     }
 }
 
 impl Entry {
+    fn stand_in(&self, now: u64) -> Option<StandIn> {
+        Some(StandIn {
+            config: self.load()?,
+            bytes: self.bytes.clone(),
+            age: now.saturating_sub(self.last),
+        })
+    }
+
     fn is_recent(&self, now: u64) -> bool {
         now.saturating_sub(self.last) <= LONGEST_ABSENCE
     }
@@ -126,6 +148,18 @@ impl Entry {
 /// Whether two are configurations of one application, as far as that can be told.
 fn is_alike(one: &Config, other: &Config) -> bool {
     one.hosts == other.hosts && one.paths == other.paths && one.route_header == other.route_header
+}
+
+/// Whether all that can be read of a wrong configuration's scope is this one's to the letter.
+fn has_scope_of(kept: &Config, remains: &Remains) -> bool {
+    remains
+        .hosts
+        .as_ref()
+        .is_none_or(|hosts| *hosts == kept.hosts)
+        && remains
+            .paths
+            .as_ref()
+            .is_none_or(|paths| *paths == kept.paths)
 }
 
 /// Whether something that can be read of a wrong configuration says that this is another application's,
@@ -169,7 +203,15 @@ mod tests {
     }
 
     fn stand_in(kept: &Kept, wrong: &str) -> Option<String> {
-        let found = kept.stand_in_for(remains(wrong.as_bytes()).as_ref(), NOW)?;
+        stand_in_beside(kept, wrong, |_| false)
+    }
+
+    fn stand_in_beside(
+        kept: &Kept,
+        wrong: &str,
+        is_in_force: impl Fn(&[u8]) -> bool,
+    ) -> Option<String> {
+        let found = kept.stand_in_for(remains(wrong.as_bytes()).as_ref(), NOW, is_in_force)?;
         Some(found.config.releases.first()?.version.to_string())
     }
 
@@ -233,6 +275,33 @@ mod tests {
             stand_in(&keeping(&[(&one, NOW), (&other, NOW)]), "not JSON"),
             None
         );
+    }
+
+    #[test]
+    fn of_several_that_are_possible_the_one_of_the_same_scope_stands_in() {
+        let shop = config(r#""hosts":["shop.example"],"#, "1.0.0");
+        let everything = config("", "1.0.0");
+        let typo =
+            r#"{"hosts":["shop.example"],"curent":"1.0.0","releases":[{"version":"1.0.0"}]}"#;
+        for order in [[&shop, &everything], [&everything, &shop]] {
+            let kept = keeping(&order.map(|configuration| (configuration.as_str(), NOW)));
+            let found = kept.stand_in_for(remains(typo.as_bytes()).as_ref(), NOW, |_| false);
+            assert!(found.is_some_and(|found| found.config.hosts.is_some()));
+        }
+    }
+
+    #[test]
+    fn what_was_replaced_stands_behind_what_is_in_force() {
+        let replaced = config(r#""hosts":["a.example"],"#, "1.0.0");
+        let in_force = config(r#""hosts":["a.example","b.example"],"#, "2.0.0");
+        let kept = keeping(&[(&in_force, NOW - 60), (&replaced, NOW)]);
+        let is_in_force = |bytes: &[u8]| bytes == in_force.as_bytes();
+        assert_eq!(
+            stand_in_beside(&kept, "{ \"hosts\": [", is_in_force).as_deref(),
+            Some("2.0.0")
+        );
+        assert_eq!(stand_in(&kept, "{ \"hosts\": ["), None);
+        assert_eq!(stand_in_beside(&kept, "not JSON", |_| true), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::config::{
 use crate::pin::PinCookie;
 use crate::preview::PreviewAccess;
 use crate::scope::{PathPrefix, Scope};
-use crate::source::Source;
+use crate::source::{Carrier, Source};
 use crate::version::{Version, VersionPattern};
 
 /// What the filter does, valid by construction.
@@ -185,6 +185,14 @@ impl Policy {
         self.further_sources
             .iter()
             .filter(|source| matches!(source, Source::Path(_)))
+    }
+
+    /// Whether a cookie may carry a version.
+    #[must_use]
+    pub fn has_cookie_source(&self) -> bool {
+        self.further_sources
+            .iter()
+            .any(|source| source.carrier() == Carrier::Cookie)
     }
 
     /// The query parameters that carry a version.

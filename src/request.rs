@@ -271,6 +271,23 @@ impl<'b> Request<'b> {
         self.known.access_control_request_method.is_some() && self.has_method(&["OPTIONS"])
     }
 
+    /// The method and the headers that a preflight announces; empty where they are not tokens.
+    #[must_use]
+    pub fn announced(&self) -> (String, String) {
+        let tokens = |value: Option<&[u8]>| {
+            let value = value.unwrap_or_default();
+            let is_list = value.iter().all(|&byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b',' | b' ')
+            });
+            let text = std::str::from_utf8(value).ok().filter(|_| is_list);
+            text.unwrap_or_default().to_owned()
+        };
+        (
+            tokens(self.known.access_control_request_method),
+            tokens(self.header("access-control-request-headers")),
+        )
+    }
+
     /// Whether this is the post of a form whose answer a person will look at.
     #[must_use]
     pub fn is_form_post(&self) -> bool {

@@ -31,7 +31,14 @@ impl Scope {
     /// Whether the request is ours.
     #[must_use]
     pub fn holds(&self, request: &Request<'_>) -> bool {
-        self.holds_host(request) && (self.paths.is_empty() || is_below(&self.paths, request.path()))
+        self.holds_host(request) && (self.paths.is_empty() || self.holds_path(request.path()))
+    }
+
+    /// A back end may take `//api` for `/api`, and then a client must not choose its release there.
+    fn holds_path(&self, path: &[u8]) -> bool {
+        let mut merged = path.to_vec();
+        merged.dedup_by(|next, previous| *next == b'/' && *previous == b'/');
+        is_below(&self.paths, path) || is_below(&self.paths, &merged)
     }
 
     fn holds_host(&self, request: &Request<'_>) -> bool {

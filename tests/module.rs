@@ -7,7 +7,7 @@ use anyhow::Result;
 use skew_guard_lab::module;
 use wasmparser::{Parser, Payload};
 
-const LARGEST: usize = 305_000;
+const LARGEST: usize = 320_000;
 
 /// What the filter answers; the names of its memory and of the ABI; and how it starts.
 const EXPORTS: [&str; 12] = [
@@ -80,7 +80,7 @@ const WASI: [&str; 6] = [
 ];
 
 #[test]
-fn the_module_has_at_most_305_000_bytes() -> Result<()> {
+fn the_module_has_at_most_320_000_bytes() -> Result<()> {
     let size = built()?.len();
     assert!(size <= LARGEST, "{size} bytes; allowed: {LARGEST}");
     Ok(())

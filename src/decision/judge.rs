@@ -117,7 +117,7 @@ impl Judge<'_> {
         Self { class, ..self }
     }
 
-    fn without_header(&self, found: Found) -> Decision {
+    fn without_header(self, found: Found) -> Decision {
         if self.request.is_preflight() {
             return self.preflight();
         }
@@ -132,7 +132,10 @@ impl Judge<'_> {
         }
         let outcome = self.outcome_at_current(&found);
         match found.client {
-            Some(client) if self.class != Class::Navigation || self.is_pinned_navigation() => {
+            Some(client) if client.carrier == Carrier::Header => {
+                self.beside_header().named_outright(client)
+            }
+            Some(client) if self.class != Class::Navigation || self.stays(&client) => {
                 self.by_version(client)
             }
             client => self.assigned(Rule::Current, outcome, client, found.ignored),
@@ -344,15 +347,11 @@ impl Judge<'_> {
         let is_by_url = client.carrier == Carrier::Url && !self.class.is_document();
         let forward = Forward {
             release: Some(Rc::clone(release)),
-            caching: self.limited(match client.carrier {
-                Carrier::Cookie => Caching::Private,
-                Carrier::Header | Carrier::Url => Caching::AsUpstreamSays,
-            }),
+            caching: self.caching_of_routed(&client),
             removed: self.conditions(is_by_url),
             has_origin: self.request.origin().is_some(),
             if_gone: match rule {
-                // A preflight is never told anything: the request that follows is.
-                Rule::Preflight => None,
+                Rule::Preflight => self.if_preflight_is_gone(release),
                 _ => self.if_gone(release, visitor.as_ref(), client.carrier),
             },
             visitor,
@@ -388,14 +387,18 @@ impl Judge<'_> {
                 .as_ref()
                 .is_none_or(|release| release.version != version)
         });
-        // An API call that says nothing is routed by its URL alone.
+        // A call that says nothing is routed by its URL alone, but a page may have been loaded anew since.
         let is_by_url = client.is_none()
+            && outcome != Outcome::Uncovered
             && matches!(self.class, Class::Api | Class::Other)
             && rule == Rule::Current
             && !self.has_weights();
         let forward = Forward {
             caching: if is_page_of_another {
                 Caching::NoStore
+            } else if rule == Rule::Current && self.policy.has_cookie_source() {
+                // Who brings a cookie may get another release under this URL.
+                private_at_least(caching)
             } else {
                 self.limited(caching)
             },
@@ -420,14 +423,47 @@ impl Judge<'_> {
 
     /// With a pin cookie a page is of what the cookie says, which is no part of a cache's key.
     fn limited(&self, caching: Caching) -> Caching {
-        match caching {
-            Caching::AsUpstreamSays
-                if self.class.is_document() && self.policy.pin_cookie.is_some() =>
-            {
-                Caching::Private
-            }
-            caching => caching,
+        if self.class.is_document() && self.policy.pin_cookie.is_some() {
+            private_at_least(caching)
+        } else {
+            caching
         }
+    }
+
+    /// What caches may do with an answer of the client's own release.
+    fn caching_of_routed(&self, client: &Client) -> Caching {
+        match client.carrier {
+            Carrier::Cookie => Caching::Private,
+            Carrier::Url => self.limited(Caching::AsUpstreamSays),
+            // A cache that ignores `Vary` would keep it under a URL that names another version.
+            Carrier::Header if self.url_names_another(&client.version) => Caching::NoStore,
+            Carrier::Header => self.limited(Caching::AsUpstreamSays),
+        }
+    }
+
+    fn url_names_another(&self, version: &Version) -> bool {
+        let sources = self.policy.further_sources.iter();
+        let found = self.search(
+            sources.filter(|source| source.is_in_url()),
+            Found::default(),
+            |_| true,
+        );
+        found
+            .client
+            .is_some_and(|client| client.version != *version)
+    }
+
+    /// A preflight is never refused, or the browser would not make the request that is told to reload.
+    fn if_preflight_is_gone(&self, release: &Release) -> Option<IfGone> {
+        let origin = self.allowed_origin()?;
+        let (method, headers) = self.request.announced();
+        self.policy
+            .can_be_left(release)
+            .then_some(IfGone::Reply(GoneReply::Preflight {
+                origin,
+                method,
+                headers,
+            }))
     }
 
     /// What is done if the release cannot be reached. Only where a reload helps: else Envoy's answer
@@ -551,6 +587,13 @@ impl Judge<'_> {
     }
 }
 
+fn private_at_least(caching: Caching) -> Caching {
+    match caching {
+        Caching::AsUpstreamSays => Caching::Private,
+        caching => caching,
+    }
+}
+
 /// A load ahead of a click must not change the visitor's pin: it is sent back, so that the browser asks
 /// again when the click comes.
 fn changes_pin_too_early(forward: &Forward) -> bool {
@@ -610,8 +653,14 @@ impl Judge<'_> {
         is_below(&self.policy.unpinned_paths, self.request.path())
     }
 
-    fn is_pinned_navigation(&self) -> bool {
-        is_below(&self.policy.pinned_navigation, self.request.path())
+    /// Whether a navigation stays on the client's version: below `pinnedNavigation`, and where its path is
+    /// that of a versioned file, which no other release has.
+    fn stays(&self, client: &Client) -> bool {
+        let is_versioned_file = || {
+            let path = self.search(self.policy.path_sources(), Found::default(), |_| true);
+            self.request.names_file() && path.client.as_ref() == Some(client)
+        };
+        is_below(&self.policy.pinned_navigation, self.request.path()) || is_versioned_file()
     }
 
     fn allowed_origin(&self) -> Option<String> {

@@ -275,6 +275,10 @@ impl Amender<'_> {
         if !self.policy.hints || self.decision.class == Class::Asset || !self.is_stale(forward) {
             return;
         }
+        // Of two gateways in a row, the one behind may have found that the release is gone.
+        if self.header("x-client-update").is_some() {
+            return;
+        }
         self.set("x-client-update", "available");
         let mut exposed = vec!["x-client-update".to_owned()];
         if let Some((name, version)) = current_version(self.policy) {
@@ -337,7 +341,10 @@ impl Amender<'_> {
             return false;
         };
         let release = forward.release.as_ref().map(|release| &release.version);
-        let answering = release.or(pod);
+        // The page is of the pod that answered, whatever labels and routes say.
+        let answering = pod
+            .filter(|pod| release.is_none() || self.policy.named(pod).is_some())
+            .or(release);
         let Some(version) = answering else {
             return false;
         };

@@ -38,6 +38,13 @@ pub fn message(policy: &Policy, client: Option<&Client>, reply: &GoneReply) -> M
         } => in_grpc(policy, *dialect),
         GoneReply::Page => page(policy, FORM_PAGE),
         GoneReply::Frame => page(policy, FRAME_PAGE),
+        GoneReply::Preflight {
+            method, headers, ..
+        } => Message {
+            status: Some(204),
+            headers: allowed(method, headers),
+            body: Vec::new(),
+        },
         GoneReply::NotFound { .. } => Message {
             status: Some(404),
             headers: not_stored(update_required(policy)),
@@ -64,6 +71,17 @@ fn in_grpc(policy: &Policy, dialect: Grpc) -> Message {
             }
         }
     }
+}
+
+fn allowed(method: &str, headers: &str) -> Headers {
+    let mut allowed = vec![
+        owned(NO_STORE),
+        ("access-control-allow-methods", method.to_owned()),
+    ];
+    if !headers.is_empty() {
+        allowed.push(("access-control-allow-headers", headers.to_owned()));
+    }
+    allowed
 }
 
 fn page(policy: &Policy, html: &str) -> Message {
@@ -147,10 +165,13 @@ fn reload_body(policy: &Policy, client: Option<&Client>) -> String {
 /// The headers by which a script on another origin may read the message; none where the configuration
 /// says nothing about other origins.
 pub fn cors(policy: &Policy, reply: &GoneReply) -> Headers {
-    let (Some(cors), GoneReply::Reload { origin, .. } | GoneReply::NotFound { origin }) =
-        (&policy.cors, reply)
-    else {
+    let Some(cors) = &policy.cors else {
         return Vec::new();
+    };
+    let origin = match reply {
+        GoneReply::Reload { origin, .. } | GoneReply::NotFound { origin } => origin.as_ref(),
+        GoneReply::Preflight { origin, .. } => Some(origin),
+        GoneReply::Page | GoneReply::Frame => return Vec::new(),
     };
     // Also without an allowed origin: a cache must not give that answer to one.
     let mut headers = vec![("vary", "Origin".to_owned())];

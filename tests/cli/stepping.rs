@@ -378,8 +378,9 @@ fn a_step_is_made_in_the_text_that_envoy_reads() {
 #[test]
 fn the_chart_is_led_through_a_release_in_its_own_values() {
     let desk = Desk::new();
-    let values = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/istio/example.yaml"))
-        .expect("the example's values");
+    let values =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/istio/example.yaml"))
+            .expect("the example's values");
     desk.write("values.yaml", &values);
     for _ in 0..2 {
         desk.write("before.yaml", &desk.read("values.yaml"));

@@ -292,8 +292,17 @@ async fn conditions_stay_where_the_url_chose_the_release_and_go_elsewhere(lab: &
     let pinned = json!({ "pinnedNavigation": ["/"] });
     let gateway = gateway_of(lab, "conditions", pinned).await?;
     let (by_header, by_cookie) = (("x-bundle-version", "1.4.2"), ("cookie", "pin=1.4.2"));
+    let script = [("accept", "*/*")];
+    let received = gateway
+        .received(&with(script.to_vec(), &CONDITIONS))
+        .await?;
+    assert_eq!(
+        received.lines(CONDITIONS[0].0),
+        [CONDITIONS[0].1],
+        "no browser"
+    );
     for (load, path, carried, stay) in [
-        (Load::Fetch, "/api/request", None, true),
+        (Load::Fetch, "/api/request", None, false),
         (Load::Fetch, "/api/request?dpl=1.4.2", None, true),
         (Load::Script, "/api/request?dpl=1.4.2", None, true),
         (Load::Fetch, "/api/request", Some(by_header), false),

@@ -208,7 +208,7 @@ async fn a_doubled_slash_does_not_leave_the_scope(lab: &Lab) -> Result<()> {
         ))
         .open(lab)
         .await?;
-    for path in ["/api/cart", "//api/cart", "/api%2fcart", "/API/cart"] {
+    for path in ["/api/cart", "//api/cart", "///api//cart"] {
         let answer = gateway.get(path, &[("x-release", "v1-4-2")]).await?;
         assert_eq!(
             answer.value("x-app-version").as_deref(),

@@ -18,6 +18,7 @@ mod counting;
 mod forging;
 mod gateway;
 mod hostile;
+mod hostile_reviews;
 mod lab;
 mod life;
 mod live_change;
@@ -54,6 +55,7 @@ const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
     routing::BEHAVIOURS,
     forging::BEHAVIOURS,
     hostile::BEHAVIOURS,
+    hostile_reviews::BEHAVIOURS,
     live_change::BEHAVIOURS,
     wrong_configuration::BEHAVIOURS,
     reinstallation::BEHAVIOURS,

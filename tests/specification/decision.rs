@@ -645,7 +645,12 @@ mod conditions {
     fn they_stay_where_the_url_chose_the_release() {
         assert_removed("", &conditional(Sent::script("/a.js?dpl=1.4.2")), &[]);
         assert_removed("", &conditional(Sent::fetch("/api?dpl=1.4.2")), &[]);
-        assert_removed("", &conditional(Sent::fetch("/api")), &[]);
+        assert_removed("", &conditional(Sent::to("/api")), &[]);
+    }
+
+    #[test]
+    fn they_go_from_what_a_page_asks_without_its_version() {
+        assert_removed("", &conditional(Sent::fetch("/api")), &ALL);
     }
 
     #[test]
