@@ -351,6 +351,14 @@ impl<'b> Request<'b> {
         self.known.sec_purpose.is_some()
     }
 
+    /// Whether `<link rel=prefetch>` makes the request, which has no destination, for a script or a style.
+    /// All that a page asks for which is rendered ahead says `prerender` too, its calls among it.
+    fn is_link_prefetch(&self) -> bool {
+        self.known
+            .sec_purpose
+            .is_some_and(|purpose| !purpose.windows(9).any(|word| word == b"prerender"))
+    }
+
     /// Whether the request is for a service worker's script.
     #[must_use]
     pub fn is_service_worker_script(&self) -> bool {
@@ -425,8 +433,7 @@ impl<'b> Request<'b> {
             (b"navigate", b"iframe" | b"frame" | b"embed" | b"object") if reads => Class::Framed,
             (b"same-origin", b"empty") if reads && self.accepts_html() => Class::Navigation,
             (_, destination) if is_asset_destination(destination) => Class::Asset,
-            // `<link rel=prefetch>` has no destination, and is for a script or a style.
-            _ if reads && self.is_speculative() && !self.accepts_html() => Class::Asset,
+            _ if reads && self.is_link_prefetch() && !self.accepts_html() => Class::Asset,
             _ => Class::Api,
         }
     }

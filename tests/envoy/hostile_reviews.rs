@@ -22,6 +22,8 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     a_version_header_is_no_navigation_wherever_its_source_stands,
     a_doubled_slash_does_not_leave_the_scope,
     a_versioned_file_opened_in_a_tab_is_of_its_version,
+    a_call_of_a_prerendered_page_keeps_the_html_that_it_asked_for,
+    a_call_of_a_prerendered_page_is_a_call,
     a_page_that_its_pod_says_is_of_another_release_is_not_pinned_to_the_one_asked,
     a_call_without_a_version_is_not_answered_by_what_an_earlier_current_gave,
     of_nine_applications_under_one_name_each_gets_its_own_back,
@@ -275,5 +277,35 @@ async fn of_nine_applications_under_one_name_each_gets_its_own_back(lab: &Lab) -
     first.configure(&wrong).await?;
     let received = first.received(&[("host", "app-0.example.com")]).await?;
     assert_eq!(received.lines("x-app-0"), ["v2-0-0"]);
+    Ok(())
+}
+
+/// Chromium sends `sec-purpose` with every request of a page that it renders ahead, `fetch` among them.
+const PRERENDERED: (&str, &str) = ("sec-purpose", "prefetch;prerender");
+
+async fn a_call_of_a_prerendered_page_keeps_the_html_that_it_asked_for(lab: &Lab) -> Result<()> {
+    let gateway = told(lab, "prerendered-fragment", json!({})).await?;
+    let fragment = answer_of(200, &[("content-type", "text/html")], "<p>a fragment");
+    let call = with(Load::Fetch, &[("x-bundle-version", "2.0.0"), PRERENDERED]);
+    let answer = gateway.get_answered(&fragment, "/fragment", &call).await?;
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (200, "<p>a fragment")
+    );
+    Ok(())
+}
+
+async fn a_call_of_a_prerendered_page_is_a_call(lab: &Lab) -> Result<()> {
+    let releases = json!([
+        { "version": "2.0.0", "route": "v2-0-0", "accepts": ["1.9.*"] },
+        { "version": "1.3.0", "state": "retired" },
+    ]);
+    let gateway = gateway(lab, "prerendered-call", json!({ "releases": releases })).await?;
+    let mut statuses = Vec::new();
+    for version in ["2.0.0", "1.9.3", "1.3.0"] {
+        let call = with(Load::Fetch, &[("x-bundle-version", version), PRERENDERED]);
+        statuses.push((version, gateway.get("/api/cart", &call).await?.status));
+    }
+    assert_eq!(statuses, [("2.0.0", 200), ("1.9.3", 200), ("1.3.0", 409)]);
     Ok(())
 }
