@@ -13,6 +13,9 @@ HELM ?= helm
 COSIGN ?= cosign
 IMAGE_DIGEST = $$(jq --raw-output '.manifests[0].digest' $(TARGET)/image/index.json)
 CHART_DIGEST = $$(awk '$$1 == "Digest:" {print $$2}' $(CHART)/pushed)
+# The runner has to be of the library's version.
+GUNGRAUN := $(shell sed -n '/^name = "gungraun"$$/{n;s/^version = "\(.*\)"/\1/p}' Cargo.lock)
+RUNNER := $(abspath $(TARGET))/tools/gungraun-$(GUNGRAUN)/bin/gungraun-runner
 
 # Cargo leaves these out unless they are named: they need more than Rust and Python.
 SET_APART := adopt browser chart compose istio release reproducible
@@ -146,6 +149,14 @@ test-istio-main: build istio-tools lab-commands ## Of test-istio the main job al
 bench: build ## Measure what the filter costs in real Envoy (QUICK=1, CLASS=, ROUNDS=, REQUESTS=, BESIDE=another.wasm)
 	cargo bench --profile dev --bench cost
 
+COUNTS := $(TARGET)/decision-counts.json
+
+.PHONY: bench-decision
+bench-decision: $(RUNNER) ## Count the instructions of decisions, and fail where they are too many (SAVE=1 writes the baseline)
+	command -v valgrind > /dev/null || apt-get install --yes --quiet valgrind
+	GUNGRAUN_RUNNER=$(RUNNER) cargo bench --package count-decisions --bench decision -- --output-format=json > $(COUNTS)
+	cargo run --quiet --package count-decisions --example judge -- $(COUNTS)
+
 .PHONY: check
 check: rust-$(WASM) $(DENY) ## Check format, lints, licences, bans and sources
 	cargo fmt --all --check
@@ -171,3 +182,6 @@ rust-%:
 
 $(DENY) $(CARGO_SBOM):
 	cargo install $(@F) --locked --quiet --root $(TARGET)/tools
+
+$(RUNNER):
+	cargo install gungraun-runner --locked --quiet --version $(GUNGRAUN) --root $(TARGET)/tools/gungraun-$(GUNGRAUN)

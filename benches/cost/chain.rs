@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 use skew_guard_lab::bootstrap::Plugin;
-
-use crate::class::Class;
-use crate::plugin::{self, Style};
+use skew_guard_traffic::class::Class;
+use skew_guard_traffic::plugin::{self, Style};
 
 /// The chain without a filter: what all others are compared with.
 pub const NOTHING: &str = "nothing";
@@ -22,9 +21,6 @@ pub const EMPTY: &str = "empty SDK filter";
 
 /// The module of this repository.
 pub const OURS: &str = "skew-guard";
-
-/// The numbers of served releases that are measured.
-pub const RELEASES: [usize; 3] = [2, 20, 256];
 
 /// One filter, which a chain holds many copies of.
 pub struct Chain {
@@ -83,7 +79,7 @@ pub fn chains(class: &Class, modules: &Modules) -> Vec<Chain> {
     ];
     for (name, module) in &modules.ours {
         for style in class.styles() {
-            for releases in RELEASES {
+            for releases in plugin::RELEASES {
                 let configuration = plugin::configuration(*style, releases, class.keys());
                 let plugin = Plugin::of(module).vm_id(name).configured(&configuration);
                 chains.push(Chain::ours(&ours(name, *style, releases), plugin.filter()));

@@ -8,10 +8,10 @@ use skew_guard_lab::envoy::Envoy;
 
 use crate::bench::{Bench, Race, View, counted, ensure_alike, to_upstream};
 use crate::chain::{self, Chain, Restoration};
-use crate::class::{Answer, Class};
 use crate::head::Head;
-use crate::plugin::{self, Style};
 use crate::report::{ClassReport, Cost, Figure};
+use skew_guard_traffic::class::{Answer, Class};
+use skew_guard_traffic::plugin::{self, Style};
 
 /// Measures a class.
 pub async fn compare(bench: &Bench, class: &Class) -> Result<ClassReport> {

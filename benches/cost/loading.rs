@@ -11,8 +11,8 @@ use skew_guard_lab::xds::Files;
 
 use crate::bench::Bench;
 use crate::cpu::Thread;
-use crate::plugin;
 use crate::report::{Figure, LoadReport};
+use skew_guard_traffic::plugin;
 
 /// How long a worker does nothing when it has nothing to do.
 const PAUSE: Duration = Duration::from_millis(40);

@@ -1,7 +1,7 @@
 //! What the filter costs in real Envoy, beside other filters in the same one. `make bench` runs it.
 //!
 //! One Envoy with one worker has a listener for each filter, whose chain holds twenty copies of it ([`chain`]). Each
-//! listener gets the same requests of a [`class`], a batch at a time in turn, and what the kernel says that the worker
+//! listener gets the same requests of a [`Class`], a batch at a time in turn, and what the kernel says that the worker
 //! ran for is the batch's cost ([`cpu`]). The chain without a filter is taken off, in the same round, and the rest
 //! divided by the number of copies. Medians are shown with the range that half of the rounds are in; ratios are
 //! those of one round, too, so that a machine which is slower for a while is so for both.
@@ -17,14 +17,12 @@
 
 mod bench;
 mod chain;
-mod class;
 mod client;
 mod compare;
 mod cpu;
 mod head;
 mod loading;
 mod memory;
-mod plugin;
 mod report;
 mod upstream;
 mod worst;
@@ -37,10 +35,10 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use skew_guard_lab::{cargo, envoy, module};
+use skew_guard_traffic::class::{self, Class};
 
 use bench::Bench;
 use chain::Modules;
-use class::Class;
 use report::{ModuleReport, Report};
 use upstream::Upstream;
 

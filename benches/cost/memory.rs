@@ -9,8 +9,8 @@ use skew_guard_lab::bootstrap::{self, Bootstrap, Plugin};
 use skew_guard_lab::envoy::Envoy;
 
 use crate::bench::Bench;
-use crate::plugin;
 use crate::report::MemoryReport;
+use skew_guard_traffic::plugin;
 
 /// So many VM ids more that what differs from start to start is little beside them.
 const MORE: u32 = 10;

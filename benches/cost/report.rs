@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::chain;
-use crate::plugin::Style;
+use skew_guard_traffic::plugin::Style;
 
 /// The middle of several measurements, and the range that half of them are in.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -6,8 +6,8 @@ use skew_guard_lab::bootstrap::Plugin;
 
 use crate::bench::{Bench, Race, counted, to_upstream};
 use crate::chain::{self, Chain, Restoration};
-use crate::plugin::{self, Style};
 use crate::report::{Figure, WorstReport};
+use skew_guard_traffic::plugin::{self, Style};
 
 /// A third of Envoy's limit for all headers of a request, which is 60 KiB unless somebody raised it.
 const THIRD: usize = 20 * 1024;

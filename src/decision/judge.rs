@@ -240,10 +240,10 @@ impl Judge<'_> {
         if let Some(why) = self.policy.refuses(version) {
             return self.gone(Rule::Refused, why, client);
         }
-        if let Some(release) = self.named(version) {
+        let listed = self.policy.named(version);
+        if let Some(release) = listed.filter(|release| release.is_served(|| self.request.now())) {
             return self.routed(Rule::Named, Outcome::Pinned, release, client);
         }
-        let listed = self.policy.named(version);
         if let Some(release) =
             listed.filter(|release| release.is_staged() && self.has_preview_key())
         {

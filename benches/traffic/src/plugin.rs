@@ -20,6 +20,9 @@ pub const RETIRED: &str = "1.3.0";
 /// The name of the pin cookie, where there is one.
 pub const PIN_COOKIE: &str = "__Host-release";
 
+/// The numbers of served releases that are measured.
+pub const RELEASES: [usize; 3] = [2, 20, 256];
+
 /// Who wrote the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -31,6 +34,7 @@ pub enum Style {
 
 impl Style {
     /// What it is called in the tables.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -53,6 +57,7 @@ impl Style {
 }
 
 /// A configuration with that many served releases, and one that is retired.
+#[must_use]
 pub fn configuration(style: Style, releases: usize, keys: Map<String, Value>) -> Value {
     let mut configuration = style.keys();
     configuration.insert("current".into(), json!(CURRENT));
@@ -70,6 +75,7 @@ pub fn configuration(style: Style, releases: usize, keys: Map<String, Value>) ->
 }
 
 /// Configurations from the smallest to the largest, each with its name.
+#[must_use]
 pub fn sizes() -> Vec<(String, Value)> {
     let with = |served: usize, retired: usize| {
         let mut configuration = configuration(Style::Chart, served, Map::new());

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::Headers;
 use crate::plugin::{self, Style};
 
 /// A kind of request, and what is measured with it.
@@ -31,16 +32,25 @@ pub enum Answer {
 
 impl Class {
     /// The request, as it is sent.
+    #[must_use]
     pub fn request(&self) -> Vec<u8> {
         (self.request)().bytes()
     }
 
+    /// The same as Envoy hands it to a filter.
+    #[must_use]
+    pub fn headers(&self) -> Headers {
+        (self.request)().headers()
+    }
+
     /// The keys that the plugin's configuration needs for it, beside the usual ones.
+    #[must_use]
     pub fn keys(&self) -> Map<String, Value> {
         (self.keys)().as_object().cloned().unwrap_or_default()
     }
 
     /// The configurations under which the class is what it says.
+    #[must_use]
     pub fn styles(&self) -> &'static [Style] {
         // Without hosts, no host is another's.
         if self.outcome.is_none() {
@@ -55,8 +65,8 @@ impl Class {
 macro_rules! lua {
     ($file:literal) => {
         concat!(
-            include_str!("../lua/scope.lua"),
-            include_str!(concat!("../lua/", $file))
+            include_str!("../../lua/scope.lua"),
+            include_str!(concat!("../../lua/", $file))
         )
     };
 }
@@ -94,7 +104,7 @@ pub const ALL: &[Class] = &[
         name: "fetch-unversioned",
         what: "fetch without a version",
         answer: Answer::Upstream,
-        outcome: Some("unversioned"),
+        outcome: Some("uncovered"),
         lua: lua!("api.lua"),
         request: || Request::fetch().with("x-csrf-token", "5d1c2a"),
         keys: none,
@@ -295,5 +305,22 @@ impl Request {
         }
         head.push_str("\r\n");
         head.into_bytes()
+    }
+
+    /// What a filter reads first, in a listener with TLS: Envoy moves `host`.
+    fn headers(self) -> Headers {
+        let pseudo = [
+            (":path", self.target),
+            (":method", self.method.into()),
+            (":scheme", "https".into()),
+        ];
+        let lines = self.lines.into_iter().map(|(name, value)| match name {
+            "host" => (":authority", value),
+            _ => (name, value),
+        });
+        lines
+            .chain(pseudo)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 }
