@@ -102,7 +102,9 @@ impl Installation {
         let Some(bytes) = &self.in_force else {
             return;
         };
-        let mut kept = kept(host, &self.storage_key);
+        // Not what this VM kept: it may be an old one, whose last stream is still open.
+        let kept = host.kept_by_any(&self.storage_key).unwrap_or_default();
+        let mut kept = Kept::read(&kept);
         if kept.note(bytes, host.now()) {
             host.keep(&self.storage_key, &kept.written());
         }

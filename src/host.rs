@@ -36,6 +36,8 @@ pub trait Host: Moment {
     fn gauge(&self, name: &str, value: u64);
     /// Keeps bytes for later configurations, whatever becomes of this one's VM.
     fn keep(&self, key: &str, bytes: &[u8]);
-    /// The bytes that were last kept.
+    /// The bytes that were last kept, by this VM if it kept some.
     fn kept(&self, key: &str) -> Option<Vec<u8>>;
+    /// The bytes that were last kept by any VM.
+    fn kept_by_any(&self, key: &str) -> Option<Vec<u8>>;
 }

@@ -278,6 +278,10 @@ impl Host for ProxyWasm {
         KEPT.with_borrow(|kept| find(kept, key).cloned())
             .or_else(|| shared_data(key))
     }
+
+    fn kept_by_any(&self, key: &str) -> Option<Vec<u8>> {
+        shared_data(key)
+    }
 }
 
 /// The value of a name. There are few, and they are looked up once a configuration.

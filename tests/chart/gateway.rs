@@ -3,10 +3,13 @@
 
 use anyhow::{Result, bail};
 use skew_guard::config::Config;
-use skew_guard::decision::{OwnAnswer, decide};
+use skew_guard::decision::judge::decide;
+use skew_guard::decision::{Course, OwnAnswer};
+use skew_guard::headers::{self, Headers};
 use skew_guard::policy::Policy;
-use skew_guard::reply::{Outgoing, amend};
-use skew_guard::request::{Incoming, Request};
+use skew_guard::reply::amend::amend;
+use skew_guard::reply::outgoing::Outgoing;
+use skew_guard::request::{Moment, Request};
 use skew_guard::telemetry::Sight;
 
 use crate::helm::Manifests;
@@ -63,25 +66,24 @@ impl<'a> Gateway<'a> {
 
     /// What the client gets.
     pub fn answer(&self, request: &Sent) -> Result<Answer> {
-        let Some(decision) = decide(self.plugin, &Request::new(request)) else {
+        let map = headers::serialize(&request.headers);
+        let asked = Request::new(Headers::new(&map), request);
+        let Some(decision) = decide(self.plugin, &asked) else {
             bail!("out of scope: {request:?}");
         };
-        match decision.answer {
-            Some(OwnAnswer::Reload(_) | OwnAnswer::ReloadPage(_) | OwnAnswer::NoAsset(_)) => {
-                return Ok(Answer::Reload);
-            }
-            Some(other) => bail!("not to be expected: {other:?}"),
-            None => {}
+        match &decision.course {
+            Course::Answer(OwnAnswer::Gone { .. }) => return Ok(Answer::Reload),
+            Course::Answer(other) => bail!("not to be expected: {other:?}"),
+            Course::Forward(_) => {}
         }
         let header = decision
-            .release
-            .as_ref()
+            .release()
             .map(|release| (self.plugin.route_header.as_str(), release.route.as_str()));
         match self.mesh.send(request.path(), header.as_slice())? {
             Destination::Subset { subset, .. } => Ok(Answer::Pods(subset)),
             Destination::AllPods { .. } => Ok(Answer::AnyPod),
             Destination::NoCluster { route } => {
-                let amendment = amend(self.plugin, &decision, &NoCluster { route });
+                let amendment = amend(self.plugin, &decision, &NoCluster::on(route));
                 let is_replaced = matches!(amendment.sight, Some(Sight::Gone));
                 Ok(if is_replaced {
                     Answer::Reload
@@ -186,19 +188,7 @@ impl Sent {
     }
 }
 
-impl Incoming for Sent {
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        self.every(name).into_iter().next()
-    }
-
-    fn every(&self, name: &str) -> Vec<Vec<u8>> {
-        self.headers
-            .iter()
-            .filter(|(given, _)| *given == name)
-            .map(|(_, value)| value.clone().into_bytes())
-            .collect()
-    }
-
+impl Moment for Sent {
     fn now(&self) -> u64 {
         0
     }
@@ -211,15 +201,21 @@ impl Incoming for Sent {
 /// Envoy's reply on a route without a cluster: no body, and a response flag that says why.
 struct NoCluster {
     route: String,
+    headers: Vec<u8>,
+}
+
+impl NoCluster {
+    fn on(route: String) -> Self {
+        Self {
+            route,
+            headers: headers::serialize(&[(":status", "503")]),
+        }
+    }
 }
 
 impl Outgoing for NoCluster {
-    fn first(&self, name: &str) -> Option<Vec<u8>> {
-        (name == ":status").then(|| b"503".to_vec())
-    }
-
-    fn every(&self, name: &str) -> Vec<Vec<u8>> {
-        self.first(name).into_iter().collect()
+    fn headers(&self) -> Headers<'_> {
+        Headers::new(&self.headers)
     }
 
     fn attribute(&self, path: &[&str]) -> Option<Vec<u8>> {

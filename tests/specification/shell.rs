@@ -370,6 +370,17 @@ mod wrong_configurations {
     }
 
     #[test]
+    fn an_old_installation_does_not_bring_back_what_was_replaced() {
+        let host = gateway("shop");
+        let old = configured(&host, SHOP);
+        configured(&host, &SHOP.replace("\"v2\"", "\"v2-next\""));
+        old.note(&host);
+        drop(old);
+        let installation = configured(&host, TYPO);
+        assert_eq!(route_of_a_call(&host, &installation), ["v2-next"]);
+    }
+
+    #[test]
     fn a_kept_configuration_that_is_no_longer_good_is_not_used() {
         let host = gateway("shop");
         host.keep(

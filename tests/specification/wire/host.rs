@@ -223,4 +223,8 @@ impl Host for FakeHost {
     fn kept(&self, key: &str) -> Option<Vec<u8>> {
         self.0.kept.borrow().get(key).cloned()
     }
+
+    fn kept_by_any(&self, key: &str) -> Option<Vec<u8>> {
+        self.kept(key)
+    }
 }
