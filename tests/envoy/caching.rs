@@ -212,8 +212,10 @@ async fn headers_that_overrule_cache_control_go_with_it(lab: &Lab) -> Result<()>
     for (name, _) in overruling {
         assert_eq!(answer.value(name), None, "{name}");
     }
+    let gateway = gateway_of(lab, "not-overruling", json!({})).await?;
+    let named = with(chrome(Load::Fetch), &[("x-bundle-version", "1.4.2")]);
     let answer = gateway
-        .get_answered(&told(&overruling), "/", &chrome(Load::Fetch))
+        .get_answered(&told(&overruling), "/", &named)
         .await?;
     for (name, value) in overruling {
         assert_eq!(answer.values(name), [value], "{name}");

@@ -369,12 +369,18 @@ async fn an_application_whose_etags_are_hashes_keeps_all_conditions(lab: &Lab) -
 }
 
 async fn an_asset_follows_its_path_and_not_a_header(lab: &Lab) -> Result<()> {
-    let gateway = gateway_of(lab, "path-before-header", json!({})).await?;
-    let sent = with(chrome(Load::Script), &[("x-bundle-version", "2.0.0")]);
-    let route = route_at(&gateway, Load::Script, "/api/v-1.4.2/request", &sent).await?;
-    assert_eq!(route, "v1-4-2");
-    let sent = with(chrome(Load::Fetch), &[("x-bundle-version", "2.0.0")]);
-    let route = route_at(&gateway, Load::Fetch, "/api/v-1.4.2/request", &sent).await?;
-    assert_eq!(route, "v2-0-0");
+    let by_path = json!({ "sources": [
+        { "header": "x-bundle-version" },
+        { "path": "/assets/v-{version}/" },
+    ] });
+    let gateway = Spec::of(lab, "path-before-header")?
+        .configured(&shop(by_path))?
+        .open(lab)
+        .await?;
+    for (load, release) in [(Load::Script, "1.4.2"), (Load::Fetch, "2.0.0")] {
+        let sent = with(chrome(load), &[("x-bundle-version", "2.0.0")]);
+        let answer = gateway.get("/assets/v-1.4.2/main.js", &sent).await?;
+        assert_eq!(answer.values("x-app-version"), [release], "{load:?}");
+    }
     Ok(())
 }
