@@ -27,7 +27,7 @@ struct Worst {
 const ALL: [Worst; 3] = [
     Worst {
         what: "small members of other names",
-        outcome: "unversioned",
+        outcome: "uncovered",
         cookie: "a=b; ",
         query: "a=b&",
         baggage: "a=b,",

@@ -18,9 +18,9 @@ enum Part {
     /// Releases that the old configuration does not serve are listed as live.
     Listed = 0,
     /// All keys but the list of releases and `current`.
-    Settings = 1,
+    Settings = 2,
     /// `current`, and the states of the releases that both list.
-    Current = 2,
+    Current = 1,
     /// Releases leave the list.
     Removed = 3,
 }

@@ -170,14 +170,12 @@ fn of_weights_the_heaviest_release_stands_for_current_and_the_first_on_a_tie() -
 
 #[test]
 fn without_current_the_default_is_all_pods() -> Result<()> {
-    for none in [r#""""#, "null"] {
-        let manifests = helm::render(&format!("current: {none}"))?;
-        assert_eq!(
-            Mesh::of(&manifests).send("/api", &[])?,
-            Destination::all_pods(API)
-        );
-        assert!(manifests.plugin_config()?.get("current").is_none());
-    }
+    let manifests = helm::render(r#"current: """#)?;
+    assert_eq!(
+        Mesh::of(&manifests).send("/api", &[])?,
+        Destination::all_pods(API)
+    );
+    assert!(manifests.plugin_config()?.get("current").is_none());
     Ok(())
 }
 
@@ -577,8 +575,6 @@ fn versions_and_routes_that_look_like_something_else_stay_texts() -> Result<()> 
         "0123",
         "0x1f",
         "1_000",
-        "null",
-        "true",
         "on",
         "y",
         "2026-01-31",

@@ -297,8 +297,8 @@ fn a_page_of_a_new_release_does_not_meet_an_old_gateway_that_leaves_its_path_to_
     diff(&listed(unpinned), TWO)
         .ends(1)
         .says("leaves some requests of such a page to any release by its unpinnedPaths")
-        .says("1. 1.0.0: live becomes draining")
-        .says("2. change unpinnedPaths");
+        .says("1. change unpinnedPaths")
+        .says("2. 1.0.0: live becomes draining");
 }
 
 #[test]
