@@ -81,7 +81,7 @@ pub enum GoneReply {
         origin: Option<String>,
         /// The dialect of gRPC to say it in.
         grpc: Option<Grpc>,
-        /// The path of the page that called a Server Action of Next.js, which leads its router there.
+        /// The URL of the page that called a Server Action of Next.js, which leads its router there.
         action_from: Option<String>,
     },
     /// "Reload", to the person who sent a form.

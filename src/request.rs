@@ -371,8 +371,10 @@ impl<'b> Request<'b> {
         self.known.origin
     }
 
-    /// The path and query of the page of this host that called a Server Action of Next.js; absent where
-    /// the request is no such call, or nothing says safely where it came from.
+    /// The URL of the page of this host that called a Server Action of Next.js; absent where the request is
+    /// no such call, or nothing says safely where it came from. It is the whole URL, because Next puts its
+    /// `basePath` before a path, and the page's has it already. The path begins with one slash, because
+    /// Next's router takes it out of the URL again.
     #[must_use]
     pub fn action_page(&self) -> Option<String> {
         self.known.next_action?;
@@ -387,9 +389,9 @@ impl<'b> Request<'b> {
             && target
                 .iter()
                 .all(|byte| byte.is_ascii_graphic() && *byte != b';');
-        let target = target.split(|&byte| byte == b'#').next()?;
+        let page = referer.split(|&byte| byte == b'#').next()?;
         is_path
-            .then(|| String::from_utf8(target.to_vec()).ok())
+            .then(|| String::from_utf8(page.to_vec()).ok())
             .flatten()
     }
 

@@ -5,8 +5,8 @@ import { build, createServer } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { applicationWithPackage, type Application } from "./package.js";
 
-/** The application that `make test-browser` runs. */
-const TRIED = "../tests/browser/application/src";
+/** The applications that `make test-browser` runs. */
+const TRIED = ["../tests/browser/application/src", "../tests/browser/next"];
 
 const readme = readFileSync("README.md", "utf8");
 const snippets = [...readme.matchAll(/^```(jsx?)\n(.*?)^```/gms)].map(([, language = "", text = ""]) => ({ language, text }));
@@ -25,7 +25,8 @@ function named(text: string): { name: string; code: string } | undefined {
 const inFiles = snippets.map(({ text }) => named(text)).filter((file) => file !== undefined);
 
 test.each(inFiles.filter(({ name }) => name !== "vite.config.js"))("$name is what runs in a browser", ({ name, code }) => {
-  expect(readFileSync(join(TRIED, name), "utf8")).toContain(code);
+  const file = TRIED.map((folder) => join(folder, name)).find(existsSync) ?? name;
+  expect(readFileSync(file, "utf8")).toContain(code);
 });
 
 test("vite.config.js and the first line make a build that says its version", async () => {

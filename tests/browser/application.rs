@@ -52,7 +52,7 @@ pub fn site(build: Build, version: &str) -> Result<PathBuf> {
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let workshop = workshop();
     if built.is_empty() {
-        prepare(&workshop)?;
+        prepare(Path::new("tests/browser/application"), &workshop)?;
     }
     if !built.contains(&build) {
         for version in [OLD, NEW] {
@@ -71,22 +71,28 @@ fn folder(build: Build, version: &str) -> String {
     format!("dist-{}-{version}", build.name())
 }
 
-/// Installs what the lock file names, and the package as an application gets it that installs it from a registry. What
-/// builds the package is there after `make client`, on which `make test-browser` depends.
-fn prepare(workshop: &Path) -> Result<()> {
+/// Copies an application, and installs what its lock file names, and the package as an application gets it that installs
+/// it from a registry. What builds the package is there after `make client`, on which `make test-browser` depends.
+pub fn prepare(source: &Path, workshop: &Path) -> Result<()> {
     std::fs::create_dir_all(workshop)?;
-    let source = Path::new("tests/browser/application");
     run(Command::new("cp")
         .arg("-r")
         .arg(format!("{}/.", source.display()))
         .arg(workshop))?;
-    let packed = run(npm(Path::new("client"))
-        .args(["pack", "--silent", "--pack-destination"])
-        .arg(workshop))?;
+    let packed = pack(workshop)?;
     let archive = packed.lines().last().context("npm pack names its file")?;
     run(npm(workshop).arg("install"))?;
     run(npm(workshop).args(["install", "--no-save", &format!("./{archive}")]))?;
     Ok(())
+}
+
+/// Packing builds the package in its own folder, and so no two may do it at once.
+fn pack(workshop: &Path) -> Result<String> {
+    static PACKING: Mutex<()> = Mutex::new(());
+    let _packing = PACKING.lock().unwrap_or_else(PoisonError::into_inner);
+    run(npm(Path::new("client"))
+        .args(["pack", "--silent", "--pack-destination"])
+        .arg(workshop))
 }
 
 fn run_build(workshop: &Path, build: Build, version: &str) -> Result<()> {
@@ -105,7 +111,8 @@ fn npm(folder: &Path) -> Command {
     npm
 }
 
-fn run(command: &mut Command) -> Result<String> {
+/// Runs a command to its end, and returns what it printed.
+pub fn run(command: &mut Command) -> Result<String> {
     let output = command
         .output()
         .with_context(|| format!("{command:?}; `make test-browser` prepares what it needs"))?;

@@ -14,6 +14,8 @@ mod caches;
 mod entry;
 mod kinds;
 mod leaving;
+mod next;
+mod next_application;
 mod old_tab;
 mod other_origin;
 mod page;

@@ -11,6 +11,7 @@ use skew_guard_lab::xds::Files;
 use skew_guard_lab::{module, wait};
 
 use crate::application::{self, Build};
+use crate::next_application::{self, BasePath, NextServer, deployment_id};
 use crate::server::{Record, Server};
 
 /// The release that is there at first.
@@ -38,6 +39,8 @@ enum Make {
     Demo,
     /// A build of the browser tests' application, which notes what it is asked.
     Built(Build, Record),
+    /// The application in Next.js.
+    Next(BasePath),
 }
 
 impl Make {
@@ -46,11 +49,15 @@ impl Make {
     }
 
     async fn start_with_pages_of(&self, version: &str, pages: &str) -> Result<Vec<AnyPod>> {
-        let Self::Built(build, record) = self else {
-            let pods = start_release(Role::All, version, PODS).await?;
-            return Ok(pods.into_iter().map(AnyPod::Process).collect());
+        let (build, record) = match self {
+            Self::Demo => {
+                let pods = start_release(Role::All, version, PODS).await?;
+                return Ok(pods.into_iter().map(AnyPod::Process).collect());
+            }
+            Self::Next(base) => return start_next(version, base).await,
+            Self::Built(build, record) => (*build, record),
         };
-        let (build, of) = (*build, pages.to_owned());
+        let of = pages.to_owned();
         let site = tokio::task::spawn_blocking(move || application::site(build, &of)).await??;
         let mut pods = Vec::new();
         for _ in 0..PODS {
@@ -61,9 +68,18 @@ impl Make {
     }
 }
 
+/// One pod: more would show nothing else, and each is a Node.js of its own.
+async fn start_next(version: &str, base: BasePath) -> Result<Vec<AnyPod>> {
+    let build = move || next_application::built(base);
+    let place = tokio::task::spawn_blocking(build).await??;
+    let server = NextServer::start(version, base, &place).await?;
+    Ok(vec![AnyPod::Next(server)])
+}
+
 enum AnyPod {
     Process(Pod),
     Task(Server),
+    Next(NextServer),
 }
 
 impl AnyPod {
@@ -71,6 +87,7 @@ impl AnyPod {
         match self {
             Self::Process(pod) => pod.version(),
             Self::Task(server) => server.version(),
+            Self::Next(server) => server.version(),
         }
     }
 
@@ -78,13 +95,14 @@ impl AnyPod {
         match self {
             Self::Process(pod) => pod.address(),
             Self::Task(server) => server.address(),
+            Self::Next(server) => server.address(),
         }
     }
 
     async fn stop(self) -> Result<()> {
         match self {
             Self::Process(pod) => pod.stop().await,
-            Self::Task(_) => Ok(()),
+            Self::Task(_) | Self::Next(_) => Ok(()),
         }
     }
 }
@@ -98,6 +116,13 @@ impl Shop {
     /// The same gateway before the browser tests' own application.
     pub async fn of(build: Build, changes: Value) -> Result<Self> {
         Self::start(Make::Built(build, Record::default()), Some(changes), |_| {}).await
+    }
+
+    /// The same gateway before an application in Next.js.
+    pub async fn in_next(base: BasePath) -> Result<Self> {
+        let configuration =
+            json!({ "current": deployment_id(OLD), "releases": releases_of_next("live") });
+        Self::start(Make::Next(base), Some(configuration), |_| {}).await
     }
 
     /// A shop with plain routing.
@@ -230,14 +255,20 @@ impl Shop {
 
     /// Makes the new release current, with the old one in this state.
     pub async fn make_new_release_current(&mut self, state_of_old: &str) -> Result<()> {
-        self.configure(json!({ "current": NEW, "releases": releases(state_of_old) }))
-            .await
+        let changes = match self.make {
+            Make::Next(_) => json!({
+                "current": deployment_id(NEW),
+                "releases": releases_of_next(state_of_old),
+            }),
+            _ => json!({ "current": NEW, "releases": releases(state_of_old) }),
+        };
+        self.configure(changes).await
     }
 
     /// What the pods of a built application were asked.
     pub fn record(&self) -> Record {
         match &self.make {
-            Make::Demo => Record::default(),
+            Make::Demo | Make::Next(_) => Record::default(),
             Make::Built(_, record) => record.clone(),
         }
     }
@@ -254,6 +285,13 @@ pub fn releases(state_of_old: &str) -> Value {
     json!([
         { "version": NEW, "route": "v2-0-0" },
         { "version": OLD, "route": "v1-4-2", "state": state_of_old },
+    ])
+}
+
+fn releases_of_next(state_of_old: &str) -> Value {
+    json!([
+        { "version": deployment_id(NEW), "route": "v2-0-0" },
+        { "version": deployment_id(OLD), "route": "v1-4-2", "state": state_of_old },
     ])
 }
 
