@@ -1,4 +1,4 @@
-//! The application of `tests/browser/application`, built with the client's half as `npm pack` makes it.
+//! The applications of `tests/browser` that are files, built with the client's half as `npm pack` makes it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,9 +21,24 @@ pub enum Build {
     PwaPrompt,
     /// With it and `vite-plugin-pwa`, whose new service workers take over at once.
     PwaAutoUpdate,
+    /// The application in SvelteKit.
+    SvelteKit,
+    /// The same without the client.
+    PlainSvelteKit,
+    /// The application in Nuxt.
+    Nuxt,
 }
 
 impl Build {
+    /// The folder in `tests/browser`.
+    fn application(self) -> &'static str {
+        match self {
+            Self::SvelteKit | Self::PlainSvelteKit => "sveltekit",
+            Self::Nuxt => "nuxt",
+            _ => "application",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Guarded => "guarded",
@@ -31,13 +46,15 @@ impl Build {
             Self::GuardInFile => "guard-in-file",
             Self::PwaPrompt => "pwa-prompt",
             Self::PwaAutoUpdate => "pwa-auto-update",
+            Self::SvelteKit | Self::Nuxt => self.application(),
+            Self::PlainSvelteKit => "plain",
         }
     }
 
     fn environment(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Guarded => &[],
-            Self::Plain => &[("CLIENT", "none")],
+            Self::Guarded | Self::SvelteKit | Self::Nuxt => &[],
+            Self::Plain | Self::PlainSvelteKit => &[("CLIENT", "none")],
             Self::GuardInFile => &[("GUARD", "file")],
             Self::PwaPrompt => &[("PWA", "prompt")],
             Self::PwaAutoUpdate => &[("PWA", "autoUpdate")],
@@ -50,9 +67,10 @@ pub fn site(build: Build, version: &str) -> Result<PathBuf> {
     static BUILT: Mutex<Vec<Build>> = Mutex::new(Vec::new());
     // A build that failed in another test fails here again, with its own words.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let workshop = workshop();
-    if built.is_empty() {
-        prepare(Path::new("tests/browser/application"), &workshop)?;
+    let application = build.application();
+    let workshop = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("browser-{application}"));
+    if !built.iter().any(|other| other.application() == application) {
+        prepare(&Path::new("tests/browser").join(application), &workshop)?;
     }
     if !built.contains(&build) {
         for version in [OLD, NEW] {
@@ -61,10 +79,6 @@ pub fn site(build: Build, version: &str) -> Result<PathBuf> {
         built.push(build);
     }
     Ok(workshop.join(folder(build, version)))
-}
-
-fn workshop() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser-application")
 }
 
 fn folder(build: Build, version: &str) -> String {
@@ -96,11 +110,24 @@ fn pack(workshop: &Path) -> Result<String> {
 }
 
 fn run_build(workshop: &Path, build: Build, version: &str) -> Result<()> {
-    run(npm(workshop)
-        .args(["exec", "--", "vite", "build", "--logLevel=error"])
-        .arg(format!("--outDir={}", folder(build, version)))
+    let site = folder(build, version);
+    let mut command = npm(workshop);
+    command.args(["exec", "--"]);
+    match build {
+        Build::Nuxt => command.args(["nuxt", "generate"]),
+        Build::SvelteKit | Build::PlainSvelteKit => {
+            command.args(["vite", "build", "--logLevel=error"])
+        }
+        _ => command
+            .args(["vite", "build", "--logLevel=error"])
+            .arg(format!("--outDir={site}")),
+    };
+    command
         .env("VERSION", version)
-        .envs(build.environment().iter().copied()))?;
+        .env("OUT", &site)
+        .env("NUXT_APP_BUILD_ASSETS_DIR", format!("/assets/v-{version}/"))
+        .envs(build.environment().iter().copied());
+    run(&mut command)?;
     Ok(())
 }
 

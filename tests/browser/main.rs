@@ -12,6 +12,7 @@ mod application;
 mod back;
 mod caches;
 mod entry;
+mod frameworks;
 mod kinds;
 mod leaving;
 mod next;

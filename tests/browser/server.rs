@@ -221,6 +221,7 @@ fn read(site: &Path, path: &str) -> Result<(&'static str, Vec<u8>)> {
         "html" => "text/html",
         "js" => "text/javascript",
         "css" => "text/css",
+        "json" => "application/json",
         "svg" => "image/svg+xml",
         _ => "application/octet-stream",
     };

@@ -1,0 +1,109 @@
+//! Applications in SvelteKit and in Nuxt, whose own search for a new release finds none in the directory of the old one.
+
+use anyhow::Result;
+use serde_json::json;
+use skew_guard_lab::browser::Browser;
+
+use crate::application::Build;
+use crate::old_tab::{self, loads};
+use crate::page;
+use crate::shop::{NEW, OLD, Shop};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sveltekit_hears_of_an_update_from_the_client() -> Result<()> {
+    let (_shop, browser) = told_of_an_update(Build::SvelteKit).await?;
+    browser.click("#orders").await?;
+    shows_orders_of(&browser, OLD).await?;
+    assert_eq!(loads(&browser).await?, 1);
+    browser.stop().await
+}
+
+/// The twin: its own check asks for a file in the directory of the old release, which is that release's.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_client_sveltekit_takes_itself_for_the_newest() -> Result<()> {
+    let (_shop, browser) = old_tab::draining(Build::SvelteKit, json!({})).await?;
+    let is_updated: bool = browser.run("return window.asksForItsVersion()").await?;
+    assert!(!is_updated);
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_sveltekit_leads_to_the_new_release_by_one_load() -> Result<()> {
+    a_link_leads_to_the_new_release_by_one_load(Build::SvelteKit).await
+}
+
+/// The twin: the link leads to an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_client_a_link_of_sveltekit_leads_nowhere() -> Result<()> {
+    let (mut shop, browser) = old_tab::open(Build::PlainSvelteKit, json!({})).await?;
+    old_tab::retire(&mut shop).await?;
+    browser.click("#orders").await?;
+    browser
+        .until("document.body.textContent.includes('This part could not be loaded')")
+        .await?;
+    assert_eq!(loads(&browser).await?, 1);
+    browser.stop().await
+}
+
+/// Nuxt's own hook: the next link is a load.
+#[tokio::test(flavor = "multi_thread")]
+async fn nuxt_hears_of_an_update_from_the_client() -> Result<()> {
+    let (_shop, browser) = told_of_an_update(Build::Nuxt).await?;
+    browser.click("#orders").await?;
+    is_at_orders_of_the_new_release(&browser).await?;
+    browser.stop().await
+}
+
+/// The twin: its own check asks for a file in the directory of the old release, which is that release's.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_client_nuxt_takes_itself_for_the_newest() -> Result<()> {
+    let (_shop, browser) = old_tab::draining(Build::Nuxt, json!({})).await?;
+    let latest = format!("/assets/v-{OLD}/builds/latest.json");
+    let answer = page::fetch(&browser, &latest, json!({})).await?;
+    assert_eq!((answer.status, answer.release.as_deref()), (200, Some(OLD)));
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_nuxt_leads_to_the_new_release_by_one_load() -> Result<()> {
+    a_link_leads_to_the_new_release_by_one_load(Build::Nuxt).await
+}
+
+/// An old tab that any answer to it has told.
+async fn told_of_an_update(build: Build) -> Result<(Shop, Browser)> {
+    let (shop, browser) = old_tab::draining(build, json!({})).await?;
+    let answer = page::fetch(&browser, "/api/cart", json!({})).await?;
+    assert_eq!(answer.release.as_deref(), Some(OLD));
+    browser
+        .until("document.querySelector('#update').textContent === 'available'")
+        .await?;
+    Ok((shop, browser))
+}
+
+async fn a_link_leads_to_the_new_release_by_one_load(build: Build) -> Result<()> {
+    let (mut shop, browser) = old_tab::open(build, json!({})).await?;
+    old_tab::retire(&mut shop).await?;
+    browser.click("#orders").await?;
+    is_at_orders_of_the_new_release(&browser).await?;
+    browser.stop().await
+}
+
+async fn is_at_orders_of_the_new_release(browser: &Browser) -> Result<()> {
+    shows_orders_of(browser, NEW).await?;
+    let place: String = browser
+        .run("return location.pathname + location.search + location.hash")
+        .await?;
+    assert_eq!(
+        (place.as_str(), loads(browser).await?),
+        ("/orders?page=2#last", 2)
+    );
+    Ok(())
+}
+
+async fn shows_orders_of(browser: &Browser, release: &str) -> Result<()> {
+    browser
+        .until(&format!(
+            "document.querySelector('#orders-of')?.textContent === '{release}'"
+        ))
+        .await
+}
