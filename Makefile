@@ -7,6 +7,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SHELF := $(abspath $(TARGET))/istio-lab
 DENY := $(TARGET)/tools/bin/cargo-deny
 CARGO_SBOM := $(TARGET)/tools/bin/cargo-sbom
+GECKODRIVER := $(TARGET)/tools/bin/geckodriver
 FILES := $(TARGET)/release-files
 CHART := $(TARGET)/chart
 HELM ?= helm
@@ -112,6 +113,12 @@ test-browser: build client ## Test pages in a real browser, Chromium, during a r
 	command -v chromedriver > /dev/null || apt-get install --yes --quiet chromium chromium-driver
 	cargo test --test browser
 
+# Debian has no driver for its Firefox.
+.PHONY: test-firefox
+test-firefox: build client $(GECKODRIVER) ## Of test-browser every kind of request in another browser, Firefox ESR
+	command -v firefox-esr > /dev/null || apt-get install --yes --quiet firefox-esr
+	BROWSER=firefox PATH=$(abspath $(dir $(GECKODRIVER))):$$PATH cargo test --test browser -- kinds::
+
 .PHONY: client
 client: ## Build the client's half, client/, and check its types (needs Node)
 	npm --prefix client ci --no-audit --no-fund --loglevel=error
@@ -180,7 +187,7 @@ skopeo:
 rust-%:
 	@rustup target list --installed | grep -qx '$*' || rustup target add '$*'
 
-$(DENY) $(CARGO_SBOM):
+$(DENY) $(CARGO_SBOM) $(GECKODRIVER):
 	cargo install $(@F) --locked --quiet --root $(TARGET)/tools
 
 $(RUNNER):

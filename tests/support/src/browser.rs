@@ -1,16 +1,17 @@
-//! A real browser: Debian's Chromium, driven over [WebDriver](https://www.w3.org/TR/webdriver2/).
+//! A real browser, driven over [WebDriver](https://www.w3.org/TR/webdriver2/): Debian's Chromium, or its Firefox with
+//! `BROWSER=firefox`.
 
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 use thirtyfour::cdp::domains::network::NetworkConditions;
 use thirtyfour::prelude::*;
-use thirtyfour::{ChromiumLikeCapabilities, WindowHandle};
+use thirtyfour::{Capabilities, ChromiumLikeCapabilities, WindowHandle};
 
 use crate::process::Process;
 use crate::wait;
@@ -34,7 +35,7 @@ const ARGUMENTS: [&str; 10] = [
 #[derive(Debug)]
 pub struct Browser {
     driver: WebDriver,
-    chromedriver: Process,
+    process: Process,
     _profile: TempDir,
 }
 
@@ -46,19 +47,15 @@ impl Browser {
     /// Starts a browser with one empty tab.
     pub async fn start() -> Result<Self> {
         let profile = TempDir::with_prefix("skew-guard-browser-")?;
-        let (chromedriver, address) = start_driver().await?;
-        let mut capabilities = DesiredCapabilities::chrome();
-        for argument in ARGUMENTS {
-            capabilities.add_arg(&format!("--{argument}"))?;
-        }
-        capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
-        let driver = WebDriver::new(format!("http://{address}"), capabilities)
+        let engine = Engine::chosen()?;
+        let (process, address) = start_driver(engine).await?;
+        let driver = WebDriver::new(format!("http://{address}"), engine.capabilities(&profile)?)
             .await
-            .with_context(|| format!("chromedriver printed:\n{}", chromedriver.log_tail()))?;
+            .with_context(|| format!("its driver printed:\n{}", process.log_tail()))?;
         driver.set_script_timeout(wait::PATIENCE).await?;
         Ok(Self {
             driver,
-            chromedriver,
+            process,
             _profile: profile,
         })
     }
@@ -158,8 +155,58 @@ impl Browser {
     /// Ends it.
     pub async fn stop(mut self) -> Result<()> {
         self.driver.quit().await?;
-        self.chromedriver.stop(Duration::from_secs(10)).await?;
+        self.process.stop(Duration::from_secs(10)).await?;
         Ok(())
+    }
+}
+
+/// Which browser it is.
+#[derive(Debug, Clone, Copy)]
+enum Engine {
+    Chromium,
+    Firefox,
+}
+
+impl Engine {
+    fn chosen() -> Result<Self> {
+        match std::env::var("BROWSER").as_deref() {
+            Err(_) | Ok("" | "chromium") => Ok(Self::Chromium),
+            Ok("firefox") => Ok(Self::Firefox),
+            Ok(other) => bail!("BROWSER={other}: chromium or firefox"),
+        }
+    }
+
+    fn driver(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromedriver",
+            Self::Firefox => "geckodriver",
+        }
+    }
+
+    /// What the driver says before its port.
+    fn announcement(self) -> &'static str {
+        match self {
+            Self::Chromium => "started successfully on port ",
+            Self::Firefox => "Listening on 127.0.0.1:",
+        }
+    }
+
+    fn capabilities(self, profile: &TempDir) -> Result<Capabilities> {
+        match self {
+            Self::Chromium => {
+                let mut capabilities = DesiredCapabilities::chrome();
+                for argument in ARGUMENTS {
+                    capabilities.add_arg(&format!("--{argument}"))?;
+                }
+                capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
+                Ok(capabilities.into())
+            }
+            Self::Firefox => {
+                let mut capabilities = DesiredCapabilities::firefox();
+                capabilities.add_arg("-headless")?;
+                Ok(capabilities.into())
+            }
+        }
     }
 }
 
@@ -167,29 +214,30 @@ impl Browser {
 const ATTEMPTS: usize = 5;
 
 /// The kernel chooses a port of IPv6, and the driver ends when that of IPv4 is taken: another one is tried.
-async fn start_driver() -> Result<(Process, SocketAddr)> {
+async fn start_driver(engine: Engine) -> Result<(Process, SocketAddr)> {
     for _ in 1..ATTEMPTS {
-        let mut driver = launch_driver()?;
-        if let Ok(address) = driver_address(&mut driver).await? {
+        let mut driver = launch_driver(engine)?;
+        if let Ok(address) = driver_address(engine, &mut driver).await? {
             return Ok((driver, address));
         }
     }
-    let mut driver = launch_driver()?;
-    let address = driver_address(&mut driver).await??;
+    let mut driver = launch_driver(engine)?;
+    let address = driver_address(engine, &mut driver).await??;
     Ok((driver, address))
 }
 
-fn launch_driver() -> Result<Process> {
-    let mut command = Command::new("chromedriver");
+fn launch_driver(engine: Engine) -> Result<Process> {
+    let mut command = Command::new(engine.driver());
     command.arg("--port=0");
-    Process::start_with_grace("chromedriver", command, Duration::from_secs(10))
-        .context("is Debian's chromium-driver installed? `make test-browser` installs it")
+    Process::start_with_grace(engine.driver(), command, Duration::from_secs(10)).context(
+        "is the driver installed? `make test-browser` and `make test-firefox` install theirs",
+    )
 }
 
 /// Where the driver listens, or how it ended.
-async fn driver_address(driver: &mut Process) -> Result<Result<SocketAddr>> {
-    wait::until_some("chromedriver", async || {
-        let address = announced_address(&driver.log());
+async fn driver_address(engine: Engine, driver: &mut Process) -> Result<Result<SocketAddr>> {
+    wait::until_some(engine.driver(), async || {
+        let address = announced_address(engine, &driver.log());
         Ok(match driver.check_running() {
             Ok(()) => address.map(Ok),
             Err(end) => Some(Err(end)),
@@ -198,8 +246,8 @@ async fn driver_address(driver: &mut Process) -> Result<Result<SocketAddr>> {
     .await
 }
 
-fn announced_address(log: &str) -> Option<SocketAddr> {
-    let (_, port) = log.split_once("started successfully on port ")?;
-    let port = port.split('.').next()?.parse().ok()?;
+fn announced_address(engine: Engine, log: &str) -> Option<SocketAddr> {
+    let (_, port) = log.split_once(engine.announcement())?;
+    let port = port.split(['.', '\n']).next()?.parse().ok()?;
     Some(SocketAddr::from(([127, 0, 0, 1], port)))
 }
