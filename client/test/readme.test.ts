@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { applicationWithPackage, type Application } from "./package.js";
 
 /** The applications that `make test-browser` runs. */
-const TRIED = ["application/src", "next", "nuxt", "sveltekit"].map((folder) => join("../tests/browser", folder));
+const TRIED = ["application/src", "angular", "next", "nuxt", "sveltekit"].map((folder) => join("../tests/browser", folder));
 
 const readme = readFileSync("README.md", "utf8");
 const snippets = [...readme.matchAll(/^```(jsx?)\n(.*?)^```/gms)].map(([, language = "", text = ""]) => ({ language, text }));

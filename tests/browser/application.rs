@@ -27,6 +27,10 @@ pub enum Build {
     PlainSvelteKit,
     /// The application in Nuxt.
     Nuxt,
+    /// The application in Angular.
+    Angular,
+    /// The same without the client.
+    PlainAngular,
 }
 
 impl Build {
@@ -35,6 +39,7 @@ impl Build {
         match self {
             Self::SvelteKit | Self::PlainSvelteKit => "sveltekit",
             Self::Nuxt => "nuxt",
+            Self::Angular | Self::PlainAngular => "angular",
             _ => "application",
         }
     }
@@ -46,14 +51,16 @@ impl Build {
             Self::GuardInFile => "guard-in-file",
             Self::PwaPrompt => "pwa-prompt",
             Self::PwaAutoUpdate => "pwa-auto-update",
-            Self::SvelteKit | Self::Nuxt => self.application(),
-            Self::PlainSvelteKit => "plain",
+            Self::SvelteKit | Self::Nuxt | Self::Angular => self.application(),
+            Self::PlainSvelteKit | Self::PlainAngular => "plain",
         }
     }
 
     fn environment(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Guarded | Self::SvelteKit | Self::Nuxt => &[],
+            Self::Guarded | Self::SvelteKit | Self::Nuxt | Self::Angular | Self::PlainAngular => {
+                &[]
+            }
             Self::Plain | Self::PlainSvelteKit => &[("CLIENT", "none")],
             Self::GuardInFile => &[("GUARD", "file")],
             Self::PwaPrompt => &[("PWA", "prompt")],
@@ -78,7 +85,11 @@ pub fn site(build: Build, version: &str) -> Result<PathBuf> {
         }
         built.push(build);
     }
-    Ok(workshop.join(folder(build, version)))
+    let site = workshop.join(folder(build, version));
+    Ok(match build {
+        Build::Angular | Build::PlainAngular => site.join("browser"),
+        _ => site,
+    })
 }
 
 fn folder(build: Build, version: &str) -> String {
@@ -115,6 +126,14 @@ fn run_build(workshop: &Path, build: Build, version: &str) -> Result<()> {
     command.args(["exec", "--"]);
     match build {
         Build::Nuxt => command.args(["nuxt", "generate"]),
+        Build::Angular | Build::PlainAngular => {
+            let with_client = build == Build::Angular;
+            command
+                .args(["ng", "build", "--output-path", &site])
+                .arg(format!("--deploy-url=/assets/v-{version}/"))
+                .arg(format!("--define=__SKEW_GUARD_VERSION__='{version}'"))
+                .arg(format!("--define=WITH_CLIENT={with_client}"))
+        }
         Build::SvelteKit | Build::PlainSvelteKit => {
             command.args(["vite", "build", "--logLevel=error"])
         }

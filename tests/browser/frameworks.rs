@@ -1,4 +1,7 @@
-//! Applications in SvelteKit and in Nuxt, whose own search for a new release finds none in the directory of the old one.
+//! Applications in other frameworks. Those in SvelteKit and Nuxt look for a new release themselves, and find none in the
+//! directory of the old one.
+
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
@@ -67,6 +70,35 @@ async fn without_the_client_nuxt_takes_itself_for_the_newest() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_of_nuxt_leads_to_the_new_release_by_one_load() -> Result<()> {
     a_link_leads_to_the_new_release_by_one_load(Build::Nuxt).await
+}
+
+/// Its HttpClient says the version: `shows` waits for what it got.
+#[tokio::test(flavor = "multi_thread")]
+async fn angular_hears_of_an_update_from_the_client() -> Result<()> {
+    let (_shop, browser) = told_of_an_update(Build::Angular).await?;
+    browser.click("#orders").await?;
+    shows_orders_of(&browser, OLD).await?;
+    assert_eq!(loads(&browser).await?, 1);
+    browser.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_angular_leads_to_the_new_release_by_one_load() -> Result<()> {
+    a_link_leads_to_the_new_release_by_one_load(Build::Angular).await
+}
+
+/// The twin: the link leads nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_client_a_link_of_angular_leads_nowhere() -> Result<()> {
+    let (mut shop, browser) = old_tab::open(Build::PlainAngular, json!({})).await?;
+    old_tab::retire(&mut shop).await?;
+    browser.click("#orders").await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let is_shown: bool = browser
+        .run("return Boolean(document.querySelector('#orders-of'))")
+        .await?;
+    assert_eq!((is_shown, loads(&browser).await?), (false, 1));
+    browser.stop().await
 }
 
 /// An old tab that any answer to it has told.

@@ -193,6 +193,12 @@ async fn socket(State(pod): State<Pod>, upgrade: WebSocketUpgrade) -> Response {
 /// The file of that path, and the page for every other path, as most servers of single-page applications have it.
 async fn file(State(pod): State<Pod>, request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
+    // A tool that cannot put files into the directory of the version has them served from there.
+    let directory = format!("assets/v-{}/", pod.version);
+    let path = match path.strip_prefix(&directory) {
+        Some(file) if !pod.site.join(path).exists() => file,
+        _ => path,
+    };
     match read(&pod.site, path) {
         Ok((kind, bytes)) if !pod.record.hides(path) => answer(kind, bytes),
         _ => match read(&pod.site, "index.html") {
