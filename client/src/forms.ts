@@ -4,7 +4,8 @@ import { versioned } from "./carrier.js";
 export function patchForms(): void {
   // After the application's own listeners: most forms are sent by a script, and their URL is then none of ours.
   addEventListener("submit", (event) => {
-    if (!event.defaultPrevented) address(event.target as HTMLFormElement, event.submitter);
+    const form = event.target;
+    if (!event.defaultPrevented && form instanceof HTMLFormElement) address(form, event.submitter);
   });
   const { submit } = HTMLFormElement.prototype;
   HTMLFormElement.prototype.submit = function () {

@@ -12,12 +12,18 @@ export async function reload(target?: string | URL): Promise<void> {
   // A button that calls it as its listener gives it an event.
   const isPlace = typeof target === "string" || target instanceof URL;
   const { href, origin } = new URL(isPlace ? target : location.href, document.baseURI);
-  const isHere = origin === location.origin;
+  // Without a worker in between the browser goes there by itself, and stays where the target is a download.
+  const isHere = origin === location.origin && (!!navigator.serviceWorker?.controller || isSame(href));
   // Before the worker changes: there are applications that load the page when it does, and so they load the right one.
   if (isHere && href !== location.href) history.pushState(null, "", href);
   await Promise.race([updateWorker(), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
   if (isHere) location.reload();
   else location.assign(href);
+}
+
+/** A load of what differs by its fragment alone is no load. */
+function isSame(href: string): boolean {
+  return href.split("#")[0] === location.href.split("#")[0];
 }
 
 /** A worker is never unregistered: what it keeps for work offline is the person's. */

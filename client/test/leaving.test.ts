@@ -15,7 +15,7 @@ beforeEach(() => {
     get pathname() {
       return location.pathname;
     },
-    assign: (url: string) => loads.push(`away: ${url}`),
+    assign: (url: string) => loads.push(url.startsWith(HERE) ? url : `away: ${url}`),
     reload: () => loads.push(location.href),
   };
   replace(globalThis, "location", observed);
@@ -263,10 +263,11 @@ describe("reload", () => {
     expect(loads).toEqual([`${HERE}/orders`, `${HERE}/orders`]);
   });
 
-  test("shows at once where it goes: an application that loads the page when its worker changes goes there too", async () => {
+  test("stays at its own URL until the browser shows another page: a download shows none", async () => {
     const page = await open();
-    void page.reload("/orders");
-    expect([location.href, loads]).toEqual([`${HERE}/orders`, []]);
+    const own = location.href;
+    await page.reload("/orders.csv");
+    expect([location.href, loads]).toEqual([own, [`${HERE}/orders.csv`]]);
   });
 
   test("goes to another origin", async () => {
@@ -298,10 +299,18 @@ describe("reload with a service worker", () => {
     const unregister = vi.fn();
     const update = vi.fn(async () => {});
     replace(navigator, "serviceWorker" as keyof Navigator, {
+      controller: {},
       getRegistration: async () => registration && { update, unregister, ...registration },
     });
     return { update, unregister };
   }
+
+  test("shows at once where it goes: an application that loads the page when its worker changes goes there too", async () => {
+    const page = await open();
+    register({});
+    void page.reload("/orders");
+    expect([location.href, loads]).toEqual([`${HERE}/orders`, []]);
+  });
 
   test("goes at once where none is newer", async () => {
     const page = await open();
