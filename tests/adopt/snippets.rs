@@ -10,7 +10,7 @@ use skew_guard_lab::process::Process;
 use skew_guard_lab::{ports, wait};
 use tempfile::TempDir;
 
-use crate::{install, readme, run, workshop};
+use crate::{VERSION, install, readme, run, workshop};
 
 #[test]
 fn the_client_compiles_with_every_check_of_typescript() -> Result<()> {
@@ -76,23 +76,53 @@ fn cached(answer: &RawAnswer) -> bool {
         .any(|value| value.contains("immutable"))
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn express_says_the_version_with_every_answer() -> Result<()> {
+    let place = workshop("express", Path::new("tests/adopt/express"))?;
+    install(&place)?;
+    let readme = readme()?;
+    let line = &readme.fence("js")?.text;
+    let address = ports::free()?;
+    let (ip, port) = (address.ip(), address.port());
+    fs::write(
+        place.join("server.js"),
+        format!(
+            "const app = require('express')();\n{line}\napp.get('/', (_request, response) => response.send('the shop'));\napp.listen({port}, '{ip}');\n"
+        ),
+    )?;
+    let mut command = Command::new("node");
+    command.arg("server.js").current_dir(&place);
+    command.env("VERSION", VERSION);
+    let _express = Process::start("express", command)?;
+    let page = wait::until_some("Express", async || {
+        Ok(http::get(address, "/", &[]).await.ok())
+    })
+    .await?;
+    let missing = http::get(address, "/missing", &[]).await?;
+    assert_eq!((page.status, missing.status), (200, 404));
+    for answer in [page, missing] {
+        assert_eq!(answer.values("x-app-version"), [VERSION]);
+    }
+    Ok(())
+}
+
 #[test]
-fn spring_has_the_method_that_allows_the_header() -> Result<()> {
+fn spring_has_the_methods_that_allow_the_header_and_say_the_version() -> Result<()> {
     let place = workshop("spring", Path::new("tests/adopt/spring"))?;
     let readme = readme()?;
-    let line = &readme.fence("java")?.text;
+    let lines = &readme.fence("java")?.text;
     let sources = place.join("src/main/java");
     fs::create_dir_all(&sources)?;
     fs::write(
-        sources.join("Cors.java"),
+        sources.join("Headers.java"),
         format!(
-            "class Cors {{\n  void allow(org.springframework.web.cors.CorsConfiguration configuration) {{\n    {line}\n  }}\n}}\n"
+            "class Headers {{\n  void set(org.springframework.web.cors.CorsConfiguration configuration, jakarta.servlet.http.HttpServletResponse response, String version) {{\n{lines}\n  }}\n}}\n"
         ),
     )?;
     run(Command::new("mvn")
         .args(["--batch-mode", "--quiet", "compile"])
         .current_dir(&place))?;
-    let class = place.join("target/classes/Cors.class");
+    let class = place.join("target/classes/Headers.class");
     ensure!(class.is_file(), "nothing was compiled");
     Ok(())
 }

@@ -31,7 +31,7 @@ fn prove(document: &str, fence: &Fence) -> Result<()> {
         ("README.md", "json") => configuration::loads(&fence.text),
         ("README.md", "http") => reload_answer::is_the_filters(&fence.text),
         ("README.md" | "CONTRIBUTING.md", "sh") => commands::work(&fence.text),
-        ("README.md", language @ ("ts" | "nginx" | "java")) => {
+        ("README.md", language @ ("ts" | "js" | "nginx" | "java")) => {
             is_used_by("tests/adopt", &format!("fence(\"{language}\")"))
         }
         ("istio/README.md", "yaml") => is_used_by("tests/chart", "```yaml"),
