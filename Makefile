@@ -119,6 +119,12 @@ test-firefox: build client $(GECKODRIVER) ## Of test-browser every kind of reque
 	command -v firefox-esr > /dev/null || apt-get install --yes --quiet firefox-esr
 	BROWSER=firefox PATH=$(abspath $(dir $(GECKODRIVER))):$$PATH cargo test --test browser -- kinds::
 
+# It has no mode without a display.
+.PHONY: test-webkit
+test-webkit: build client ## The same in a third browser, WebKitGTK
+	{ command -v WebKitWebDriver && command -v xvfb-run; } > /dev/null || apt-get install --yes --quiet webkit2gtk-driver xvfb
+	BROWSER=webkit xvfb-run --auto-servernum cargo test --test browser -- kinds::
+
 .PHONY: client
 client: ## Build the client's half, client/, and check its types (needs Node)
 	npm --prefix client ci --no-audit --no-fund --loglevel=error

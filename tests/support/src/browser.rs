@@ -1,5 +1,5 @@
 //! A real browser, driven over [WebDriver](https://www.w3.org/TR/webdriver2/): Debian's Chromium, or its Firefox with
-//! `BROWSER=firefox`.
+//! `BROWSER=firefox`, or its WebKitGTK with `BROWSER=webkit` and a display.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::cdp::domains::network::NetworkConditions;
 use thirtyfour::prelude::*;
 use thirtyfour::{Capabilities, ChromiumLikeCapabilities, WindowHandle};
+use tokio::net::TcpStream;
 
 use crate::process::Process;
-use crate::wait;
+use crate::{ports, wait};
 
 /// Chromium refuses to run as root with its sandbox, and asks many hosts for news when nobody forbids it. With a pipe
 /// in the place of a debugging port it ends when its driver does, however that ends.
@@ -165,14 +166,19 @@ impl Browser {
 enum Engine {
     Chromium,
     Firefox,
+    WebKit,
 }
+
+/// The browser that Debian has beside WebKitGTK's driver.
+const MINI_BROWSER: &str = "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser";
 
 impl Engine {
     fn chosen() -> Result<Self> {
         match std::env::var("BROWSER").as_deref() {
             Err(_) | Ok("" | "chromium") => Ok(Self::Chromium),
             Ok("firefox") => Ok(Self::Firefox),
-            Ok(other) => bail!("BROWSER={other}: chromium or firefox"),
+            Ok("webkit") => Ok(Self::WebKit),
+            Ok(other) => bail!("BROWSER={other}: chromium, firefox or webkit"),
         }
     }
 
@@ -180,14 +186,16 @@ impl Engine {
         match self {
             Self::Chromium => "chromedriver",
             Self::Firefox => "geckodriver",
+            Self::WebKit => "WebKitWebDriver",
         }
     }
 
-    /// What the driver says before its port.
-    fn announcement(self) -> &'static str {
+    /// What the driver says before its port; that of WebKitGTK says nothing.
+    fn announcement(self) -> Option<&'static str> {
         match self {
-            Self::Chromium => "started successfully on port ",
-            Self::Firefox => "Listening on 127.0.0.1:",
+            Self::Chromium => Some("started successfully on port "),
+            Self::Firefox => Some("Listening on 127.0.0.1:"),
+            Self::WebKit => None,
         }
     }
 
@@ -206,6 +214,12 @@ impl Engine {
                 capabilities.add_arg("-headless")?;
                 Ok(capabilities.into())
             }
+            Self::WebKit => {
+                let mut capabilities = Capabilities::new();
+                let options = json!({ "binary": MINI_BROWSER, "args": ["--automation"] });
+                capabilities.set("webkitgtk:browserOptions", options)?;
+                Ok(capabilities)
+            }
         }
     }
 }
@@ -213,41 +227,46 @@ impl Engine {
 /// How often a driver is started that finds its port taken.
 const ATTEMPTS: usize = 5;
 
-/// The kernel chooses a port of IPv6, and the driver ends when that of IPv4 is taken: another one is tried.
+/// Between the choice of a port and its use another process may take it: another one is tried.
 async fn start_driver(engine: Engine) -> Result<(Process, SocketAddr)> {
     for _ in 1..ATTEMPTS {
-        let mut driver = launch_driver(engine)?;
-        if let Ok(address) = driver_address(engine, &mut driver).await? {
-            return Ok((driver, address));
+        if let Ok(started) = launch_driver(engine).await? {
+            return Ok(started);
         }
     }
-    let mut driver = launch_driver(engine)?;
-    let address = driver_address(engine, &mut driver).await??;
-    Ok((driver, address))
+    launch_driver(engine).await?
 }
 
-fn launch_driver(engine: Engine) -> Result<Process> {
+/// The driver and where it listens, or how it ended.
+async fn launch_driver(engine: Engine) -> Result<Result<(Process, SocketAddr)>> {
+    // The others choose a port of IPv6 themselves, and end when that of IPv4 is taken.
+    let chosen = match engine.announcement() {
+        Some(_) => None,
+        None => Some(ports::free()?),
+    };
     let mut command = Command::new(engine.driver());
-    command.arg("--port=0");
-    Process::start_with_grace(engine.driver(), command, Duration::from_secs(10)).context(
-        "is the driver installed? `make test-browser` and `make test-firefox` install theirs",
-    )
-}
-
-/// Where the driver listens, or how it ended.
-async fn driver_address(engine: Engine, driver: &mut Process) -> Result<Result<SocketAddr>> {
-    wait::until_some(engine.driver(), async || {
-        let address = announced_address(engine, &driver.log());
+    command.arg(format!(
+        "--port={}",
+        chosen.map_or(0, |address| address.port())
+    ));
+    let mut driver = Process::start_with_grace(engine.driver(), command, Duration::from_secs(10))
+        .context("is the driver installed? `make test-browser`, `test-firefox` and `test-webkit` install theirs")?;
+    let address = wait::until_some(engine.driver(), async || {
+        let address = match chosen {
+            Some(address) => TcpStream::connect(address).await.is_ok().then_some(address),
+            None => announced_address(engine, &driver.log()),
+        };
         Ok(match driver.check_running() {
             Ok(()) => address.map(Ok),
             Err(end) => Some(Err(end)),
         })
     })
-    .await
+    .await?;
+    Ok(address.map(|address| (driver, address)))
 }
 
 fn announced_address(engine: Engine, log: &str) -> Option<SocketAddr> {
-    let (_, port) = log.split_once(engine.announcement())?;
+    let (_, port) = log.split_once(engine.announcement()?)?;
     let port = port.split(['.', '\n']).next()?.parse().ok()?;
     Some(SocketAddr::from(([127, 0, 0, 1], port)))
 }
