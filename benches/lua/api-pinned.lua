@@ -1,12 +1,4 @@
 -- A call of the API that the pin cookie decides.
-local function pin_of(headers)
-  local version
-  for cookie in (headers:get("cookie") or ""):gmatch("[^;]+") do
-    version = version or cookie:match("^%s*__Host%-release=(.*)$")
-  end
-  return version
-end
-
 function envoy_on_request(handle)
   local headers = handle:headers()
   if not is_ours(headers) then return end

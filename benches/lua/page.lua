@@ -1,8 +1,4 @@
 -- A navigation: to current whatever it carries, and never answered from a cache of another release.
-local function is_navigation(headers)
-  return headers:get("sec-fetch-mode") == "navigate" and headers:get("sec-fetch-dest") == "document"
-end
-
 function envoy_on_request(handle)
   local headers = handle:headers()
   if not is_ours(headers) then return end

@@ -1,4 +1,4 @@
--- What every request is asked first: is it the application's, and is it to be pinned?
+-- What the filters ask of a request; first of all: is it the application's, and is it to be pinned?
 local current = "v2-0-0"
 local routes = { ["2.0.0"] = "v2-0-0", ["1.4.2"] = "v1-4-2" }
 local hosts = { ["shop.example.com"] = true }
@@ -18,6 +18,18 @@ end
 
 local function is_pinned(headers)
   return not is_below(headers:get(":path"), unpinned)
+end
+
+local function is_navigation(headers)
+  return headers:get("sec-fetch-mode") == "navigate" and headers:get("sec-fetch-dest") == "document"
+end
+
+local function pin_of(headers)
+  local version
+  for cookie in (headers:get("cookie") or ""):gmatch("[^;]+") do
+    version = version or cookie:match("^%s*__Host%-release=(.*)$")
+  end
+  return version
 end
 
 -- The answer is another call of this script: what it has to know is kept with the stream.
