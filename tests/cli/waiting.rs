@@ -51,6 +51,12 @@ impl Gateway {
     }
 }
 
+/// Waits a second for one of the plugins that run there.
+async fn wait_for_plugin(revision: &str, plugin: &str, url: &str) -> Result<Run> {
+    let arguments = ["--revision", revision, "--plugin", plugin];
+    wait_for(&[&arguments[..], &["--timeout", "1s", url]].concat()).await
+}
+
 async fn wait_for(arguments: &[&str]) -> Result<Run> {
     let arguments: Vec<String> = arguments
         .iter()
@@ -120,18 +126,10 @@ async fn where_several_plugins_run_one_is_named() -> Result<()> {
     wait_for(&["--revision", "7", "--plugin", "shop", &gateway.url()])
         .await?
         .ends(0);
-    wait_for(&[
-        "--revision",
-        "3",
-        "--plugin",
-        "shop-admin",
-        "--timeout",
-        "1s",
-        &gateway.url(),
-    ])
-    .await?
-    .ends(1)
-    .says("refused");
+    wait_for_plugin("3", "shop-admin", &gateway.url())
+        .await?
+        .ends(1)
+        .says("refused");
     Ok(())
 }
 
@@ -154,32 +152,14 @@ async fn a_plugin_is_not_another_one_whose_name_holds_its_name() -> Result<()> {
     ] {
         let gateway = with_plugin(has).await?;
         let url = gateway.url();
-        wait_for(&[
-            "--revision",
-            "7",
-            "--plugin",
-            wanted,
-            "--timeout",
-            "1s",
-            &url,
-        ])
-        .await?
-        .ends(1)
-        .says(&format!("does not have the plugin; it has: {has}"));
+        wait_for_plugin("7", wanted, &url)
+            .await?
+            .ends(1)
+            .says(&format!("does not have the plugin; it has: {has}"));
     }
     let unlabelled = "plugin___work_shop____skew_guard_config_revision{} 7\n";
     let url = Gateway::showing(&[unlabelled]).await?.url();
-    wait_for(&[
-        "--revision",
-        "7",
-        "--plugin",
-        "shop",
-        "--timeout",
-        "1s",
-        &url,
-    ])
-    .await?
-    .ends(1);
+    wait_for_plugin("7", "shop", &url).await?.ends(1);
     for wanted in ["shop", "ns.shop"] {
         let url = with_plugin("ns.shop").await?.url();
         wait_for(&["--revision", "7", "--plugin", wanted, &url])
@@ -196,18 +176,10 @@ async fn a_plugin_that_is_gone_is_not_waited_for_by_what_it_left_behind() -> Res
     );
     let gateway = Gateway::showing(&[&left]).await?;
     let url = gateway.url();
-    wait_for(&[
-        "--revision",
-        "7",
-        "--plugin",
-        "shop",
-        "--timeout",
-        "1s",
-        &url,
-    ])
-    .await?
-    .ends(1)
-    .says("has no plugin shop any more");
+    wait_for_plugin("7", "shop", &url)
+        .await?
+        .ends(1)
+        .says("has no plugin shop any more");
     wait_for(&["--revision", "8", &url]).await?.ends(0);
     Ok(())
 }
