@@ -37,11 +37,7 @@ async fn a_page_that_comes_from_the_disk_says_so_too() -> Result<()> {
     browser.open(&shop.url("/api/kind/frame")).await?;
     old_tab::retire(&mut shop).await?;
     browser.back().await?;
-    browser
-        .until(&format!(
-            "document.querySelector('#page')?.textContent === '{OLD}'"
-        ))
-        .await?;
+    old_tab::shows_page_of(&browser, OLD).await?;
     let kept: Option<bool> = browser.run("return window.kept").await?;
     assert_eq!(kept, None);
     says_so(&browser).await?;
@@ -58,11 +54,7 @@ async fn left_and_back(build: Build) -> Result<(Shop, Browser)> {
     browser.open(&shop.url("/api/kind/frame")).await?;
     old_tab::retire(&mut shop).await?;
     browser.back().await?;
-    browser
-        .until(&format!(
-            "document.querySelector('#page')?.textContent === '{OLD}'"
-        ))
-        .await?;
+    old_tab::shows_page_of(&browser, OLD).await?;
     Ok((shop, browser))
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use skew_guard_lab::browser::Browser;
 
 use crate::application::Build;
+use crate::old_tab;
 use crate::shop::{NEW, Shop};
 
 /// A first visit, to a cache that has the page of a release that is gone.
@@ -44,11 +45,7 @@ async fn says_so(build: Build) -> Result<()> {
     shop.end_new_release().await?;
     shop.add_new_release().await?;
     browser.click("[role=alert] a").await?;
-    browser
-        .until(&format!(
-            "document.querySelector('#orders-of')?.textContent === '{NEW}'"
-        ))
-        .await?;
+    old_tab::shows_orders_of(&browser, NEW).await?;
     browser.stop().await
 }
 

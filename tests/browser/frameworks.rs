@@ -8,7 +8,7 @@ use serde_json::json;
 use skew_guard_lab::browser::Browser;
 
 use crate::application::Build;
-use crate::old_tab::{self, loads};
+use crate::old_tab::{self, loads, place, shows_orders_of};
 use crate::page;
 use crate::shop::{NEW, OLD, Shop};
 
@@ -41,9 +41,7 @@ async fn without_the_client_a_link_of_sveltekit_leads_nowhere() -> Result<()> {
     let (mut shop, browser) = old_tab::open(Build::PlainSvelteKit, json!({})).await?;
     old_tab::retire(&mut shop).await?;
     browser.click("#orders").await?;
-    browser
-        .until("document.body.textContent.includes('This part could not be loaded')")
-        .await?;
+    old_tab::misses_a_part(&browser).await?;
     assert_eq!(loads(&browser).await?, 1);
     browser.stop().await
 }
@@ -122,20 +120,9 @@ async fn a_link_leads_to_the_new_release_by_one_load(build: Build) -> Result<()>
 
 async fn is_at_orders_of_the_new_release(browser: &Browser) -> Result<()> {
     shows_orders_of(browser, NEW).await?;
-    let place: String = browser
-        .run("return location.pathname + location.search + location.hash")
-        .await?;
     assert_eq!(
-        (place.as_str(), loads(browser).await?),
+        (place(browser).await?.as_str(), loads(browser).await?),
         ("/orders?page=2#last", 2)
     );
     Ok(())
-}
-
-async fn shows_orders_of(browser: &Browser, release: &str) -> Result<()> {
-    browser
-        .until(&format!(
-            "document.querySelector('#orders-of')?.textContent === '{release}'"
-        ))
-        .await
 }

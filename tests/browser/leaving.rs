@@ -7,10 +7,8 @@ use serde_json::json;
 use skew_guard_lab::browser::Browser;
 
 use crate::application::Build;
-use crate::old_tab::{self, loads};
+use crate::old_tab::{self, loads, place};
 use crate::shop::{NEW, OLD, Shop};
-
-const BANNER: &str = "document.querySelector('[role=alert]')?.textContent.includes('out of date')";
 
 /// As long as a loop would take to show itself.
 const WHILE_IT_COULD_LOOP: Duration = Duration::from_secs(4);
@@ -28,25 +26,16 @@ async fn call(browser: &Browser) -> Result<u16> {
         .await
 }
 
-/// Where the page is, within its origin.
-async fn place(browser: &Browser) -> Result<String> {
-    browser
-        .run("return location.pathname + location.search + location.hash")
-        .await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_typed_is_still_there_and_nothing_was_loaded() -> Result<()> {
     let (mut shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
     browser.type_into("#note", "To my neighbour").await?;
     old_tab::retire(&mut shop).await?;
     assert_eq!(call(&browser).await?, 409);
-    browser.until(BANNER).await?;
+    old_tab::says_it_is_out_of_date(&browser).await?;
     // Neither does a link leave, nor a part that is missing.
     browser.click("#orders").await?;
-    browser
-        .until("document.body.textContent.includes('This part could not be loaded')")
-        .await?;
+    old_tab::misses_a_part(&browser).await?;
     tokio::time::sleep(WHILE_IT_COULD_LOOP).await;
     let typed: String = browser
         .run("return document.querySelector('#note').value")
@@ -57,11 +46,7 @@ async fn what_was_typed_is_still_there_and_nothing_was_loaded() -> Result<()> {
     );
     // The button does.
     browser.click("[role=alert] button").await?;
-    browser
-        .until(&format!(
-            "document.querySelector('#orders-of')?.textContent === '{NEW}'"
-        ))
-        .await?;
+    old_tab::shows_orders_of(&browser, NEW).await?;
     assert_eq!(loads(&browser).await?, 2);
     browser.stop().await
 }
@@ -87,11 +72,7 @@ async fn without_the_client_what_was_typed_is_lost() -> Result<()> {
 async fn a_link_to_a_part_that_is_gone_leads_there_by_one_load() -> Result<()> {
     let (_shop, browser) = retired(Build::Guarded).await?;
     browser.click("#orders").await?;
-    browser
-        .until(&format!(
-            "document.querySelector('#orders-of')?.textContent === '{NEW}'"
-        ))
-        .await?;
+    old_tab::shows_orders_of(&browser, NEW).await?;
     assert_eq!(place(&browser).await?, "/orders?page=2#last");
     assert_eq!(loads(&browser).await?, 2);
     browser.stop().await
@@ -120,9 +101,7 @@ async fn vites_own_event_leads_to_the_new_release_by_one_load() -> Result<()> {
 async fn without_the_client_a_link_to_a_part_that_is_gone_leads_nowhere() -> Result<()> {
     let (_shop, browser) = retired(Build::Plain).await?;
     browser.click("#orders").await?;
-    browser
-        .until("document.body.textContent.includes('This part could not be loaded')")
-        .await?;
+    old_tab::misses_a_part(&browser).await?;
     assert_eq!(loads(&browser).await?, 1);
     browser.stop().await
 }
@@ -131,14 +110,10 @@ async fn without_the_client_a_link_to_a_part_that_is_gone_leads_nowhere() -> Res
 async fn once_told_it_leaves_at_the_next_link_to_where_that_leads() -> Result<()> {
     let (_shop, browser) = retired(Build::Guarded).await?;
     call(&browser).await?;
-    browser.until(BANNER).await?;
+    old_tab::says_it_is_out_of_date(&browser).await?;
     assert_eq!(loads(&browser).await?, 1, "because of a call");
     browser.click("#orders").await?;
-    browser
-        .until(&format!(
-            "document.querySelector('#orders-of')?.textContent === '{NEW}'"
-        ))
-        .await?;
+    old_tab::shows_orders_of(&browser, NEW).await?;
     assert_eq!(place(&browser).await?, "/orders?page=2#last");
     assert_eq!(loads(&browser).await?, 2);
     browser.stop().await
@@ -153,7 +128,7 @@ async fn a_page_that_comes_back_old_is_loaded_once_and_then_says_so() -> Result<
     shop.end_old_release().await?;
     for loads_so_far in [2, 2] {
         call(&browser).await?;
-        browser.until(BANNER).await?;
+        old_tab::says_it_is_out_of_date(&browser).await?;
         browser.click("#home").await?;
         browser
             .until(&format!("sessionStorage.loads === '{loads_so_far}'"))
@@ -162,7 +137,7 @@ async fn a_page_that_comes_back_old_is_loaded_once_and_then_says_so() -> Result<
     }
     tokio::time::sleep(WHILE_IT_COULD_LOOP).await;
     assert_eq!(loads(&browser).await?, 2);
-    browser.until(BANNER).await?;
+    old_tab::says_it_is_out_of_date(&browser).await?;
     // A minute later the other cache has forgotten it, and the button works.
     browser.click("[role=alert] button").await?;
     browser.until("sessionStorage.loads === '3'").await?;
@@ -173,7 +148,7 @@ async fn a_page_that_comes_back_old_is_loaded_once_and_then_says_so() -> Result<
 async fn being_offline_loads_nothing() -> Result<()> {
     let (_shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
     browser.set_offline(true).await?;
-    misses_a_part(&browser).await?;
+    stays_without_a_part(&browser).await?;
     browser.set_offline(false).await?;
     assert_eq!(loads(&browser).await?, 1);
     browser.stop().await
@@ -184,7 +159,7 @@ async fn an_outage_loads_nothing() -> Result<()> {
     let (mut shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
     shop.end_old_release().await?;
     assert_eq!(call(&browser).await?, 503);
-    misses_a_part(&browser).await?;
+    stays_without_a_part(&browser).await?;
     assert_eq!(loads(&browser).await?, 1);
     browser.stop().await
 }
@@ -193,7 +168,7 @@ async fn an_outage_loads_nothing() -> Result<()> {
 async fn a_missing_part_of_the_current_release_loads_nothing() -> Result<()> {
     let (shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
     shop.record().hide("orders-");
-    misses_a_part(&browser).await?;
+    stays_without_a_part(&browser).await?;
     assert_eq!(loads(&browser).await?, 1);
     browser.stop().await
 }
@@ -213,11 +188,9 @@ async fn without_the_client_a_missing_part_loads_the_page_in_a_loop() -> Result<
     browser.stop().await
 }
 
-async fn misses_a_part(browser: &Browser) -> Result<()> {
+async fn stays_without_a_part(browser: &Browser) -> Result<()> {
     browser.click("#orders").await?;
-    browser
-        .until("document.body.textContent.includes('This part could not be loaded')")
-        .await?;
+    old_tab::misses_a_part(browser).await?;
     tokio::time::sleep(WHILE_IT_COULD_LOOP).await;
     Ok(())
 }
@@ -238,7 +211,7 @@ async fn a_refused_socket_brings_the_banner_and_no_storm() -> Result<()> {
         )
         .await?;
     assert!(attempts > 5, "{attempts} attempts");
-    browser.until(BANNER).await?;
+    old_tab::says_it_is_out_of_date(&browser).await?;
     let probes: usize = browser
         .run(
             "return performance.getEntriesByName(location.origin + '/')

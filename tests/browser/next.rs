@@ -6,7 +6,7 @@ use anyhow::Result;
 use skew_guard_lab::browser::Browser;
 
 use crate::next_application::{BasePath, deployment_id};
-use crate::old_tab::{self, loads};
+use crate::old_tab::{self, loads, place};
 use crate::shop::{NEW, OLD, Shop};
 
 /// As long as another load would take to come.
@@ -45,13 +45,6 @@ async fn is_ordered_from(browser: &Browser, release: &str) -> Result<()> {
         .until(&format!(
             "document.querySelector('output')?.textContent === 'Lamp, ordered from {id}'"
         ))
-        .await
-}
-
-/// Where the page is, within its origin.
-async fn place(browser: &Browser) -> Result<String> {
-    browser
-        .run("return location.pathname + location.search")
         .await
 }
 

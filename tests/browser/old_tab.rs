@@ -45,6 +45,45 @@ pub async fn shows(browser: &Browser, release: &str) -> Result<()> {
         .await
 }
 
+/// Waits until the page of that release is there, whatever became of its calls.
+pub async fn shows_page_of(browser: &Browser, release: &str) -> Result<()> {
+    browser
+        .until(&format!(
+            "document.querySelector('#page')?.textContent === '{release}'"
+        ))
+        .await
+}
+
+/// Waits until the part behind the link is there, in the code of that release.
+pub async fn shows_orders_of(browser: &Browser, release: &str) -> Result<()> {
+    browser
+        .until(&format!(
+            "document.querySelector('#orders-of')?.textContent === '{release}'"
+        ))
+        .await
+}
+
+/// Waits until the page says that a part of it is missing.
+pub async fn misses_a_part(browser: &Browser) -> Result<()> {
+    browser
+        .until("document.body.textContent.includes('This part could not be loaded')")
+        .await
+}
+
+/// Waits until the page shows the banner.
+pub async fn says_it_is_out_of_date(browser: &Browser) -> Result<()> {
+    browser
+        .until("document.querySelector('[role=alert]')?.textContent.includes('out of date')")
+        .await
+}
+
+/// Where the page is, within its origin.
+pub async fn place(browser: &Browser) -> Result<String> {
+    browser
+        .run("return location.pathname + location.search + location.hash")
+        .await
+}
+
 /// How often the tab in front has loaded a page of the shop.
 pub async fn loads(browser: &Browser) -> Result<u32> {
     browser.run("return Number(sessionStorage.loads)").await

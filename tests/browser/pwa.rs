@@ -5,7 +5,7 @@ use serde_json::json;
 use skew_guard_lab::browser::Browser;
 
 use crate::application::Build;
-use crate::old_tab::{self, loads};
+use crate::old_tab::{self, loads, place};
 use crate::shop::{NEW, OLD, Shop};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,19 +21,10 @@ async fn that_updates_by_itself_is_left_by_one_load() -> Result<()> {
 async fn is_left_by_one_load(build: Build) -> Result<()> {
     let (_shop, browser) = retired(build).await?;
     browser.run::<()>("await fetch('/api/cart')").await?;
-    browser
-        .until("document.querySelector('[role=alert]')?.textContent.includes('out of date')")
-        .await?;
+    old_tab::says_it_is_out_of_date(&browser).await?;
     browser.click("#orders").await?;
-    browser
-        .until(&format!(
-            "document.querySelector('#orders-of')?.textContent === '{NEW}'"
-        ))
-        .await?;
-    let place: String = browser
-        .run("return location.pathname + location.search + location.hash")
-        .await?;
-    assert_eq!(place, "/orders?page=2#last");
+    old_tab::shows_orders_of(&browser, NEW).await?;
+    assert_eq!(place(&browser).await?, "/orders?page=2#last");
     assert_eq!(loads(&browser).await?, 3);
     let registrations: usize = browser
         .run("return (await navigator.serviceWorker.getRegistrations()).length")
@@ -47,11 +38,7 @@ async fn is_left_by_one_load(build: Build) -> Result<()> {
 async fn without_an_update_of_the_worker_a_reload_brings_the_old_page_back() -> Result<()> {
     let (_shop, browser) = retired(Build::PwaPrompt).await?;
     browser.reload().await?;
-    browser
-        .until(&format!(
-            "document.querySelector('#page')?.textContent === '{OLD}'"
-        ))
-        .await?;
+    old_tab::shows_page_of(&browser, OLD).await?;
     browser.stop().await
 }
 
