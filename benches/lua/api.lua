@@ -26,6 +26,7 @@ function envoy_on_request(handle)
   headers:remove("if-modified-since")
   keep(handle, "pinned")
   if version and (stale[version] or not routes[version]) then keep(handle, "stale") end
+  if headers:get("origin") then keep(handle, "cors") end
 end
 
 function envoy_on_response(handle)
@@ -37,6 +38,6 @@ function envoy_on_response(handle)
   if decided.stale then
     headers:replace("x-client-update", "available")
     headers:replace("x-client-current", "2.0.0")
-    headers:add("access-control-expose-headers", "x-client-update, x-client-current")
+    if decided.cors then headers:add("access-control-expose-headers", "x-client-update, x-client-current") end
   end
 end
