@@ -7,6 +7,7 @@
     reason = "a test that finds something missing is to end there"
 )]
 
+mod answering;
 mod checking;
 mod comparing;
 mod explaining;

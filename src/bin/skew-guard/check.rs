@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use skew_guard::config::{Config, CurrentConfig, State, UnknownVersion};
 use skew_guard::rollout::{Side, written_time};
 use skew_guard::scope::{PathPrefix, is_below};
@@ -104,47 +104,25 @@ impl Report {
         }
     }
 
-    fn place(&self, line: Option<usize>) -> String {
-        let line = line.map_or_else(String::new, |line| format!(":{line}"));
-        let mut place = format!("{}{line}: ", self.document.file.display());
-        if self.document.index > 0 {
-            place += &format!("document {}: ", self.document.index + 1);
-        }
-        if !self.document.name.is_empty() {
-            place += &format!("{}: ", self.document.name);
-        }
-        place
-    }
-
     fn lines(&self) -> Vec<String> {
-        let problems = self
-            .problems
-            .iter()
-            .map(|problem| format!("{}{problem}", self.place(problem.line)));
-        let warnings = self
-            .warnings
-            .iter()
-            .map(|warning| format!("{}warning: {warning}", self.place(None)));
+        let document = &self.document;
+        let problems = self.problems.iter().map(|problem| document.told(problem));
+        let warnings = self.warnings.iter();
+        let warnings =
+            warnings.map(|warning| format!("{}warning: {warning}", document.place(None)));
         let ok = self
             .problems
             .is_empty()
-            .then(|| format!("{}ok", self.place(None)));
+            .then(|| format!("{}ok", document.place(None)));
         problems.chain(warnings).chain(ok).collect()
     }
 
-    fn json(&self) -> serde_json::Value {
-        let problems: Vec<_> = self
-            .problems
-            .iter()
-            .map(|problem| json!({"path": problem.path, "line": problem.line, "problem": problem.text}))
-            .collect();
-        json!({
-            "file": self.document.file,
-            "document": self.document.index + 1,
-            "name": self.document.name,
-            "problems": problems,
-            "warnings": self.warnings,
-        })
+    fn json(&self) -> Value {
+        let mut configuration = self.document.identity();
+        let problems: Vec<_> = self.problems.iter().map(Located::json).collect();
+        configuration.insert("problems".to_owned(), json!(problems));
+        configuration.insert("warnings".to_owned(), json!(self.warnings));
+        Value::Object(configuration)
     }
 }
 

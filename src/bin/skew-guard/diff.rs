@@ -104,7 +104,7 @@ fn lone(old: &[Document], new: &[Document], now: u64) -> Result<Vec<Lone>> {
         lone.push(Lone::removed(document, renamed_to.clone(), now)?);
     }
     for document in added {
-        load(document)?;
+        document.load_right()?;
         lone.push(Lone {
             name: document.name.clone(),
             hazard: None,
@@ -114,15 +114,9 @@ fn lone(old: &[Document], new: &[Document], now: u64) -> Result<Vec<Lone>> {
     Ok(lone)
 }
 
-fn load(document: &Document) -> Result<Side> {
-    document
-        .load_or_explain()
-        .map_err(|error| error.context(document.file.display().to_string()))
-}
-
 impl Lone {
     fn removed(document: &Document, renamed_to: Option<String>, now: u64) -> Result<Self> {
-        let config = load(document)?.config;
+        let config = document.load_right()?.config;
         let served = config
             .releases
             .iter()
@@ -173,7 +167,7 @@ fn json_of(hazard: &Hazard) -> Value {
 
 impl Pair {
     fn of(old: &Document, new: &Document, now: u64) -> Result<Self> {
-        let (name, old, new) = (new.name.clone(), load(old)?, load(new)?);
+        let (name, old, new) = (new.name.clone(), old.load_right()?, new.load_right()?);
         let assessment = assess(&old, &new, now);
         let path = if assessment.is_safe() {
             None

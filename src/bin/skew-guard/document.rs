@@ -5,10 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use anyhow::Result;
+use serde_json::{Map, json};
 use skew_guard::config::{Problem, Problems};
 use skew_guard::rollout::{Reader, Side};
 
+use crate::wrong::Wrong;
 use crate::yaml::{self, Node, Step, Value};
 
 /// A configuration in a file.
@@ -94,11 +95,37 @@ impl Document {
     }
 
     /// The configuration of a command that needs a right one.
-    pub fn load_or_explain(&self) -> Result<Side> {
-        self.load().map_err(|problems| {
-            let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!("a wrong configuration:\n{}", lines.join("\n"))
-        })
+    pub fn load_right(&self) -> Result<Side, Wrong> {
+        self.load().map_err(|problems| Wrong::new(self, &problems))
+    }
+
+    /// A problem with its place, for people.
+    pub fn told(&self, problem: &Located) -> String {
+        format!("{}{problem}", self.place(problem.line))
+    }
+
+    /// How a line about it begins.
+    pub fn place(&self, line: Option<usize>) -> String {
+        let line = line.map_or_else(String::new, |line| format!(":{line}"));
+        let mut place = format!("{}{line}: ", self.file.display());
+        if self.index > 0 {
+            place += &format!("document {}: ", self.index + 1);
+        }
+        if !self.name.is_empty() {
+            place += &format!("{}: ", self.name);
+        }
+        place
+    }
+
+    /// Which one it is, for machines.
+    pub fn identity(&self) -> Map<String, serde_json::Value> {
+        let identity = [
+            ("file", json!(self.file)),
+            ("document", json!(self.index + 1)),
+            ("name", json!(self.name)),
+        ];
+        let keys = identity.into_iter();
+        keys.map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
     /// Whether it is a configuration of this filter, and not of another Wasm module.
@@ -181,6 +208,13 @@ pub struct Located {
     pub path: String,
     /// What is wrong, and what is allowed.
     pub text: String,
+}
+
+impl Located {
+    /// For machines.
+    pub fn json(&self) -> serde_json::Value {
+        json!({"path": self.path, "line": self.line, "problem": self.text})
+    }
 }
 
 impl fmt::Display for Located {

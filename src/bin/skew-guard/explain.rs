@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use skew_guard::config::Config;
@@ -126,9 +126,7 @@ struct Explanation {
 impl Explain {
     /// Runs the command.
     pub fn run(&self) -> Result<Answer> {
-        let side = documents::read_one(&self.config)?
-            .load_or_explain()
-            .with_context(|| self.config.display().to_string())?;
+        let side = documents::read_one(&self.config)?.load_right()?;
         let explanation = match self.table(&side.config).decided_by(&side.policy) {
             Some(decision) => self.explain(&side.policy, &decision),
             None => untouched(),

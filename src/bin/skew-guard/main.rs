@@ -20,9 +20,11 @@ mod explain;
 mod file;
 mod step;
 mod wait;
+mod wrong;
 mod yaml;
 
 use answer::{Answer, Verdict};
+use wrong::Wrong;
 
 const SCHEMA: &str = include_str!("../../../envoy/config.schema.json");
 
@@ -102,7 +104,9 @@ impl Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let answer = arguments.command.run(&mut remark).and_then(|answer| {
+    let answer = arguments.command.run(&mut remark);
+    let answer = answer.or_else(|error| error.downcast::<Wrong>().map(Wrong::answer));
+    let answer = answer.and_then(|answer| {
         print(&answer, arguments.output).context("cannot write the answer")?;
         Ok(answer.verdict)
     });

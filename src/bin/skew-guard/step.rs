@@ -240,9 +240,7 @@ impl Subject {
     fn read(file: &Path, making: &Making) -> Result<Self> {
         let locked = (!making.dry_run).then(|| Locked::take(file)).transpose()?;
         let document = documents::read_one(file)?;
-        let side = document
-            .load_or_explain()
-            .with_context(|| file.display().to_string())?;
+        let side = document.load_right()?;
         let text = std::fs::read_to_string(file)?;
         Ok(Self {
             text,

@@ -1,0 +1,48 @@
+//! A wrong configuration, given to a command that needs a right one.
+
+use std::error::Error;
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::answer::{Answer, Verdict};
+use crate::document::{Document, Located};
+
+/// All that is wrong with a configuration.
+#[derive(Debug)]
+pub struct Wrong {
+    /// For people: a line for each problem.
+    text: String,
+    /// For machines.
+    configuration: Value,
+}
+
+impl Error for Wrong {}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Wrong {
+    pub fn new(document: &Document, problems: &[Located]) -> Self {
+        let lines = problems.iter().map(|problem| document.told(problem));
+        let mut configuration = document.identity();
+        let problems: Vec<_> = problems.iter().map(Located::json).collect();
+        configuration.insert("problems".to_owned(), json!(problems));
+        Self {
+            text: lines.collect::<Vec<_>>().join("\n"),
+            configuration: Value::Object(configuration),
+        }
+    }
+
+    /// The answer in place of the command's own.
+    pub fn answer(self) -> Answer {
+        Answer {
+            verdict: Verdict::Bad,
+            text: self.text,
+            json: json!({ "configurations": [self.configuration] }),
+        }
+    }
+}
