@@ -15,3 +15,5 @@ mod schema;
 mod stepping;
 mod tool;
 mod waiting;
+#[cfg(unix)]
+mod writing;

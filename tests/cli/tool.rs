@@ -1,10 +1,12 @@
 //! The tool, and files to run it on.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+const TOOL: &str = env!("CARGO_BIN_EXE_skew-guard");
 
 /// A directory of files for one test.
 pub struct Desk(TempDir);
@@ -60,6 +62,28 @@ impl Desk {
         )
     }
 
+    /// Starts the tool where the files are, with this standard output.
+    pub fn start(&self, arguments: &[&str], out: impl Into<Stdio>) -> Child {
+        let mut command = command(self.0.path(), arguments);
+        command.stdout(out).stderr(Stdio::piped());
+        command.spawn().expect("the tool runs")
+    }
+
+    /// Runs the tool where the files are, after a shell has prepared something that only it sees:
+    /// mounts, for instance.
+    pub fn run_after(&self, prepare: &str, arguments: &[&str]) -> Run {
+        let mut command = Command::new("unshare");
+        command.current_dir(self.0.path());
+        command.args(["--mount", "--map-root-user", "--", "sh", "-ec"]);
+        command.args([&format!("{prepare}\nexec \"$0\" \"$@\""), TOOL]);
+        ended(
+            command
+                .args(arguments)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )
+    }
+
     /// The tool's answer for machines.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let run = self.run(&[&["--output", "json"], arguments].concat());
@@ -81,13 +105,17 @@ fn run_in(directory: &Path, arguments: &[&str]) -> Run {
 }
 
 fn command(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_skew-guard"));
+    let mut command = Command::new(TOOL);
     command.current_dir(directory).args(arguments);
     command
 }
 
 fn ended(command: &mut Command) -> Run {
-    let running = command.spawn().expect("the tool runs");
+    end_of(command.spawn().expect("the tool runs"))
+}
+
+/// How a run that was started ends.
+pub fn end_of(running: Child) -> Run {
     let output = running.wait_with_output().expect("the tool ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Run {

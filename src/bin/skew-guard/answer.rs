@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::file::Draft;
+
 /// The answer of a command, for whoever asked.
 #[derive(Debug)]
 pub struct Answer {
@@ -11,6 +13,23 @@ pub struct Answer {
     pub text: String,
     /// For machines.
     pub json: Value,
+}
+
+/// An answer, and what is done once it has been told.
+///
+/// Who could not be told what was done would do it again, and make the next step by that.
+#[derive(Debug)]
+pub struct Prepared {
+    pub answer: Answer,
+    /// A file that was edited.
+    pub draft: Option<Draft>,
+}
+
+impl From<Answer> for Prepared {
+    fn from(answer: Answer) -> Self {
+        let draft = None;
+        Self { answer, draft }
+    }
 }
 
 /// Whether an answer is a good one.

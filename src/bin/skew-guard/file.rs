@@ -1,13 +1,15 @@
 //! A file that is edited while others may read it or edit it too.
 
-use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::NamedTempFile;
+
+use crate::interrupted;
 
 /// An edit takes milliseconds; whoever holds the lock for longer does something else with it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,10 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The lock is on its folder: the file itself is replaced by another one, and with it a lock on it.
 #[derive(Debug)]
 pub struct Locked {
+    /// What it was called by.
+    name: PathBuf,
     /// Where the file is, behind all symbolic links.
     place: PathBuf,
     folder: PathBuf,
     _lock: File,
+}
+
+/// A new text for a locked file, ready to go into its place.
+#[derive(Debug)]
+pub struct Draft {
+    file: Locked,
+    text: String,
+    /// An error where the folder takes no new file.
+    beside: io::Result<NamedTempFile>,
 }
 
 impl Locked {
@@ -31,24 +44,102 @@ impl Locked {
         let folder = place.parent().with_context(cannot_read)?.to_owned();
         let lock = lock(&folder).with_context(|| format!("cannot lock {}", folder.display()))?;
         Ok(Self {
+            name: file.to_owned(),
             place,
             folder,
             _lock: lock,
         })
     }
 
-    /// Puts a new file in the place of the old one, with its mode and owner. Readers see the one or the
-    /// other, whole; when anything goes wrong the old one stays.
-    pub fn replace(&self, text: &str) -> Result<()> {
-        let mut beside = NamedTempFile::new_in(&self.folder)?;
+    /// Writes a new text beside the old one, with the old one's mode and owner.
+    pub fn draft(self, text: String) -> Result<Draft> {
+        let beside = match self.beside(&text) {
+            Err(error) if !refuses_new_files(&error) => {
+                return Err(error).with_context(|| self.cannot_write());
+            }
+            beside => beside,
+        };
+        if beside.is_err() {
+            let writable = OpenOptions::new().write(true).open(&self.place);
+            writable.with_context(|| self.cannot_write())?;
+        }
+        Ok(Draft {
+            file: self,
+            text,
+            beside,
+        })
+    }
+
+    fn beside(&self, text: &str) -> io::Result<NamedTempFile> {
+        let mut beside = interrupted::removes(|| NamedTempFile::new_in(&self.folder))?;
         beside.write_all(text.as_bytes())?;
         let old = fs::metadata(&self.place)?;
         keep_owner(&old, beside.as_file())?;
         beside.as_file().set_permissions(old.permissions())?;
         beside.as_file().sync_all()?;
-        beside.persist(&self.place)?;
-        Ok(())
+        Ok(beside)
     }
+
+    fn cannot_write(&self) -> String {
+        format!("cannot write {}", self.name.display())
+    }
+}
+
+impl Draft {
+    /// Puts it into the place of the old text. Readers see the one or the other, whole; when anything
+    /// goes wrong the old one stays. A file that can only be written where it is, for it is a mount by
+    /// itself or its folder takes no other, is, and the answer says what that means.
+    pub fn put_in_place(self) -> Result<Option<String>> {
+        let Self { file, text, beside } = self;
+        interrupted::waits(|| {
+            let why = match beside.map(|beside| beside.persist(&file.place)) {
+                Ok(Ok(_)) => return Ok(None),
+                Ok(Err(failed)) if can_only_be_overwritten(&failed.error) => failed.error,
+                Ok(Err(failed)) => return Err(failed.error).with_context(|| file.cannot_write()),
+                Err(refused) => refused,
+            };
+            overwrite(&file.place, &text).with_context(|| file.cannot_write())?;
+            Ok(Some(format!(
+                "{} was written where it is, because no other file can take its place ({why}): who read it in that moment may have seen half of it",
+                file.name.display()
+            )))
+        })
+    }
+}
+
+fn refuses_new_files(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+/// Whether the file is where another file system was mounted: into a container, for instance.
+fn can_only_be_overwritten(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ResourceBusy | ErrorKind::CrossesDevices
+    )
+}
+
+/// Writes a text over another one. Where there is no room for it, the old one is written again, for
+/// which there was.
+fn overwrite(place: &Path, text: &str) -> Result<()> {
+    let old = fs::read(place)?;
+    let written = write_over(place, text.as_bytes());
+    written.or_else(|error| {
+        write_over(place, &old)
+            .with_context(|| format!("{error}; and what it held before cannot be written again"))?;
+        Err(error.into())
+    })
+}
+
+fn write_over(place: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(place)?;
+    file.write_all(bytes)?;
+    let length = u64::try_from(bytes.len()).map_err(io::Error::other)?;
+    file.set_len(length)?;
+    file.sync_all()
 }
 
 fn lock(folder: &Path) -> Result<File> {
@@ -71,7 +162,7 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 #[cfg(unix)]
-fn keep_owner(old: &fs::Metadata, new: &File) -> Result<()> {
+fn keep_owner(old: &fs::Metadata, new: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
 
     let made = new.metadata()?;
@@ -83,10 +174,10 @@ fn keep_owner(old: &fs::Metadata, new: &File) -> Result<()> {
     if user.is_none() && group.is_none() {
         return Ok(());
     }
-    fchown(new, user, group).context("cannot keep its owner")
+    fchown(new, user, group)
 }
 
 #[cfg(not(unix))]
-fn keep_owner(_: &fs::Metadata, _: &File) -> Result<()> {
+fn keep_owner(_: &fs::Metadata, _: &File) -> io::Result<()> {
     Ok(())
 }

@@ -18,12 +18,14 @@ mod edit;
 mod envoy;
 mod explain;
 mod file;
+mod interrupted;
 mod step;
 mod wait;
 mod wrong;
 mod yaml;
 
-use answer::{Answer, Verdict};
+use answer::{Answer, Prepared, Verdict};
+use file::Draft;
 use wrong::Wrong;
 
 const SCHEMA: &str = include_str!("../../../envoy/config.schema.json");
@@ -85,32 +87,29 @@ fn seconds(time: SystemTime) -> u64 {
 
 impl Command {
     /// The answer. What a command has to say on its way to it, it says to `progress`.
-    fn run(&self, progress: &mut dyn FnMut(String)) -> Result<Answer> {
-        match self {
-            Self::Check(check) => check.run(),
-            Self::Diff(diff) => diff.run(),
-            Self::Explain(explain) => explain.run(),
-            Self::Release(release) => release.run(),
-            Self::Rollback(rollback) => rollback.run(),
-            Self::Wait(wait) => wait.run(progress),
-            Self::Schema => Ok(Answer {
+    fn run(&self, progress: &mut dyn FnMut(String)) -> Result<Prepared> {
+        let answer = match self {
+            Self::Check(check) => check.run()?,
+            Self::Diff(diff) => diff.run()?,
+            Self::Explain(explain) => explain.run()?,
+            Self::Release(release) => return release.run(),
+            Self::Rollback(rollback) => return rollback.run(),
+            Self::Wait(wait) => wait.run(progress)?,
+            Self::Schema => Answer {
                 verdict: Verdict::Good,
                 text: SCHEMA.trim_end().to_owned(),
                 json: serde_json::from_str(SCHEMA)?,
-            }),
-        }
+            },
+        };
+        Ok(answer.into())
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let answer = arguments.command.run(&mut remark);
-    let answer = answer.or_else(|error| error.downcast::<Wrong>().map(Wrong::answer));
-    let answer = answer.and_then(|answer| {
-        print(&answer, arguments.output).context("cannot write the answer")?;
-        Ok(answer.verdict)
-    });
-    match answer {
+    let prepared = arguments.command.run(&mut remark);
+    let prepared = prepared.or_else(|error| Ok(error.downcast::<Wrong>()?.answer().into()));
+    match prepared.and_then(|prepared| tell_and_do(prepared, arguments.output)) {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::from(1),
         Err(error) => {
@@ -118,6 +117,18 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn tell_and_do(prepared: Prepared, output: Output) -> Result<Verdict> {
+    let Prepared { answer, draft } = prepared;
+    print(&answer, output).context(match draft {
+        Some(_) => "nothing was changed, because the answer cannot be written",
+        None => "cannot write the answer",
+    })?;
+    if let Some(note) = draft.map(Draft::put_in_place).transpose()?.flatten() {
+        remark(format!("note: {note}"));
+    }
+    Ok(answer.verdict)
 }
 
 /// Whoever closes the pipe has read enough.

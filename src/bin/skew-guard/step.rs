@@ -12,7 +12,7 @@ use skew_guard::rollout::{Edit, Life, Reader, Refusal, Side, Stage, Wish, apply,
 use skew_guard::version::Version;
 
 use crate::Moment;
-use crate::answer::{Answer, Verdict};
+use crate::answer::{Answer, Prepared, Verdict};
 use crate::document::{Document, chart_route};
 use crate::documents;
 use crate::edit;
@@ -132,7 +132,7 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
 
 impl Release {
     /// Runs the command.
-    pub fn run(&self) -> Result<Answer> {
+    pub fn run(&self) -> Result<Prepared> {
         let now = self.making.moment.seconds();
         let subject = Subject::read(&self.file, &self.making)?;
         let model = subject.model_for(&self.version);
@@ -212,7 +212,7 @@ impl Release {
 
 impl Rollback {
     /// Runs the command.
-    pub fn run(&self) -> Result<Answer> {
+    pub fn run(&self) -> Result<Prepared> {
         let now = self.making.moment.seconds();
         let subject = Subject::read(&self.file, &self.making)?;
         let edits = Life::new(&subject.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
@@ -266,37 +266,39 @@ impl Subject {
     }
 
     fn make(
-        &self,
+        self,
         edits: Result<Vec<Edit>, Refusal>,
         making: &Making,
         nothing_left: &str,
-    ) -> Result<Answer> {
+    ) -> Result<Prepared> {
         let edits = match edits {
             Ok(edits) if edits.is_empty() => {
-                return Ok(Answer {
+                let answer = Answer {
                     verdict: Verdict::Good,
                     text: nothing_left.to_owned(),
                     json: json!({"changed": false, "text": nothing_left}),
-                });
+                };
+                return Ok(answer.into());
             }
             Ok(edits) => edits,
             Err(refusal) => {
                 let text = refusal.to_string();
-                return Ok(Answer {
+                let answer = Answer {
                     verdict: Verdict::Bad,
                     json: json!({"changed": false, "refused": text}),
                     text,
-                });
+                };
+                return Ok(answer.into());
             }
         };
         let edited = edit::edited(&self.text, &self.document, &edits)
             .with_context(|| self.document.file.display().to_string())?;
-        if let Some(locked) = &self.locked {
-            locked
-                .replace(&edited)
-                .with_context(|| format!("cannot write {}", self.document.file.display()))?;
-        }
-        self.report(&edits, &edited, making)
+        let answer = self.report(&edits, &edited, making)?;
+        let draft = self.locked.map(|locked| locked.draft(edited));
+        Ok(Prepared {
+            answer,
+            draft: draft.transpose()?,
+        })
     }
 
     fn report(&self, edits: &[Edit], edited: &str, making: &Making) -> Result<Answer> {
