@@ -124,7 +124,13 @@ impl<'a> Life<'a> {
                 .ok_or_else(|| Refusal::Senseless("no release is public".to_owned()))?,
         };
         if bad.state == State::Retired {
-            return Ok(Vec::new());
+            return match to {
+                Some(to) if !self.is_gone_back_to(to) => Err(Refusal::Senseless(format!(
+                    "{} is retired: it was rolled back already, and not to {to}. To go back further, name the bad release with --bad",
+                    bad.version
+                ))),
+                _ => Ok(Vec::new()),
+            };
         }
         if self.side.config.current.is_none() {
             return self.checked(self.lead_back_pods(bad, to)?);
@@ -332,6 +338,7 @@ impl<'a> Life<'a> {
     ) -> Result<Edits, Refusal> {
         let retired = retired(&bad.version);
         if !self.is_in_current(&bad.version) {
+            self.expect_gone_back_to(to, bad, "is not in current")?;
             return Ok(vec![retired]);
         }
         let left: Vec<_> = self
@@ -364,6 +371,7 @@ impl<'a> Life<'a> {
     /// pod, and the bad one retired after its last.
     fn lead_back_pods(&self, bad: &ReleaseConfig, to: Option<&Version>) -> Result<Edits, Refusal> {
         if bad.state == State::Draining {
+            self.expect_gone_back_to(to, bad, "is draining")?;
             return Ok(vec![retired(&bad.version)]);
         }
         let target = self.target(bad, to)?;
@@ -376,6 +384,32 @@ impl<'a> Life<'a> {
             edits.push(live(&target.version));
         }
         Ok(edits)
+    }
+
+    /// That retiring the bad release, and nothing else, is what was asked for.
+    fn expect_gone_back_to(
+        &self,
+        to: Option<&Version>,
+        bad: &ReleaseConfig,
+        is: &str,
+    ) -> Result<(), Refusal> {
+        match to {
+            Some(to) if !self.is_gone_back_to(to) => Err(Refusal::Senseless(format!(
+                "{bad} {is}: to take it back is to retire it, and leads nobody to {to}. Leave out --to, or name the release that is bad with --bad",
+                bad = bad.version
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether visitors, or pods, are led to a release already.
+    fn is_gone_back_to(&self, version: &Version) -> bool {
+        match self.side.config.current {
+            Some(_) => self.is_in_current(version),
+            None => self
+                .listed(version)
+                .is_some_and(|release| release.state == State::Live),
+        }
     }
 
     /// The release to go back to: the newest that is older than the bad one and serves, or, where pods

@@ -134,6 +134,51 @@ fn going_back_to_a_release_that_has_drained_lists_it_first() {
 }
 
 #[test]
+fn a_release_to_go_back_to_is_never_ignored() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    desk.step(&["release", "shop.yaml", "2.1.0"]).ends(0);
+    let listed = desk.read("shop.yaml");
+    desk.step(&["rollback", "shop.yaml", "--to", "1.4.2"])
+        .ends(1)
+        .says(
+            "2.1.0 is not in current: to take it back is to retire it, and leads nobody to 1.4.2",
+        );
+    assert_eq!(desk.read("shop.yaml"), listed);
+    desk.step(&["rollback", "shop.yaml", "--to", "2.0.0"])
+        .ends(0)
+        .says("2.1.0: live becomes retired");
+    let after = desk.read("shop.yaml");
+    desk.step(&["rollback", "shop.yaml", "--to", "2.0.0"])
+        .ends(0)
+        .says("nothing is left to do");
+    for to in ["1.4.2", "7.0.0"] {
+        desk.step(&["rollback", "shop.yaml", "--to", to])
+            .ends(1)
+            .says("2.1.0 is retired: it was rolled back already, and not to")
+            .says("name the bad release with --bad");
+    }
+    assert_eq!(desk.read("shop.yaml"), after);
+}
+
+#[test]
+fn nor_is_one_without_current() {
+    let desk = Desk::new();
+    let values = "releases:\n- version: \"2.0.0\"\n- version: \"1.0.0\"\n  state: retired\n- version: \"0.9.0\"\n  state: retired\n";
+    desk.write("shop.yaml", values);
+    desk.step(&["rollback", "shop.yaml", "--to", "1.0.0"])
+        .ends(0);
+    let drained = desk.read("shop.yaml");
+    desk.step(&["rollback", "shop.yaml", "--to", "0.9.0"])
+        .ends(1)
+        .says("2.0.0 is draining");
+    assert_eq!(desk.read("shop.yaml"), drained);
+    desk.step(&["rollback", "shop.yaml", "--to", "1.0.0"])
+        .ends(0)
+        .says("2.0.0: draining becomes retired");
+}
+
+#[test]
 fn a_step_can_be_named_and_one_that_makes_no_sense_or_is_not_safe_is_not_made() {
     let desk = Desk::new();
     desk.write("shop.yaml", VALUES);
@@ -326,6 +371,142 @@ fn a_route_that_tells_nothing_has_to_be_given() {
         desk.read("shop.yaml"),
         "releases: [{version: \"2.0.0\", route: \"green\"}, {version: \"1.0.0\", route: blue}]\ncurrent: \"1.0.0\"\n"
     );
+}
+
+/// The route that 2.1 gets where another release has this one.
+fn route_like(version: &str, route: &str) -> Result<String, String> {
+    let desk = Desk::new();
+    desk.write(
+        "shop.yaml",
+        &format!("releases: [{{version: \"{version}\", route: \"{route}\"}}]\n"),
+    );
+    let run = desk.step(&["release", "shop.yaml", "2.1"]);
+    if run.code == 2 {
+        return Err(run.err);
+    }
+    run.ends(0);
+    let releases = desk.read("shop.yaml");
+    let made = releases.split("route: \"").nth(1).expect("a route");
+    Ok(made.split('"').next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_route_is_made_of_the_version_where_it_stands_as_a_word() {
+    for (version, route, made) in [
+        ("2.0", "v2-0", "v2-1"),
+        ("2.0", "2.0", "2.1"),
+        ("2.0", "shop-2.0-eu", "shop-2.1-eu"),
+        ("2.0", "r2-0.shop12-0", "r2-1.shop12-0"),
+        ("2", "v2-shop20", "v2-1-shop20"),
+        ("a1b2c3", "shop-a1b2c3", "shop-2.1"),
+    ] {
+        assert_eq!(route_like(version, route).as_deref(), Ok(made), "{route}");
+    }
+    for (version, route, why) in [
+        ("2", "v20", "does not hold its version as a word"),
+        ("2", "eu12", "does not hold its version as a word"),
+        ("c3", "shop-a1b2c3", "does not hold its version as a word"),
+        ("2", "v2-node2", "holds its version more than once"),
+        ("2.0", "2.0-v2-0", "holds its version more than once"),
+    ] {
+        let refused = route_like(version, route).expect_err(route);
+        assert!(refused.contains(why), "{refused}");
+        assert!(refused.contains(&format!("\"{route}\"")), "{refused}");
+        assert!(refused.contains("give --route"), "{refused}");
+    }
+}
+
+#[test]
+fn an_option_that_would_do_nothing_is_refused() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    let plugin = "releases:\n- version: \"2.0.0\"\n";
+    desk.write("plugin.yaml", plugin);
+    for (file, version, options, why) in [
+        (
+            "shop.yaml",
+            "2.1.0",
+            "--step live --drain-for 6h",
+            "--drain-for is for the step that puts",
+        ),
+        (
+            "shop.yaml",
+            "1.4.2",
+            "--step retired --drain-for 6h",
+            "--drain-for is for the step that puts",
+        ),
+        (
+            "shop.yaml",
+            "2.1.0",
+            "--step staged --percent 10",
+            "--percent is for the step that puts",
+        ),
+        (
+            "shop.yaml",
+            "2.1.0",
+            "--percent 10 --drain-for 6h",
+            "with --percent below 100 nothing drains",
+        ),
+        (
+            "shop.yaml",
+            "2.0.0",
+            "--route blue",
+            "2.0.0 is listed already, with another route",
+        ),
+        (
+            "shop.yaml",
+            "2.0.0",
+            "--label version=blue",
+            "2.0.0 is listed already, with other labels",
+        ),
+        (
+            "plugin.yaml",
+            "2.1.0",
+            "--drain-for 6h",
+            "there is no current in plugin.yaml",
+        ),
+        (
+            "plugin.yaml",
+            "2.1.0",
+            "--percent 10",
+            "there is no current in plugin.yaml",
+        ),
+        (
+            "plugin.yaml",
+            "2.1.0",
+            "--label version=v2",
+            "--label is for the values of the chart",
+        ),
+    ] {
+        let options: Vec<_> = options.split(' ').collect();
+        let run = desk.step(&[&["release", file, version], &options[..]].concat());
+        assert!(run.err.contains(why), "{why:?} in {run:?}");
+        run.ends(2);
+    }
+    assert_eq!(desk.read("shop.yaml"), VALUES);
+    assert_eq!(desk.read("plugin.yaml"), plugin);
+    let failing = [
+        "explain",
+        "shop.yaml",
+        "--failure",
+        "no-cluster",
+        "--status",
+        "200",
+    ];
+    let run = desk.run(&failing).ends(2);
+    assert!(run.err.contains("cannot be used with"), "{run:?}");
+}
+
+#[test]
+fn both_steps_of_a_release_take_the_same_options() {
+    let desk = Desk::new();
+    desk.write("shop.yaml", VALUES);
+    let step = "release shop.yaml 2.1.0 --drain-for 6h --route blue --label version=b";
+    let step: Vec<_> = step.split(' ').collect();
+    desk.step(&step).ends(0).says("list 2.1.0 as live");
+    desk.step(&step)
+        .ends(0)
+        .says("2.0.0: live becomes draining until 2026-11-21T18:00:00Z");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub struct Explain {
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
     /// The status of the upstream's answer
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, conflicts_with = "failure")]
     status: u16,
     /// A header of the upstream's answer, 'name: value'; may be given several times
     #[arg(long = "response-header", value_name = "HEADER", value_parser = parse_header)]

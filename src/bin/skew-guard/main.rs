@@ -19,6 +19,7 @@ mod envoy;
 mod explain;
 mod file;
 mod interrupted;
+mod likeness;
 mod step;
 mod wait;
 mod wrong;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use similar::TextDiff;
@@ -13,10 +13,11 @@ use skew_guard::version::Version;
 
 use crate::Moment;
 use crate::answer::{Answer, Prepared, Verdict};
-use crate::document::{Document, chart_route};
+use crate::document::{Document, Form};
 use crate::documents;
 use crate::edit;
 use crate::file::Locked;
+use crate::likeness::{Unclear, made_like};
 use crate::yaml::Node;
 
 /// Make the next safe step of a release in a file of releases
@@ -43,9 +44,10 @@ pub struct Release {
     /// The step to make; by default the next one, live or current
     #[arg(long)]
     step: Option<Step>,
-    /// How long predecessors drain: how long their tabs may live
-    #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
-    drain_for: Duration,
+    /// How long predecessors drain, from the step that puts it into current: how long their tabs may
+    /// live [default: 24h]
+    #[arg(long, value_parser = humantime::parse_duration)]
+    drain_for: Option<Duration>,
     /// Give it to so many percent of the visitors only (needs pinCookie)
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: Option<u8>,
@@ -84,7 +86,7 @@ pub struct Rollback {
 }
 
 /// The steps by name.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Step {
     /// List it as staged: only testers with the preview key reach it
     Staged,
@@ -135,8 +137,10 @@ impl Release {
     pub fn run(&self) -> Result<Prepared> {
         let now = self.making.moment.seconds();
         let subject = Subject::read(&self.file, &self.making)?;
+        self.expect_to_apply(&subject)?;
         let model = subject.model_for(&self.version);
-        let drain_until = now.saturating_add(self.drain_for.as_secs());
+        let drain_for = self.drain_for.unwrap_or(DRAIN_FOR);
+        let drain_until = now.saturating_add(drain_for.as_secs());
         ensure!(
             drain_until <= LAST_SECOND,
             "--drain-for ends after the year 9999"
@@ -163,6 +167,62 @@ impl Release {
         subject.make(edits, &self.making, &nothing_left)
     }
 
+    /// That no option was given for nothing.
+    fn expect_to_apply(&self, subject: &Subject) -> Result<()> {
+        let named = |steps: &[Step]| self.step.is_none_or(|step| steps.contains(&step));
+        let for_current = [
+            ("--drain-for", self.drain_for.is_some()),
+            ("--percent", self.percent.is_some()),
+        ];
+        for (option, _) in for_current.iter().filter(|(_, is_given)| *is_given) {
+            ensure!(
+                named(&[Step::Current]),
+                "{option} is for the step that puts a release into current (--step current), and this is another one"
+            );
+            ensure!(
+                subject.side.config.current.is_some(),
+                "{option} is for the step that puts a release into current, and there is no current in {}",
+                subject.name()
+            );
+        }
+        let shares = self.percent.is_some_and(|percent| percent < 100);
+        ensure!(
+            self.drain_for.is_none() || !shares,
+            "--drain-for is for the step that gives a release to all visitors: with --percent below 100 nothing drains"
+        );
+        ensure!(
+            self.labels.is_empty() || subject.document.form == Form::Chart,
+            "--label is for the values of the chart, and {} is a plugin's configuration, which has no labels",
+            subject.name()
+        );
+        self.expect_listed_alike(subject)
+    }
+
+    /// A release that is listed keeps its route and labels, so that none others can be meant.
+    fn expect_listed_alike(&self, subject: &Subject) -> Result<()> {
+        let Some(listed) = subject.listed(&self.version) else {
+            return Ok(());
+        };
+        if let Some(route) = &self.route {
+            let releases = subject.side.config.releases.iter();
+            let mut own = releases.filter(|release| release.version == self.version);
+            ensure!(
+                own.any(|release| release.route == *route),
+                "--route {route}: {} is listed already, with another route; a step leaves it alone",
+                self.version
+            );
+        }
+        for (name, value) in &self.labels {
+            let label = listed.get("labels").and_then(|labels| labels.get(name));
+            ensure!(
+                label.and_then(Node::text) == Some(value),
+                "--label {name}={value}: {} is listed already, with other labels; a step leaves them alone",
+                self.version
+            );
+        }
+        Ok(())
+    }
+
     /// The route of the release, where it has to be listed and routes are written: made as that of the
     /// newest release.
     fn route(&self, model: Option<&Node>) -> Result<Option<String>> {
@@ -170,9 +230,7 @@ impl Release {
         match (&self.route, route.and_then(Node::text)) {
             (Some(route), _) => Ok(Some(route.clone())),
             (None, None) => Ok(None),
-            (None, Some(route)) => self.like(route, model).map(Some).with_context(|| {
-                format!("how a route is made cannot be told from \"{route}\": give --route")
-            }),
+            (None, Some(route)) => self.like("route", route, model, "--route ROUTE").map(Some),
         }
     }
 
@@ -188,25 +246,27 @@ impl Release {
             .map_or(&[][..], Node::entries)
             .iter()
             .map(|(name, value)| {
+                let (what, option) = (format!("label {name}"), format!("--label {name}=VALUE"));
                 let value = value.text().unwrap_or_default();
-                let made = self.like(value, model).with_context(|| {
-                    format!("how the label {name} is made cannot be told from \"{value}\": give --label {name}=…")
-                })?;
-                Ok((name.clone(), json!(made)))
+                Ok((
+                    name.clone(),
+                    json!(self.like(&what, value, model, &option)?),
+                ))
             })
             .collect()
     }
 
     /// A text of another release, made for this one: with its version in the place of the other's.
-    fn like(&self, text: &str, model: Option<&Node>) -> Option<String> {
-        let other = model?.get("version")?.text()?;
-        let spellings: [fn(&str) -> String; 3] = [str::to_owned, chart_route, |version| {
-            version.replace(['.', '+', '_'], "-")
-        }];
-        spellings
-            .iter()
-            .find(|spelling| text.contains(&spelling(other)))
-            .map(|spelling| text.replace(&spelling(other), &spelling(self.version.as_str())))
+    fn like(&self, what: &str, text: &str, model: Option<&Node>, option: &str) -> Result<String> {
+        let other = model.and_then(|model| model.get("version"));
+        let other = other.and_then(Node::text).unwrap_or_default();
+        made_like(text, other, self.version.as_str()).map_err(|unclear| {
+            let why = match unclear {
+                Unclear::Absent => "does not hold its version as a word",
+                Unclear::Several => "holds its version more than once",
+            };
+            anyhow!("how the {what} is made cannot be told from that of {other}: \"{text}\" {why}; give {option}")
+        })
     }
 }
 
@@ -223,6 +283,9 @@ impl Rollback {
         subject.make(edits, &self.making, &nothing_left)
     }
 }
+
+/// How long predecessors drain where nobody says it.
+const DRAIN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The last second that a configuration can write: of the year 9999.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -250,11 +313,23 @@ impl Subject {
         })
     }
 
+    fn name(&self) -> std::path::Display<'_> {
+        self.document.file.display()
+    }
+
+    /// The release as it is written.
+    fn listed(&self, version: &Version) -> Option<Node> {
+        let configuration = self.document.node()?;
+        let releases = configuration.get("releases")?.items();
+        let is_it =
+            |release: &&Node| release.get("version").and_then(Node::text) == Some(version.as_str());
+        releases.iter().find(is_it).cloned()
+    }
+
     /// The release that a new one is written like, where this one is new: the newest that is not
     /// retired.
     fn model_for(&self, version: &Version) -> Option<Node> {
-        let mut listed = self.side.config.releases.iter();
-        if listed.any(|release| release.version == *version) {
+        if self.listed(version).is_some() {
             return None;
         }
         let configuration = self.document.node()?;
