@@ -11,6 +11,7 @@ mod answering;
 mod checking;
 mod comparing;
 mod explaining;
+mod layout;
 mod schema;
 mod stepping;
 mod tool;

@@ -19,13 +19,14 @@ pub fn read(file: &Path) -> Result<Vec<Document>> {
 pub fn roots(file: &Path) -> Result<Vec<Rc<Node>>> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let (_, text) = yaml::unmarked(&text);
     let is_json = file
         .extension()
         .is_some_and(|extension| extension == "json");
     let roots = if is_json {
-        yaml::read_json(&text).map(|root| vec![root])
+        yaml::read_json(text).map(|root| vec![root])
     } else {
-        yaml::read(&text)
+        yaml::read(text)
     };
     let roots = roots.with_context(|| file.display().to_string())?;
     Ok(roots.into_iter().map(Rc::new).collect())

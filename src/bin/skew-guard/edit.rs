@@ -18,6 +18,11 @@ const BROKEN: &str =
 
 /// The text of a file after some changes to one configuration in it.
 pub fn edited(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
+    let (mark, text) = yaml::unmarked(text);
+    edited_unmarked(text, document, edits).map(|edited| format!("{mark}{edited}"))
+}
+
+fn edited_unmarked(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
     if document.form == Form::Text {
         return edited_within(text, document, edits);
     }
@@ -48,7 +53,7 @@ fn edited_within(text: &str, document: &Document, edits: &[Edit]) -> Result<Stri
         root: Rc::new(yaml::read_json(&json)?),
         ..document.clone()
     };
-    let new = edited(&json, &inner, edits)?;
+    let new = edited_unmarked(&json, &inner, edits)?;
     let after = with_block(text, &json, &new).with_context(|| {
         format!(
             "the configuration is JSON in a text of {}; write it on lines of its own, below \"value: |\", to have steps made in it",
@@ -87,10 +92,13 @@ fn with_block(text: &str, block: &str, new: &str) -> Option<String> {
     let (at, indent) = found.next().filter(|_| found.next().is_none())?;
     let before = lines.get(..at)?.concat();
     let after = lines.get(at + wanted.len()..)?.concat();
-    let new: String = new
-        .lines()
-        .map(|line| format!("{indent}{line}\n"))
-        .collect();
+    let end = |line: &str| {
+        line.get(line.trim_end_matches(['\r', '\n']).len()..)
+            .map(str::to_owned)
+    };
+    let (first, last) = (lines.get(at)?, lines.get(at + wanted.len() - 1)?);
+    let indented: Vec<_> = new.lines().map(|line| format!("{indent}{line}")).collect();
+    let new = indented.join(&end(first)?) + &end(last)?;
     Some(format!("{before}{new}{after}"))
 }
 
@@ -118,7 +126,7 @@ struct Style {
 
 impl Style {
     fn of(text: &str, root: &Mapping, reader: Reader) -> Self {
-        let is_json = text.trim_start().starts_with('{');
+        let is_json = yaml::is_json(text);
         let releases = root.get_sequence("releases");
         let is_flow = releases.is_none_or(|releases| {
             releases.is_flow_style()
@@ -226,12 +234,15 @@ impl Style {
                 return text;
             };
             let before = text.get(..start).unwrap_or_default();
-            let indent = before.rsplit('\n').next().unwrap_or_default();
-            let is_on_its_own = before.contains('\n') && indent.chars().all(char::is_whitespace);
-            if !is_on_its_own {
+            let Some((lines, indent)) = before.rsplit_once('\n') else {
+                return text;
+            };
+            if !indent.chars().all(char::is_whitespace) {
                 return text;
             }
-            text.replacen(&format!("{entry}, "), &format!("{entry},\n{indent}"), 1)
+            let end = if lines.ends_with('\r') { "\r\n" } else { "\n" };
+            let apart = format!("{entry},{end}{indent}");
+            text.replacen(&format!("{entry}, "), &apart, 1)
         })
     }
 }
@@ -288,7 +299,7 @@ fn index_of(releases: &Sequence, version: &str) -> Result<usize> {
 /// read by another parser than the one that wrote it.
 fn verify(before: &str, after: &str, document: &Document, edits: &[Edit]) -> Result<()> {
     let read = |text: &str| -> Result<Vec<Node>> {
-        if text.trim_start().starts_with('{') {
+        if yaml::is_json(text) {
             yaml::read_json(text).map(|root| vec![root])
         } else {
             yaml::read(text)

@@ -158,6 +158,12 @@ const MOST_ALIASED: usize = 1 << 24;
 /// How deep values may be nested; serde_json's limit too.
 const DEEPEST: usize = 128;
 
+/// The byte order mark with which some editors begin a file, and the rest of it.
+pub fn unmarked(text: &str) -> (&str, &str) {
+    let rest = text.trim_start_matches('\u{feff}');
+    text.split_at(text.len() - rest.len())
+}
+
 /// The documents of a file.
 pub fn read(text: &str) -> Result<Vec<Node>> {
     let mut reader = Reader {
@@ -333,6 +339,11 @@ fn is_foreign_number(text: &str) -> bool {
         .strip_prefix("0x")
         .is_some_and(|rest| u64::from_str_radix(rest, 16).is_ok());
     starts_right && (digits.parse::<f64>().is_ok() || is_hexadecimal)
+}
+
+/// Whether a text is JSON, and not only YAML within braces.
+pub fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[']) && Json::read(text).is_ok()
 }
 
 /// A JSON file, which may be indented with tabs as YAML may not.
