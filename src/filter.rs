@@ -4,7 +4,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, State};
 use crate::decision::judge::decide;
 use crate::decision::{Course, Decision, Forward, Outcome};
 use crate::headers::Headers;
@@ -16,7 +16,11 @@ use crate::reply::outgoing::Outgoing;
 use crate::reply::own::Reply;
 use crate::request::{Class, Request};
 use crate::scope::Scope;
-use crate::telemetry::{self, Sight};
+use crate::telemetry;
+
+mod counters;
+
+use counters::{Counters, OpenStream, record};
 
 /// A configuration in force, and what counts by it.
 pub struct Installation {
@@ -47,27 +51,36 @@ impl Installation {
         let plugin = plugin_name(host);
         let storage_key = storage_key(host, &plugin);
         let loaded = Config::load(configuration);
-        host.gauge(&telemetry::refused(&plugin), u64::from(loaded.is_err()));
+        record(
+            host,
+            &telemetry::refused(&plugin),
+            u64::from(loaded.is_err()),
+        );
+        let counters = Counters::new(&plugin);
+        let mut left = Vec::new();
         let (mode, in_force) = match loaded {
             Ok(config) => {
-                keep(host, &storage_key, configuration, &config);
+                left = keep(host, &storage_key, configuration, &config);
                 let policy = Policy::from(config);
                 log::info!("skew-guard {plugin}: in force: {}", summary(&policy));
                 (Mode::Guard(Box::new(policy)), Some(configuration.into()))
             }
             Err(problems) => {
                 if let Some(refusals) = host.counter(&telemetry::refusals(&plugin)) {
-                    host.increment(refusals);
+                    host.add(refusals, 1);
                 }
                 log::error!("skew-guard {plugin}: configuration refused:\n{problems}");
                 stand_in(host, &plugin, &storage_key, configuration)
             }
         };
         let revision = match &mode {
-            Mode::Guard(policy) => policy.revision.unwrap_or_default(),
+            Mode::Guard(policy) => {
+                counters.define(host, policy, &left);
+                policy.revision.unwrap_or_default()
+            }
             Mode::PassThrough { .. } | Mode::Inert => 0,
         };
-        host.gauge(&telemetry::revision(&plugin), revision);
+        record(host, &telemetry::revision(&plugin), revision);
         if let Some(bytes) = &in_force {
             IN_FORCE.with_borrow_mut(|all| {
                 all.retain(|(_, one)| one.strong_count() > 0);
@@ -79,7 +92,7 @@ impl Installation {
             in_force,
             storage_key,
             plugin,
-            counters: Counters::default(),
+            counters,
             last_skew_logged: Cell::new(0),
         }
     }
@@ -130,10 +143,22 @@ fn kept(host: &dyn Host, storage_key: &str) -> Kept {
     Kept::read(&host.kept(storage_key).unwrap_or_default())
 }
 
-fn keep(host: &dyn Host, storage_key: &str, configuration: &[u8], config: &Config) {
+/// Keeps a configuration that is taken into force; the routes that the one before served and this one does not.
+fn keep(host: &dyn Host, storage_key: &str, configuration: &[u8], config: &Config) -> Vec<String> {
     let mut kept = kept(host, storage_key);
-    kept.take(configuration, config, host.now());
+    let replaced = kept.take(configuration, config, host.now());
     host.keep(storage_key, &kept.written());
+    let mut left: Vec<_> = replaced.iter().flat_map(served_routes).collect();
+    left.retain(|route| !served_routes(config).any(|served| served == *route));
+    left.into_iter().map(str::to_owned).collect()
+}
+
+fn served_routes(config: &Config) -> impl Iterator<Item = &str> {
+    config
+        .releases
+        .iter()
+        .filter(|release| release.state != State::Retired)
+        .map(|release| release.route.as_str())
 }
 
 /// What is in force in the place of a wrong configuration, and how that was written.
@@ -218,61 +243,14 @@ fn summary(policy: &Policy) -> String {
     )
 }
 
-/// The ids of the counters that were needed so far, by release, outcome or sight, and class.
-#[derive(Default)]
-struct Counters {
-    requests: RefCell<Vec<Option<u32>>>,
-    answers: RefCell<Vec<Option<u32>>>,
-}
-
-impl Counters {
-    fn request(&self, host: &dyn Host, release: Option<&Release>, outcome: Outcome, class: Class) {
-        let place = (place_of(release) * Outcome::ALL.len() + outcome.index()) * Class::ALL.len()
-            + class.index();
-        count(host, &self.requests, place, || {
-            telemetry::requests(release, outcome, class)
-        });
-    }
-
-    fn answer(&self, host: &dyn Host, release: Option<&Release>, sight: Sight) {
-        let place = place_of(release) * Sight::ALL.len() + sight.index();
-        count(host, &self.answers, place, || {
-            telemetry::answers(release, sight)
-        });
-    }
-}
-
-fn place_of(release: Option<&Release>) -> usize {
-    release.map_or(0, |release| release.index + 1)
-}
-
-fn count(
-    host: &dyn Host,
-    ids: &RefCell<Vec<Option<u32>>>,
-    place: usize,
-    name: impl FnOnce() -> String,
-) {
-    let mut ids = ids.borrow_mut();
-    if ids.len() <= place {
-        ids.resize(place + 1, None);
-    }
-    let Some(id) = ids.get_mut(place) else {
-        return;
-    };
-    if id.is_none() {
-        *id = host.counter(&name());
-    }
-    if let Some(id) = *id {
-        host.increment(id);
-    }
-}
-
 /// One request and its answer.
-pub struct Exchange<H> {
+pub struct Exchange<H: Host> {
     host: H,
     installation: Rc<Installation>,
     awaited: Awaited,
     body: Option<Vec<u8>>,
+    /// Where it may be open for long.
+    stream: Option<OpenStream<H>>,
 }
 
 /// What the answer is awaited for.
@@ -294,7 +272,7 @@ pub enum Flow {
     Answered,
 }
 
-impl<H: Host> Exchange<H> {
+impl<H: Host + Clone> Exchange<H> {
     /// A request that is about to arrive.
     pub fn new(host: H, installation: Rc<Installation>) -> Self {
         Self {
@@ -302,6 +280,7 @@ impl<H: Host> Exchange<H> {
             installation,
             awaited: Awaited::Nothing,
             body: None,
+            stream: None,
         }
     }
 
@@ -329,14 +308,16 @@ impl<H: Host> Exchange<H> {
 
     fn guard(&mut self, policy: &Policy) -> Flow {
         let map = self.host.request_headers();
-        let Some(decision) = decide(policy, &Request::new(Headers::new(&map), &self.host)) else {
+        let request = Request::new(Headers::new(&map), &self.host);
+        let Some(decision) = decide(policy, &request) else {
             return Flow::On;
         };
-        self.count(
-            decision.release().map(Rc::as_ref),
-            decision.outcome,
-            decision.class,
-        );
+        let release = decision.release().map(Rc::as_ref);
+        self.count(release, decision.outcome, decision.class);
+        if request.opens_stream() && matches!(decision.course, Course::Forward(_)) {
+            let counters = &self.installation.counters;
+            self.stream = counters.open_stream(self.host.clone(), release);
+        }
         if policy.enforce {
             self.carry_out(policy, decision)
         } else {

@@ -30,10 +30,12 @@ pub trait Host: Moment {
     fn reply(&self, reply: &Reply);
     /// The id of a counter of this name; the same for the same name.
     fn counter(&self, name: &str) -> Option<u32>;
-    /// Adds one to a counter.
-    fn increment(&self, counter: u32);
-    /// Gives the gauge of this name a value.
-    fn gauge(&self, name: &str, value: u64);
+    /// The id of a gauge of this name; the same for the same name.
+    fn gauge(&self, name: &str) -> Option<u32>;
+    /// Adds to a counter or a gauge; a negative number to a gauge alone.
+    fn add(&self, metric: u32, by: i64);
+    /// Gives a gauge a value.
+    fn record(&self, gauge: u32, value: u64);
     /// Keeps bytes for later configurations, whatever becomes of this one's VM.
     fn keep(&self, key: &str, bytes: &[u8]);
     /// The bytes that were last kept, by this VM if it kept some.

@@ -64,10 +64,16 @@ impl Kept {
         headers::serialize(&pairs)
     }
 
-    /// Notes that a configuration was taken into force, in the place of what had its scope and header.
-    pub fn take(&mut self, bytes: &[u8], config: &Config, now: u64) {
-        self.0.retain(|entry| {
-            entry.is_recent(now) && entry.load().is_some_and(|known| !is_alike(&known, config))
+    /// Notes that a configuration was taken into force, in the place of what had its scope and header, which is given
+    /// back.
+    pub fn take(&mut self, bytes: &[u8], config: &Config, now: u64) -> Vec<Config> {
+        let mut replaced = Vec::new();
+        self.0.retain(|entry| match entry.load() {
+            Some(known) if is_alike(&known, config) => {
+                replaced.push(known);
+                false
+            }
+            known => known.is_some() && entry.is_recent(now),
         });
         self.0.insert(
             0,
@@ -77,6 +83,7 @@ impl Kept {
             },
         );
         self.0.truncate(MOST);
+        replaced
     }
 
     /// Notes that a configuration is still in force, if it was not replaced; whether it was there.

@@ -97,6 +97,12 @@ impl Release {
         }
     }
 
+    /// Its state, as the list says it.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
     /// Whether only testers reach it.
     #[must_use]
     pub fn is_staged(&self) -> bool {

@@ -118,6 +118,7 @@ struct Known<'b> {
     sec_fetch_site: Option<&'b [u8]>,
     sec_purpose: Option<&'b [u8]>,
     target: Option<&'b [u8]>,
+    upgrade: Option<&'b [u8]>,
 }
 
 impl<'b> Known<'b> {
@@ -141,6 +142,7 @@ impl<'b> Known<'b> {
                 b"sec-fetch-mode" => &mut known.sec_fetch_mode,
                 b"sec-fetch-site" => &mut known.sec_fetch_site,
                 b"sec-purpose" => &mut known.sec_purpose,
+                b"upgrade" => &mut known.upgrade,
                 _ => continue,
             };
             place.get_or_insert(value);
@@ -408,11 +410,27 @@ impl<'b> Request<'b> {
     /// Whether `accept` names `text/html`, as a browser's does when a person will look at the answer.
     #[must_use]
     pub fn accepts_html(&self) -> bool {
+        self.accepts(b"text/html")
+    }
+
+    fn accepts(&self, wanted: &[u8]) -> bool {
         self.known.accept.is_some_and(|accept| {
             accept
                 .split(|&byte| byte == b',')
-                .any(|range| media_type(range).eq_ignore_ascii_case(b"text/html"))
+                .any(|range| media_type(range).eq_ignore_ascii_case(wanted))
         })
+    }
+
+    /// Whether what this opens may stay open for long: a WebSocket or another protocol, an event stream, a gRPC call.
+    /// Over HTTP/2 and HTTP/3 a WebSocket is an extended CONNECT, which Envoy makes an `upgrade` of before any filter
+    /// sees it. `h2c` is no other protocol: some clients offer it with every request.
+    #[must_use]
+    pub fn opens_stream(&self) -> bool {
+        self.known
+            .upgrade
+            .is_some_and(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+            || self.grpc().is_some()
+            || self.accepts(b"text/event-stream")
     }
 
     /// The dialect of gRPC that the body is in, if it is.

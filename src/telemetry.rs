@@ -4,8 +4,9 @@
 //! `stats_tags` expression each takes them out again. It is Istio's convention for `extraStatTags`
 //! too. Only what the configuration names becomes a tag's value: a client cannot make time series.
 
+use crate::config::State;
 use crate::decision::Outcome;
-use crate::policy::Release;
+use crate::policy::{Policy, Release};
 use crate::request::Class;
 
 /// What was seen on an answer.
@@ -40,20 +41,115 @@ impl Sight {
     }
 }
 
+/// What becomes of the requests that ask for a release, as its gauge shows it: a release's life in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// No longer served: retired, or off the list.
+    Over = 0,
+    /// Testers reach it.
+    Staged = 1,
+    /// Who asks for it gets it.
+    Live = 2,
+    /// Visitors are assigned to it, all of them or some.
+    Current = 3,
+    /// Its clients are told that there is a newer one.
+    Draining = 4,
+}
+
+impl Stage {
+    /// All stages, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::Over,
+        Self::Staged,
+        Self::Live,
+        Self::Current,
+        Self::Draining,
+    ];
+
+    /// The stage of a release that a policy serves.
+    #[must_use]
+    pub fn of(policy: &Policy, release: &Release) -> Self {
+        let is_current = policy
+            .current
+            .as_ref()
+            .is_some_and(|current| current.holds(release));
+        match release.state() {
+            State::Retired => Self::Over,
+            State::Staged => Self::Staged,
+            State::Draining => Self::Draining,
+            State::Live if is_current => Self::Current,
+            State::Live => Self::Live,
+        }
+    }
+
+    /// The stage as a person says it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Over => "retired or removed",
+            Self::Staged => "staged",
+            Self::Live => "live",
+            Self::Current => "in current",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// The number that the gauge shows.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self as u64
+    }
+}
+
+/// The classes whose counter of pinned requests is there before the first one came, so that a release that nobody
+/// asks for shows 0.
+pub const AWAITED: [Class; 2] = [Class::Api, Class::Asset];
+
+/// The series of each release that are there from its configuration on: those counters, and its two gauges.
+pub const DEFINED_OF_A_RELEASE: usize = AWAITED.len() + GAUGES_OF_A_RELEASE;
+
+/// The most series that a release makes: it is never part of the outcomes by which no release answers.
+pub const MOST_OF_A_RELEASE: usize = (Outcome::ALL.len() - UNANSWERED.len()) * Class::ALL.len()
+    + Sight::ALL.len()
+    + GAUGES_OF_A_RELEASE;
+
+/// The most series of a plugin with so many releases since the gateway started. Requests may be of no release, too,
+/// in any outcome; and three are of the configuration.
+#[must_use]
+pub const fn most(releases: usize) -> usize {
+    let of_none = Outcome::ALL.len() * Class::ALL.len() + Sight::ALL.len() + 1;
+    releases * MOST_OF_A_RELEASE + of_none + 3
+}
+
+const GAUGES_OF_A_RELEASE: usize = 2;
+const UNANSWERED: [Outcome; 3] = [Outcome::Gone, Outcome::Declined, Outcome::Unconfigured];
+
 /// The counter of requests: one for each within the scope, by what was decided.
 #[must_use]
-pub fn requests(release: Option<&Release>, outcome: Outcome, class: Class) -> String {
-    let (release, outcome, class) = (route_of(release), outcome.name(), class.name());
-    format!(
-        "release=.={release};.;outcome=.={outcome};.;class=.={class};.;skew_guard_requests_total"
-    )
+pub fn requests(plugin: &str, release: Option<&Release>, outcome: Outcome, class: Class) -> String {
+    let tags = release_tags(plugin, route_of(release));
+    let (outcome, class) = (outcome.name(), class.name());
+    format!("{tags}outcome=.={outcome};.;class=.={class};.;skew_guard_requests_total")
 }
 
 /// The counter of answers that something was seen on, by the release that was asked.
 #[must_use]
-pub fn answers(release: Option<&Release>, sight: Sight) -> String {
-    let (release, sight) = (route_of(release), sight.name());
-    format!("release=.={release};.;sight=.={sight};.;skew_guard_answers_total")
+pub fn answers(plugin: &str, release: Option<&Release>, sight: Sight) -> String {
+    let tags = release_tags(plugin, route_of(release));
+    format!("{tags}sight=.={};.;skew_guard_answers_total", sight.name())
+}
+
+/// The gauge of the WebSockets, event streams and gRPC calls of a release that are open.
+#[must_use]
+pub fn open_streams(plugin: &str, release: Option<&Release>) -> String {
+    let tags = release_tags(plugin, route_of(release));
+    format!("{tags}skew_guard_open_streams")
+}
+
+/// The gauge of the [`Stage`] that the release of a route is in.
+#[must_use]
+pub fn release_state(plugin: &str, route: &str) -> String {
+    format!("{}skew_guard_release_state", release_tags(plugin, route))
 }
 
 /// The gauge of the configuration in force: its `revision`, 0 without one.
@@ -74,9 +170,14 @@ pub fn refusals(plugin: &str) -> String {
     format!("{}skew_guard_config_refusals_total", plugin_tag(plugin))
 }
 
-/// Several skew-guards may run in one gateway; each has a name.
+/// Several skew-guards may run in one gateway; each has a name. It comes first, for releases of two may have one
+/// route.
 fn plugin_tag(plugin: &str) -> String {
     format!("plugin=.={plugin};.;")
+}
+
+fn release_tags(plugin: &str, route: &str) -> String {
+    format!("{}release=.={route};.;", plugin_tag(plugin))
 }
 
 fn route_of(release: Option<&Release>) -> &str {

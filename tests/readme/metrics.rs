@@ -8,7 +8,7 @@ use skew_guard::config::Config;
 use skew_guard::decision::Outcome;
 use skew_guard::policy::Policy;
 use skew_guard::request::Class;
-use skew_guard::telemetry::{self, Sight};
+use skew_guard::telemetry::{self, DEFINED_OF_A_RELEASE, MOST_OF_A_RELEASE, Sight, Stage};
 use skew_guard_lab::cluster::IstioLine;
 use skew_guard_lab::envoy;
 use skew_guard_lab::markdown::{Cell, Document};
@@ -26,6 +26,14 @@ pub const CLAIMS: &[Claim] = &[
         tag_values_are_counted,
     ),
     (
+        "the numbers of a release's state are those that are shown",
+        stages_are_shown,
+    ),
+    (
+        "the series that there are from the start, and at most, are counted",
+        series_are_counted,
+    ),
+    (
         "the response code details are those that the filter gives",
         details_are_given,
     ),
@@ -41,8 +49,10 @@ fn metrics_are_produced(readme: &Document) -> Result<()> {
         .filter_map(|row| row.first()?.code.first().cloned())
         .collect();
     let produced = [
-        telemetry::requests(None, Outcome::Pinned, Class::Api),
-        telemetry::answers(None, Sight::Gone),
+        telemetry::requests("shop", None, Outcome::Pinned, Class::Api),
+        telemetry::answers("shop", None, Sight::Gone),
+        telemetry::open_streams("shop", None),
+        telemetry::release_state("shop", "v1-4-2"),
         telemetry::revision("shop"),
         telemetry::refused("shop"),
         telemetry::refusals("shop"),
@@ -78,6 +88,27 @@ fn tag_values_are_counted(readme: &Document) -> Result<()> {
         "{:?}",
         answers.code
     );
+    Ok(())
+}
+
+fn stages_are_shown(readme: &Document) -> Result<()> {
+    let meaning = meaning_of(readme, "skew_guard_release_state")?;
+    let shown = Stage::ALL.map(|stage| format!("{} {}", stage.number(), stage.name()));
+    let shown = shown.join(", ");
+    ensure!(meaning.text.contains(&shown), "{shown}");
+    Ok(())
+}
+
+fn series_are_counted(readme: &Document) -> Result<()> {
+    let text = readme.text.replace('\n', " ");
+    let most = telemetry::most(256);
+    for claim in [
+        format!("{DEFINED_OF_A_RELEASE} series of each release"),
+        format!("at most {MOST_OF_A_RELEASE} of a release"),
+        format!("{},{:03} with 256 releases", most / 1000, most % 1000),
+    ] {
+        ensure!(text.contains(&claim), "{claim}");
+    }
     Ok(())
 }
 

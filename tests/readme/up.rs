@@ -35,10 +35,10 @@ pub fn answers(commands: &[&str]) -> Result<()> {
     let counters = shell(counted)?;
     for decided in [
         format!(
-            r#"skew_guard_requests_total{{release="v1-4-2",outcome="pinned",class="api"}} {TRIES}"#
+            r#"skew_guard_requests_total{{plugin="skew-guard",release="v1-4-2",outcome="pinned",class="api"}} {TRIES}"#
         ),
         format!(
-            r#"skew_guard_requests_total{{release="none",outcome="unversioned",class="other"}} {TRIES}"#
+            r#"skew_guard_requests_total{{plugin="skew-guard",release="none",outcome="unversioned",class="other"}} {TRIES}"#
         ),
     ] {
         ensure!(

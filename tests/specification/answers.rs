@@ -40,7 +40,7 @@ impl Answer {
 
     fn count(&self, route: &str, sight: &str) -> u64 {
         self.0.metric(&format!(
-            "release=.={route};.;sight=.={sight};.;skew_guard_answers_total"
+            "plugin=.=;.;release=.={route};.;sight=.={sight};.;skew_guard_answers_total"
         ))
     }
 }

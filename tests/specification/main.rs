@@ -10,6 +10,7 @@
 mod answers;
 mod configuration;
 mod decision;
+mod series;
 mod shell;
 mod weights;
 mod wire;

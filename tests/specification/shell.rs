@@ -206,6 +206,214 @@ mod cost {
     }
 }
 
+mod streams {
+    use super::*;
+
+    const OPEN: &str = "plugin=.=shop;.;release=.=v1;.;skew_guard_open_streams";
+
+    fn of_the_old_release(more: (&'static str, &'static str)) -> Vec<(&'static str, &'static str)> {
+        let mut headers = vec![(":path", "/api/events"), ("x-bundle-version", "1.4.2")];
+        headers.push(more);
+        headers
+    }
+
+    #[test]
+    fn websockets_event_streams_and_grpc_are_open_until_their_exchange_is_dropped() {
+        for opening in [
+            ("upgrade", "websocket"),
+            ("upgrade", "WebSocket"),
+            ("accept", "text/event-stream"),
+            ("accept", "application/json, text/event-stream;q=0.9"),
+            ("content-type", "application/grpc"),
+            ("content-type", "application/grpc+proto"),
+            ("content-type", "application/grpc-web"),
+        ] {
+            let host = gateway("shop");
+            let installation = configured(&host, SHOP);
+            let (first, _) = request(&host, &installation, &of_the_old_release(opening));
+            assert_eq!(
+                host.calls(),
+                [
+                    "read the request",
+                    "count",
+                    "+1 skew_guard_open_streams",
+                    "set x-release"
+                ],
+                "{opening:?}"
+            );
+            let (second, _) = request(&host, &installation, &of_the_old_release(opening));
+            assert_eq!(host.metric(OPEN), 2, "{opening:?}");
+            drop(first);
+            assert_eq!(host.metric(OPEN), 1, "{opening:?}");
+            drop(second);
+            assert_eq!(host.metric(OPEN), 0, "{opening:?}");
+        }
+    }
+
+    #[test]
+    fn other_requests_are_not_and_cost_no_call_at_their_end() {
+        for other in [
+            ("accept", "text/html, */*"),
+            ("accept", "text/event-streams"),
+            ("content-type", "application/grpcx"),
+            ("upgrade", "h2c"),
+        ] {
+            let host = gateway("shop");
+            let installation = configured(&host, SHOP);
+            let (exchange, _) = request(&host, &installation, &of_the_old_release(other));
+            drop(exchange);
+            assert_eq!(
+                host.calls(),
+                ["read the request", "count", "set x-release"],
+                "{other:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_that_the_filter_answers_itself_was_never_open() {
+        let host = gateway("shop");
+        let installation = configured(&host, SHOP);
+        let gone = [
+            (":path", "/api/events"),
+            ("accept", "text/event-stream"),
+            ("x-bundle-version", "1.3.0"),
+        ];
+        let (_, flow) = request(&host, &installation, &gone);
+        assert_eq!(flow, Flow::Answered);
+        assert_eq!(host.calls(), ["read the request", "count", "reply"]);
+    }
+
+    #[test]
+    fn one_that_stays_open_while_configurations_change_is_counted_down_all_the_same() {
+        let host = gateway("shop");
+        let old = configured(&host, SHOP);
+        let (exchange, _) = request(
+            &host,
+            &old,
+            &of_the_old_release(("accept", "text/event-stream")),
+        );
+        drop(old);
+        configured(
+            &host,
+            r#"{"releases":[{"version":"2.0.0","route":"v2"}],"current":"2.0.0"}"#,
+        );
+        assert_eq!(host.metric(OPEN), 1);
+        drop(exchange);
+        assert_eq!(host.metric(OPEN), 0);
+    }
+
+    #[test]
+    fn where_the_mesh_chooses_it_is_of_no_release() {
+        let host = gateway("shop");
+        let installation = configured(&host, &SHOP.replace(r#","current":"2.0.0""#, ""));
+        let _open = request(&host, &installation, &[("accept", "text/event-stream")]);
+        let none = "plugin=.=shop;.;release=.=none;.;skew_guard_open_streams";
+        assert_eq!(host.metric(none), 1);
+    }
+}
+
+mod series {
+    use super::*;
+
+    const STATES: &str = r#"{"releases":[
+        {"version":"2.1.0","route":"v3","state":"staged"},
+        {"version":"2.0.0","route":"v2"},
+        {"version":"1.9.0","route":"v19"},
+        {"version":"1.4.2","route":"v1","state":"draining"},
+        {"version":"1.3.0","route":"v0","state":"retired"}],"current":"2.0.0"}"#;
+
+    fn stage(host: &FakeHost, route: &str) -> u64 {
+        host.metric(&format!(
+            "plugin=.=shop;.;release=.={route};.;skew_guard_release_state"
+        ))
+    }
+
+    fn of(host: &FakeHost, part: &str) -> Vec<String> {
+        let mut names = host.defined();
+        names.retain(|name| name.contains(part));
+        names
+    }
+
+    #[test]
+    fn four_of_each_release_are_there_before_anyone_asked_for_it() {
+        let host = gateway("shop");
+        configured(&host, STATES);
+        for route in ["v3", "v2", "v19", "v1"] {
+            let tags = format!("plugin=.=shop;.;release=.={route};.;");
+            assert_eq!(
+                of(&host, &format!("release=.={route};.;")),
+                [
+                    format!("{tags}outcome=.=pinned;.;class=.=api;.;skew_guard_requests_total"),
+                    format!("{tags}outcome=.=pinned;.;class=.=asset;.;skew_guard_requests_total"),
+                    format!("{tags}skew_guard_open_streams"),
+                    format!("{tags}skew_guard_release_state"),
+                ]
+            );
+        }
+        assert_eq!(of(&host, "release=.=v0"), [""; 0]);
+        assert_eq!(of(&host, "release=.=none"), [""; 0]);
+    }
+
+    #[test]
+    fn each_release_shows_its_state() {
+        let host = gateway("shop");
+        configured(&host, STATES);
+        let shown = ["v3", "v2", "v19", "v1"].map(|route| stage(&host, route));
+        assert_eq!(shown, [1, 3, 2, 4]);
+    }
+
+    #[test]
+    fn every_release_with_a_weight_is_in_current() {
+        let host = gateway("shop");
+        let weighted = r#"{"releases":[{"version":"2.0.0","route":"v2"},{"version":"1.4.2","route":"v1"}],
+            "current":[{"version":"2.0.0","weight":1},{"version":"1.4.2","weight":99}],"pinCookie":{"name":"pin"}}"#;
+        configured(&host, weighted);
+        assert_eq!([stage(&host, "v2"), stage(&host, "v1")], [3, 3]);
+    }
+
+    #[test]
+    fn a_release_that_is_retired_or_taken_off_the_list_is_over() {
+        let host = gateway("shop");
+        configured(&host, STATES);
+        let next = STATES
+            .replace(
+                r#""route":"v1","state":"draining""#,
+                r#""route":"v1","state":"retired""#,
+            )
+            .replace(r#"{"version":"1.9.0","route":"v19"},"#, "");
+        configured(&host, &next);
+        assert_eq!([stage(&host, "v1"), stage(&host, "v19")], [0, 0]);
+        assert_eq!([stage(&host, "v3"), stage(&host, "v2")], [1, 3]);
+    }
+
+    #[test]
+    fn a_release_stays_what_it_is_when_another_application_of_the_plugins_name_comes() {
+        let host = gateway("shop");
+        configured(&host, STATES);
+        let other = r#"{"hosts":["other.example.com"],"releases":[{"version":"7.0.0"}]}"#;
+        configured(&host, other);
+        assert_eq!([stage(&host, "v1"), stage(&host, "7.0.0")], [4, 2]);
+    }
+
+    #[test]
+    fn two_applications_whose_releases_have_one_route_are_counted_apart() {
+        let host = gateway("shop.skew-guard~istio-translated-wasmplugin");
+        let shop = configured(&host, SHOP);
+        host.attribute_is("plugin_name", b"blog.skew-guard");
+        let blog = configured(&host, SHOP);
+        for installation in [&shop, &blog, &blog] {
+            request(&host, installation, CALL);
+        }
+        for (plugin, requests) in [("shop.skew-guard", 1), ("blog.skew-guard", 2)] {
+            let count = format!(
+                "plugin=.={plugin};.;release=.=v2;.;outcome=.=pinned;.;class=.=api;.;skew_guard_requests_total"
+            );
+            assert_eq!(host.metric(&count), requests, "{plugin}");
+        }
+    }
+}
+
 mod observing {
     use super::*;
 
@@ -231,8 +439,7 @@ mod observing {
         assert_eq!(host.request_lines("if-none-match"), ["\"1\""]);
         answer(&host, &mut exchange, JSON, "{}");
         assert!(host.response_lines("vary").is_empty());
-        let count =
-            "release=.=v2;.;outcome=.=unversioned;.;class=.=navigation;.;skew_guard_requests_total";
+        let count = "plugin=.=shop;.;release=.=v2;.;outcome=.=unversioned;.;class=.=navigation;.;skew_guard_requests_total";
         assert_eq!(host.metric(count), 1);
     }
 
@@ -249,7 +456,7 @@ mod observing {
             &[(":path", "/api"), ("x-bundle-version", "1.0.0")],
         );
         assert_eq!((flow, host.last_reply()), (Flow::On, None));
-        let count = "release=.=none;.;outcome=.=gone;.;class=.=api;.;skew_guard_requests_total";
+        let count = "plugin=.=shop;.;release=.=none;.;outcome=.=gone;.;class=.=api;.;skew_guard_requests_total";
         assert_eq!(host.metric(count), 1);
     }
 }
@@ -319,8 +526,7 @@ mod wrong_configurations {
         assert_eq!(flow, Flow::On);
         assert!(host.request_lines("x-shop-release").is_empty());
         assert_eq!(host.request_lines("x-release"), ["theirs"]);
-        let count =
-            "release=.=none;.;outcome=.=unconfigured;.;class=.=other;.;skew_guard_requests_total";
+        let count = "plugin=.=shop;.;release=.=none;.;outcome=.=unconfigured;.;class=.=other;.;skew_guard_requests_total";
         assert_eq!(host.metric(count), 1);
     }
 

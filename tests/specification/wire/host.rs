@@ -76,6 +76,11 @@ impl FakeHost {
         self.0.metrics.borrow().get(name).copied().unwrap_or(0)
     }
 
+    /// The full names of all metrics that are defined, in order.
+    pub fn defined(&self) -> Vec<String> {
+        self.0.metrics.borrow().keys().cloned().collect()
+    }
+
     /// The last reply that was sent.
     pub fn last_reply(&self) -> Option<Reply> {
         self.0.replies.borrow().last().cloned()
@@ -198,19 +203,36 @@ impl Host for FakeHost {
             .position(|known| known == name)
             .unwrap_or_else(|| {
                 names.push(name.to_owned());
+                self.0
+                    .metrics
+                    .borrow_mut()
+                    .entry(name.to_owned())
+                    .or_default();
                 names.len() - 1
             });
         u32::try_from(id).ok()
     }
 
-    fn increment(&self, counter: u32) {
-        self.note("count", "");
-        let name = self.0.names.borrow()[counter as usize].clone();
-        *self.0.metrics.borrow_mut().entry(name).or_default() += 1;
+    fn gauge(&self, name: &str) -> Option<u32> {
+        self.counter(name)
     }
 
-    fn gauge(&self, name: &str, value: u64) {
-        self.0.metrics.borrow_mut().insert(name.to_owned(), value);
+    fn add(&self, metric: u32, by: i64) {
+        let name = self.0.names.borrow()[metric as usize].clone();
+        match name.rsplit_once(";.;") {
+            Some((_, gauge)) if !gauge.ends_with("_total") => self.note(&format!("{by:+}"), gauge),
+            _ => self.note("count", ""),
+        }
+        let mut metrics = self.0.metrics.borrow_mut();
+        let value = metrics.entry(name).or_default();
+        *value = value
+            .checked_add_signed(by)
+            .expect("a gauge does not go below zero");
+    }
+
+    fn record(&self, gauge: u32, value: u64) {
+        let name = self.0.names.borrow()[gauge as usize].clone();
+        self.0.metrics.borrow_mut().insert(name, value);
     }
 
     fn keep(&self, key: &str, bytes: &[u8]) {

@@ -1,0 +1,145 @@
+//! What an installation counts: the ids of its metrics, and when they are defined.
+
+use std::cell::RefCell;
+
+use crate::decision::Outcome;
+use crate::host::Host;
+use crate::policy::{Policy, Release};
+use crate::request::Class;
+use crate::telemetry::{self, AWAITED, Sight, Stage};
+
+/// The ids of the metrics that were needed so far, by release, outcome or sight, and class.
+#[derive(Default)]
+pub struct Counters {
+    plugin: String,
+    requests: Ids,
+    answers: Ids,
+    open_streams: Ids,
+}
+
+/// Ids by their places, those that were needed.
+type Ids = RefCell<Vec<Option<u32>>>;
+
+impl Counters {
+    /// Counters of the plugin of this name, none of them defined.
+    pub fn new(plugin: &str) -> Self {
+        Self {
+            plugin: plugin.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Defines what says that a release is idle, for each that a policy serves: nobody who asks shall have to tell
+    /// nothing from 0. `left` are the routes of those that it does not serve any more.
+    pub fn define(&self, host: &dyn Host, policy: &Policy, left: &[String]) {
+        for release in &policy.releases {
+            for class in AWAITED {
+                self.request_id(host, Some(release), Outcome::Pinned, class);
+            }
+            self.open_streams_id(host, Some(release));
+            self.show(host, &release.route, Stage::of(policy, release));
+        }
+        for route in left {
+            self.show(host, route, Stage::Over);
+        }
+    }
+
+    fn show(&self, host: &dyn Host, route: &str, stage: Stage) {
+        record(
+            host,
+            &telemetry::release_state(&self.plugin, route),
+            stage.number(),
+        );
+    }
+
+    /// Counts a request.
+    pub fn request(
+        &self,
+        host: &dyn Host,
+        release: Option<&Release>,
+        outcome: Outcome,
+        class: Class,
+    ) {
+        if let Some(id) = self.request_id(host, release, outcome, class) {
+            host.add(id, 1);
+        }
+    }
+
+    /// Counts an answer that something was seen on.
+    pub fn answer(&self, host: &dyn Host, release: Option<&Release>, sight: Sight) {
+        let place = place_of(release) * Sight::ALL.len() + sight.index();
+        let id = id_at(&self.answers, place, || {
+            host.counter(&telemetry::answers(&self.plugin, release, sight))
+        });
+        if let Some(id) = id {
+            host.add(id, 1);
+        }
+    }
+
+    /// Counts a stream that is open as long as what is returned.
+    pub fn open_stream<H: Host>(
+        &self,
+        host: H,
+        release: Option<&Release>,
+    ) -> Option<OpenStream<H>> {
+        let gauge = self.open_streams_id(&host, release)?;
+        host.add(gauge, 1);
+        Some(OpenStream { host, gauge })
+    }
+
+    fn request_id(
+        &self,
+        host: &dyn Host,
+        release: Option<&Release>,
+        outcome: Outcome,
+        class: Class,
+    ) -> Option<u32> {
+        let place = (place_of(release) * Outcome::ALL.len() + outcome.index()) * Class::ALL.len()
+            + class.index();
+        id_at(&self.requests, place, || {
+            host.counter(&telemetry::requests(&self.plugin, release, outcome, class))
+        })
+    }
+
+    fn open_streams_id(&self, host: &dyn Host, release: Option<&Release>) -> Option<u32> {
+        id_at(&self.open_streams, place_of(release), || {
+            host.gauge(&telemetry::open_streams(&self.plugin, release))
+        })
+    }
+}
+
+/// A stream that is counted as open until it is dropped. The gauge is never set: it is every worker's, and outlives a
+/// VM and its configurations, so that only who added one may take one away.
+pub struct OpenStream<H: Host> {
+    host: H,
+    gauge: u32,
+}
+
+impl<H: Host> Drop for OpenStream<H> {
+    fn drop(&mut self) {
+        self.host.add(self.gauge, -1);
+    }
+}
+
+/// Gives the gauge of this name a value.
+pub fn record(host: &dyn Host, name: &str, value: u64) {
+    if let Some(gauge) = host.gauge(name) {
+        host.record(gauge, value);
+    }
+}
+
+fn place_of(release: Option<&Release>) -> usize {
+    release.map_or(0, |release| release.index + 1)
+}
+
+fn id_at(ids: &Ids, place: usize, define: impl FnOnce() -> Option<u32>) -> Option<u32> {
+    let mut ids = ids.borrow_mut();
+    if ids.len() <= place {
+        ids.resize(place + 1, None);
+    }
+    let id = ids.get_mut(place)?;
+    if id.is_none() {
+        *id = define();
+    }
+    *id
+}

@@ -1,0 +1,211 @@
+//! How many time series there can be: what a client sends makes none, and every release makes a few.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use skew_guard::decision::Outcome;
+use skew_guard::filter::{Exchange, Flow, Installation};
+use skew_guard::request::Class;
+use skew_guard::telemetry::{MOST_OF_A_RELEASE, Sight, most};
+
+use crate::wire::host::FakeHost;
+
+/// SHA-256 of `key`.
+const KEY: &str = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";
+const ROUTES: [&str; 3] = ["v3", "v2", "v1"];
+
+/// Configurations that lead to every outcome; the first one is wrong, while there is no other yet.
+fn configurations() -> [String; 6] {
+    let with = |keys: &str, releases: &str| {
+        format!(
+            r#"{{"sources":[{{"header":"x-bundle-version"}},{{"query":"dpl"}},{{"path":"/assets/v-{{version}}/"}}],
+            "releases":[{releases},{{"version":"1.3.0","state":"retired"}}],
+            "pinnedNavigation":["/checkout"],"unpinnedPaths":["/sw.js"],"pinCookie":{{"name":"pin"}},
+            "preview":{{"sha256":"{KEY}"}},"upstreamVersion":{{"responseHeader":"x-app-version"}}{keys}}}"#
+        )
+    };
+    let staged = r#"{"version":"2.1.0","route":"v3","state":"staged"},{"version":"2.0.0","route":"v2","accepts":["1.9.*"]},
+        {"version":"1.4.2","route":"v1","state":"draining"}"#;
+    let live = r#"{"version":"2.1.0","route":"v3"},{"version":"2.0.0","route":"v2"},{"version":"1.4.2","route":"v1","accepts":["1.9.*"]}"#;
+    let weights = r#","current":[{"version":"2.0.0","weight":1},{"version":"1.4.2","weight":2},{"version":"2.1.0","weight":3}]"#;
+    [
+        r#"{"releases":[{"version":1}]}"#.to_owned(),
+        with(r#","current":"2.0.0""#, staged),
+        with(r#","current":"2.0.0","unknownVersion":"current""#, staged),
+        with(r#","current":"2.0.0","enforce":false"#, staged),
+        with(weights, live),
+        with("", live),
+    ]
+}
+
+type Header = (&'static str, &'static str);
+
+const KINDS: [&[Header]; 7] = [
+    &[(":method", "GET")],
+    &[(":method", "POST"), ("accept", "text/html")],
+    &[
+        (":method", "OPTIONS"),
+        ("access-control-request-method", "GET"),
+    ],
+    &[
+        (":method", "GET"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ],
+    &[
+        (":method", "GET"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "iframe"),
+    ],
+    &[
+        (":method", "GET"),
+        ("sec-fetch-mode", "no-cors"),
+        ("sec-fetch-dest", "script"),
+    ],
+    &[
+        (":method", "GET"),
+        ("sec-fetch-mode", "cors"),
+        ("sec-fetch-dest", "empty"),
+    ],
+];
+const VERSIONS: [&str; 8] = [
+    "",
+    "undefined",
+    "2.1.0",
+    "2.0.0",
+    "1.9.3",
+    "1.4.2",
+    "1.3.0",
+    "6.6.6",
+];
+const CARRIERS: [&str; 4] = ["header", "query", "path", "cookie"];
+const PATHS: [&str; 4] = ["/", "/checkout", "/sw.js", "/api/cart"];
+const MORE: [&[Header]; 5] = [
+    &[],
+    &[("sec-fetch-site", "same-origin")],
+    &[("sec-purpose", "prefetch"), ("accept", "text/html")],
+    &[("x-preview-key", "key")],
+    &[("upgrade", "websocket"), ("x-release", "forged")],
+];
+
+/// Every request that these make up.
+fn requests() -> impl Iterator<Item = Vec<(String, String)>> {
+    let kinds = KINDS.into_iter();
+    kinds.flat_map(|kind| {
+        VERSIONS.into_iter().flat_map(move |version| {
+            CARRIERS.into_iter().flat_map(move |carrier| {
+                PATHS.into_iter().flat_map(move |path| {
+                    MORE.into_iter()
+                        .map(move |more| request(kind, version, carrier, path, more))
+                })
+            })
+        })
+    })
+}
+
+fn request(
+    kind: &[Header],
+    version: &str,
+    carrier: &str,
+    path: &str,
+    more: &[Header],
+) -> Vec<(String, String)> {
+    let headers = kind.iter().chain(more);
+    let mut headers: Vec<_> = headers
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let mut target = path.to_owned();
+    match carrier {
+        "header" => headers.push(("x-bundle-version".to_owned(), version.to_owned())),
+        "query" => target = format!("{path}?dpl={version}"),
+        "path" => target = format!("/assets/v-{version}/main.js"),
+        _ => headers.push(("cookie".to_owned(), format!("pin={version}"))),
+    }
+    headers.push((":path".to_owned(), target));
+    headers.push((":authority".to_owned(), "shop.example.com".to_owned()));
+    headers
+}
+
+/// The series of one gateway after all of these requests, each answered by a pod and by Envoy itself.
+static COUNTED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let host = FakeHost::default();
+    for configuration in configurations() {
+        let installation = Rc::new(Installation::configure(&host, configuration.as_bytes()));
+        for request in requests() {
+            answer(&host, &installation, &request, "9.9.9", 0);
+            answer(&host, &installation, &request, "", NO_CLUSTER);
+        }
+    }
+    host.defined()
+});
+
+/// Envoy's response flag for a route whose cluster is not there.
+const NO_CLUSTER: u64 = 0x0100_0000;
+
+fn answer(
+    host: &FakeHost,
+    installation: &Rc<Installation>,
+    request: &[(String, String)],
+    pod: &str,
+    flags: u64,
+) {
+    let request: Vec<_> = request
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    host.receive(&request);
+    host.attribute_is("response.flags", &flags.to_le_bytes());
+    host.attribute_is("xds.route_name", b"skew-guard-absent");
+    let mut exchange = Exchange::new(host.clone(), Rc::clone(installation));
+    if exchange.on_request_headers() == Flow::On {
+        host.respond(
+            &[
+                (":status", b"200"),
+                ("x-app-version", pod.as_bytes()),
+                ("content-type", b"text/html"),
+            ],
+            b"",
+        );
+        exchange.on_response_headers(false);
+    }
+}
+
+/// The values of a tag.
+fn values<'n>(names: &'n [String], tag: &str) -> BTreeSet<&'n str> {
+    let parts = names.iter().flat_map(|name| name.split(";.;"));
+    parts
+        .filter_map(|part| part.strip_prefix(tag)?.strip_prefix("=.="))
+        .collect()
+}
+
+#[test]
+fn a_release_makes_as_many_as_are_stated_and_a_client_none() {
+    let names = &*COUNTED;
+    assert_eq!(values(names, "plugin"), BTreeSet::from([""]));
+    let releases: BTreeSet<_> = ROUTES.into_iter().chain(["none"]).collect();
+    assert_eq!(values(names, "release"), releases);
+    assert_eq!(
+        values(names, "outcome"),
+        Outcome::ALL.map(Outcome::name).into()
+    );
+    assert_eq!(values(names, "class"), Class::ALL.map(Class::name).into());
+    assert_eq!(values(names, "sight"), Sight::ALL.map(Sight::name).into());
+    for route in ROUTES {
+        let of = |name: &&String| name.contains(&format!("release=.={route};.;"));
+        let series = names.iter().filter(of).count();
+        assert!(series <= MOST_OF_A_RELEASE, "{series} of {route}");
+    }
+    assert!(names.len() <= most(ROUTES.len()), "{}", names.len());
+}
+
+#[test]
+fn a_release_in_current_is_near_to_the_most_that_it_may_make() {
+    let names = &*COUNTED;
+    let of_current = names.iter().filter(|name| name.contains("release=.=v2;.;"));
+    let series = of_current.count();
+    assert!(
+        series * 4 > MOST_OF_A_RELEASE * 3,
+        "{series} of {MOST_OF_A_RELEASE}"
+    );
+}
