@@ -169,10 +169,26 @@ the words of the plugin, which would refuse most of it too. What the schema says
       {{- $_ := set $byPath . $service.host -}}
     {{- end -}}
   {{- end -}}
+  {{- if and .probePath (ne (include "skew-guard.serviceOfPath" (dict "path" .probePath "root" $)) .host) }}
+- {{ $at }}.probePath: {{ quote .probePath }} does not lead to {{ .host }}; take a path below one of its own
+  {{- end -}}
   {{- if and .trafficPolicy (not (include "skew-guard.versioned" .)) }}
 - {{ $at }}.trafficPolicy: a service that is not versioned gets no DestinationRule from the chart; write it yourself
   {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{- /* The host of the service that a request for this path reaches. */ -}}
+{{- define "skew-guard.serviceOfPath" -}}
+{{- $path := first (splitList "?" .path) -}}
+{{- $found := "" -}}
+{{- range (include "skew-guard.paths" .root | fromJson).list -}}
+  {{- $prefix := printf "%s/" (trimSuffix "/" .path) -}}
+  {{- if and (not $found) (or (eq $path .path) (hasPrefix $prefix $path)) -}}
+    {{- $found = .service.host -}}
+  {{- end -}}
+{{- end -}}
+{{- $found -}}
 {{- end }}
 
 {{- define "skew-guard.isSemver" -}}

@@ -106,10 +106,26 @@ tie, so that a bypassed plugin neither mixes releases nor shows a staged one. No
 {{- if not (has "*" .Values.hosts) -}}
   {{- $_ := set $config "hosts" .Values.hosts -}}
 {{- end -}}
-{{- if not (hasKey $config "revision") -}}
-  {{- $_ := set $config "revision" .Release.Revision -}}
-{{- end -}}
+{{- $_ := set $config "revision" (include "skew-guard.revision" . | int64) -}}
 {{- toYaml $config -}}
+{{- end }}
+
+{{- /* The number of what this upgrade says, for plugin and routes alike. */ -}}
+{{- define "skew-guard.revision" -}}
+{{- ternary .Values.config.revision .Release.Revision (hasKey .Values.config "revision") | int64 -}}
+{{- end }}
+
+{{- /*
+What Envoy counts a route's requests under. It makes the counter as soon as it has loaded the routes: by that, and not by
+the plugin's gauge, a gateway says that it has these. One word: a tag's value ends at a dot.
+*/ -}}
+{{- define "skew-guard.statPrefix" -}}
+{{- printf "skew-guard-%s-%s-r%s" .Release.Namespace (replace "." "_" .Release.Name) (include "skew-guard.revision" .) -}}
+{{- end }}
+
+{{- /* The path by which a versioned service is asked whether a release answers. */ -}}
+{{- define "skew-guard.probePath" -}}
+{{- .probePath | default (first .paths) -}}
 {{- end }}
 
 {{- /* The module and what is said to it: fields that every kind of plugin resource has. */ -}}

@@ -1,6 +1,6 @@
 {{- /*
 One HTTP route of the VirtualService. Takes path, service, name, subset (may be empty), header (name), value (of the
-route header: "" for any, absent for no condition) and corsPolicy.
+route header: "" for any, absent for no condition), statPrefix (may be empty) and corsPolicy.
 */ -}}
 {{- define "skew-guard.httpRoute" -}}
 - name: {{ .name | quote }}
@@ -35,6 +35,9 @@ route header: "" for any, absent for no condition) and corsPolicy.
   {{- if hasKey . "value" }}
   headers:
     {{ .header }}: {{ if .value }}{exact: {{ .value | quote }}}{{ else }}{}{{ end }}
+  {{- end }}
+  {{- with .statPrefix }}
+  statPrefix: {{ . | quote }}
   {{- end }}
 {{- end }}
 

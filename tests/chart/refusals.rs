@@ -486,6 +486,26 @@ fn a_service_has_host_port_and_paths() {
 }
 
 #[test]
+fn a_probe_path_leads_to_its_service() {
+    let api = |path| {
+        format!(
+            "services:\n  - {{host: api, port: 8080, paths: [\"/api\"], probePath: \"{path}\"}}\n  - {{host: web, port: 80, paths: [\"/\"]}}"
+        )
+    };
+    assert_refused(
+        &api("/apis"),
+        "services[0].probePath: \"/apis\" does not lead to api; take a path below one of its own",
+    );
+    assert_refused(
+        &api("healthz"),
+        "at '/services/0/probePath': value must be 'a path such as /api/healthz",
+    );
+    for path in ["/api", "/api/healthz?deep=1"] {
+        assert!(helm::render(&api(path)).is_ok(), "{path}");
+    }
+}
+
+#[test]
 fn only_fields_that_leave_the_choice_of_the_release_alone_are_put_on_routes() {
     let service = |field: &str| format!("services: [{{host: a, port: 80, paths: [/], {field}}}]");
     assert_refused(

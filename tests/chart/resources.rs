@@ -337,10 +337,59 @@ fn the_routes_are_for_the_hosts_and_gateways_that_are_given() -> Result<()> {
 fn the_dead_end_is_no_finding_of_istioctl_analyze() -> Result<()> {
     let manifests = helm::render("")?;
     let annotations = &manifests.one("VirtualService")?["metadata"]["annotations"];
+    assert_eq!(annotations["galley.istio.io/analyze-suppress"], "IST0101");
+    Ok(())
+}
+
+#[test]
+fn the_matches_of_one_route_say_the_revision_to_whoever_counts() -> Result<()> {
+    let manifests = helm::render("config: {revision: 12345678}")?;
+    let name = "skew-guard-shop-skew-guard-r12345678";
+    let routes = &manifests.one("VirtualService")?["spec"]["http"];
+    let counted: Vec<_> = list(routes)
+        .iter()
+        .flat_map(|route| list(&route["match"]).iter().map(move |on| (route, on)))
+        .filter(|(_, on)| !on["statPrefix"].is_null())
+        .collect();
+    assert!(!counted.is_empty());
+    for (route, on) in counted {
+        assert_eq!(route["name"], "skew-guard-absent");
+        assert_eq!(on["statPrefix"], name);
+        assert!(on["uri"].to_string().contains("/api"), "of one route: {on}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_routes_say_what_belongs_to_them() -> Result<()> {
+    let values = r#"
+        services:
+          - {host: api.shop.svc.cluster.local, port: 8080, paths: ["/api"], probePath: /api/healthz}
+          - {host: auth.shop.svc.cluster.local, port: 9000, paths: ["/auth"], versioned: false}
+          - {host: web.shop.svc.cluster.local, port: 80, paths: ["/"]}
+        plugin: {kind: TrafficExtension, namespace: edge}
+        "#;
+    let manifests = helm::render(values)?;
+    let annotations = &manifests.one("VirtualService")?["metadata"]["annotations"];
     assert_eq!(
-        *annotations,
-        json!({ "galley.istio.io/analyze-suppress": "IST0101" })
+        annotations["skew-guard/plugin"],
+        "TrafficExtension/edge/skew-guard"
     );
+    assert_eq!(
+        annotations["skew-guard/stat-prefix"],
+        "skew-guard-shop-skew-guard-r1"
+    );
+    assert_eq!(
+        annotations["skew-guard/probe-paths"],
+        json!(["/api/healthz", "/"]).to_string()
+    );
+    let plain = helm::render("enabled: false")?;
+    let plain = plain.one("VirtualService")?;
+    assert_eq!(
+        plain["metadata"]["annotations"]["skew-guard/plugin"],
+        Value::Null
+    );
+    assert!(!plain.to_string().contains("statPrefix"));
     Ok(())
 }
 
@@ -621,7 +670,9 @@ fn as_many_releases_as_the_plugin_takes_are_rendered() -> Result<()> {
 fn notes_tell_the_next_step_of_each_release() -> Result<()> {
     let notes = helm::notes(&format!("{LIFE}\nconfig: {{revision: 1234567}}"))?;
     for step in [
-        "skew-guard wait --revision 1234567 ",
+        "skew-guard wait --helm-release skew-guard --namespace shop --revision 1234567",
+        "skew-guard wait --revision 1234567 --plugin shop.skew-guard ",
+        "--routes skew-guard-shop-skew-guard-r1234567 http://GATEWAY-POD",
         "2.0.0                green                live, current",
         "and 1 more that is retired, without routes",
         "2.2.0 is staged: deploy its pods (version: v2-2-0), try it with the preview key",

@@ -9,6 +9,7 @@
 
 mod answering;
 mod checking;
+mod cluster;
 mod comparing;
 mod explaining;
 mod layout;

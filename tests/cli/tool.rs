@@ -51,6 +51,16 @@ impl Desk {
         run_in(self.0.path(), arguments)
     }
 
+    /// Runs the tool where the files are, with programs from that folder alone.
+    pub fn run_with_path(&self, folder: &Path, arguments: &[&str]) -> Run {
+        ended(
+            command(self.0.path(), arguments)
+                .env("PATH", folder)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )
+    }
+
     /// Runs the tool where the files are, and reads nothing of its answer.
     pub fn run_unread(&self, arguments: &[&str]) -> Run {
         let (reader, writer) = std::io::pipe().expect("a pipe");

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 mod answer;
 mod check;
+mod cluster;
 mod diff;
 mod document;
 mod documents;
@@ -20,6 +21,7 @@ mod explain;
 mod file;
 mod interrupted;
 mod likeness;
+mod metrics;
 mod step;
 mod wait;
 mod wrong;

@@ -1,0 +1,100 @@
+//! A port of a Pod on this machine, by `kubectl port-forward`.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::gateways::Gateway;
+use super::kubectl::Kubectl;
+use super::problem::Problem;
+
+/// How long it may take until the port is open.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// An open one; dropping it closes it.
+#[derive(Debug)]
+pub(super) struct Forward {
+    kubectl: Child,
+    address: SocketAddr,
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.kubectl.kill();
+        let _reaped = self.kubectl.wait();
+    }
+}
+
+impl Forward {
+    /// Opens a port of that Pod, and returns when it can be connected to.
+    pub(super) fn open(kubectl: &Kubectl, gateway: &Gateway, port: u16) -> Result<Self, Problem> {
+        let mut command = kubectl.command();
+        command
+            .args(["port-forward", "--address=127.0.0.1"])
+            .arg("--pod-running-timeout=5s")
+            .arg(format!("--namespace={}", gateway.namespace))
+            .arg(format!("pod/{}", gateway.pod))
+            .arg(format!(":{port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut running = command.spawn().map_err(|error| Problem::of_start(&error))?;
+        let (stdout, stderr) = (running.stdout.take(), running.stderr.take());
+        // Dropped, and with it ended, where it does not open.
+        let mut forward = Self {
+            kubectl: running,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        };
+        let port = match (stdout, stderr) {
+            (Some(stdout), Some(stderr)) => opened(stdout, stderr)?,
+            _ => return Err(Problem::Failed("kubectl has no output".to_owned())),
+        };
+        forward.address.set_port(port);
+        Ok(forward)
+    }
+
+    /// Where it listens; none where it has ended.
+    pub(super) fn address(&mut self) -> Option<SocketAddr> {
+        matches!(self.kubectl.try_wait(), Ok(None)).then_some(self.address)
+    }
+}
+
+/// The local port, once kubectl says it. What it says later is read too, so that it never waits for a reader.
+fn opened(stdout: ChildStdout, stderr: ChildStderr) -> Result<u16, Problem> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Some(port) = port_of(&line) {
+                // Only the first is waited for.
+                let _unread = tell.send(port);
+            }
+        }
+    });
+    let complaints = thread::spawn(move || {
+        let mut complaints = String::new();
+        let _read = BufReader::new(stderr).read_to_string(&mut complaints);
+        complaints
+    });
+    told.recv_timeout(PATIENCE).map_err(|error| match error {
+        mpsc::RecvTimeoutError::Timeout => Problem::NoAccess(format!(
+            "no port-forward within {}",
+            humantime::format_duration(PATIENCE)
+        )),
+        mpsc::RecvTimeoutError::Disconnected => {
+            Problem::told(&complaints.join().unwrap_or_default())
+        }
+    })
+}
+
+/// Of `Forwarding from 127.0.0.1:43215 -> 15090`.
+fn port_of(line: &str) -> Option<u16> {
+    let (address, _) = line.strip_prefix("Forwarding from ")?.split_once(" -> ")?;
+    address
+        .parse::<SocketAddr>()
+        .ok()
+        .map(|address| address.port())
+}

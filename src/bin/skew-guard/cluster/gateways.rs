@@ -1,0 +1,107 @@
+//! The Pods that run a plugin.
+
+use std::fmt;
+
+use super::installation::Installation;
+use super::kubectl::{Kubectl, Scope};
+use super::objects::{Pod, selector};
+use super::problem::Problem;
+
+/// Which Pods are taken for the gateways of a plugin.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Gateways")]
+pub struct Gateways {
+    /// Istio's root namespace: a plugin there runs in gateways of all namespaces
+    #[arg(long, value_name = "NAMESPACE", default_value = "istio-system")]
+    pub root_namespace: String,
+    /// Where the gateways of such a plugin are, instead of everywhere (several times for several)
+    #[arg(long, value_name = "NAMESPACE")]
+    pub gateway_namespace: Vec<String>,
+    /// Do not ask this gateway, POD or NAMESPACE/POD (several times for several): on your word that no visitor comes
+    /// through it
+    #[arg(long, value_name = "POD")]
+    pub skip_gateway: Vec<String>,
+}
+
+/// A Pod that runs the plugin.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gateway {
+    pub namespace: String,
+    pub pod: String,
+    pub is_ready: bool,
+    /// It was told to end, and takes no new connections.
+    pub is_leaving: bool,
+}
+
+impl fmt::Display for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.pod)
+    }
+}
+
+impl From<Pod> for Gateway {
+    fn from(pod: Pod) -> Self {
+        Self {
+            is_ready: pod.is_ready(),
+            is_leaving: pod.is_terminating(),
+            namespace: pod.metadata.namespace,
+            pod: pod.metadata.name,
+        }
+    }
+}
+
+impl Gateways {
+    /// The Pods of now, in the order of their names. Those that are to be skipped are among them.
+    pub fn list(
+        &self,
+        kubectl: &Kubectl,
+        installation: &Installation,
+    ) -> Result<Vec<Gateway>, Problem> {
+        let labels = selector(&installation.selector);
+        let mut gateways = Vec::new();
+        for scope in self.scopes(installation) {
+            let pods = kubectl.list::<Pod>("pods", scope, &labels)?;
+            let running = pods.into_iter().filter(|pod| !pod.has_ended());
+            gateways.extend(running.map(Gateway::from));
+        }
+        gateways.sort();
+        gateways.dedup();
+        Ok(gateways)
+    }
+
+    /// Whether a person said not to ask it.
+    pub fn skips(&self, gateway: &Gateway) -> bool {
+        let full = gateway.to_string();
+        let mut skipped = self.skip_gateway.iter();
+        skipped.any(|name| *name == gateway.pod || *name == full)
+    }
+
+    /// Which Pods those are, in words.
+    pub fn in_words(&self, installation: &Installation) -> String {
+        let labels = match selector(&installation.selector) {
+            labels if labels.is_empty() => "pods".to_owned(),
+            labels => format!("pods with the labels {labels}"),
+        };
+        let places: Vec<_> = self
+            .scopes(installation)
+            .into_iter()
+            .map(|scope| match scope {
+                Scope::Namespace(namespace) => format!("namespace {namespace}"),
+                Scope::All => "all namespaces".to_owned(),
+            })
+            .collect();
+        format!("{labels} in {}", places.join(" and "))
+    }
+
+    fn scopes<'a>(&'a self, installation: &'a Installation) -> Vec<Scope<'a>> {
+        let namespace = &installation.plugin.namespace;
+        if *namespace != self.root_namespace {
+            vec![Scope::Namespace(namespace)]
+        } else if self.gateway_namespace.is_empty() {
+            vec![Scope::All]
+        } else {
+            let named = self.gateway_namespace.iter();
+            named.map(|name| Scope::Namespace(name)).collect()
+        }
+    }
+}

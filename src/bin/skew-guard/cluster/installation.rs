@@ -1,0 +1,174 @@
+//! What one Helm release of the chart has put into a cluster.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::kubectl::{Kubectl, Scope};
+use super::objects::Object;
+
+/// The kind of the chart's routes; one object for each Helm release.
+const ROUTES: &str = "virtualservices.networking.istio.io";
+
+/// What the chart writes beside its routes.
+const PLUGIN: &str = "skew-guard/plugin";
+const STAT_PREFIX: &str = "skew-guard/stat-prefix";
+const PROBE_PATHS: &str = "skew-guard/probe-paths";
+
+/// An installed chart, read from the objects that it made. (Not from Helm, so that it is the same under Argo CD.)
+#[derive(Clone, Debug, PartialEq)]
+pub struct Installation {
+    pub helm_release: String,
+    pub namespace: String,
+    pub plugin: Plugin,
+    /// The labels of the Pods that run the plugin.
+    pub selector: BTreeMap<String, String>,
+    /// The plugin's configuration.
+    pub config: Value,
+    /// The revision of that.
+    pub revision: u64,
+    /// What gateways count the requests of one of its routes under, as soon as they have the routes of this revision.
+    pub stat_prefix: String,
+    pub hosts: Vec<String>,
+    /// The Istio Gateways, as the routes name them: `name` or `namespace/name`.
+    pub gateways: Vec<String>,
+    /// For each versioned service a path that its Pods answer.
+    pub probe_paths: Vec<String>,
+}
+
+/// The resource that is the plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugin {
+    /// `WasmPlugin` or `TrafficExtension`.
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Plugin {
+    /// As gateways call it.
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.namespace, self.name)
+    }
+
+    /// As kubectl calls its kind.
+    fn resource(&self) -> String {
+        format!("{}s.extensions.istio.io", self.kind.to_lowercase())
+    }
+
+    /// What the chart writes: `WasmPlugin/istio-ingress/shop-skew-guard`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/').map(str::to_owned);
+        let plugin = Self {
+            kind: parts.next()?,
+            namespace: parts.next()?,
+            name: parts.next()?,
+        };
+        parts.next().is_none().then_some(plugin)
+    }
+}
+
+#[derive(Deserialize)]
+struct Routes {
+    hosts: Vec<String>,
+    #[serde(default)]
+    gateways: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PluginSpec {
+    #[serde(default)]
+    selector: Selector,
+    #[serde(default)]
+    plugin_config: Value,
+    /// Where a `TrafficExtension` has what a `WasmPlugin` has itself.
+    #[serde(default)]
+    wasm: Wasm,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Selector {
+    #[serde(default)]
+    match_labels: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wasm {
+    #[serde(default)]
+    plugin_config: Value,
+}
+
+impl Installation {
+    /// The chart that was installed under this name in this namespace.
+    pub fn of(kubectl: &Kubectl, namespace: &str, helm_release: &str) -> Result<Self> {
+        let routes = routes(kubectl, namespace, helm_release)?;
+        let annotation = |name| routes.metadata.annotations.get(name);
+        let Some(plugin) = annotation(PLUGIN) else {
+            bail!(
+                "Helm release {helm_release} in namespace {namespace} has no plugin: either it was installed with enabled: false, or by a chart that is older than this tool"
+            );
+        };
+        let plugin = Plugin::parse(plugin)
+            .with_context(|| format!("{plugin:?} of annotation {PLUGIN} names no plugin"))?;
+        let stat_prefix = annotation(STAT_PREFIX)
+            .with_context(|| format!("the routes have no annotation {STAT_PREFIX}"))?;
+        let probe_paths = annotation(PROBE_PATHS).map_or("[]", String::as_str);
+        let probe_paths = serde_json::from_str(probe_paths)
+            .with_context(|| format!("annotation {PROBE_PATHS} is no list of paths"))?;
+        let spec = plugin_spec(kubectl, &plugin)?;
+        let config = match spec.plugin_config {
+            Value::Null => spec.wasm.plugin_config,
+            config => config,
+        };
+        let revision = config.get("revision").and_then(Value::as_u64);
+        Ok(Self {
+            helm_release: helm_release.to_owned(),
+            namespace: namespace.to_owned(),
+            selector: spec.selector.match_labels,
+            revision: revision
+                .with_context(|| format!("plugin {} has no revision", plugin.full_name()))?,
+            config,
+            stat_prefix: stat_prefix.clone(),
+            hosts: routes.spec.hosts,
+            gateways: routes.spec.gateways,
+            probe_paths,
+            plugin,
+        })
+    }
+}
+
+fn routes(kubectl: &Kubectl, namespace: &str, helm_release: &str) -> Result<Object<Routes>> {
+    let labels =
+        format!("app.kubernetes.io/name=skew-guard,app.kubernetes.io/instance={helm_release}");
+    let mut found = kubectl
+        .list::<Object<Routes>>(ROUTES, Scope::Namespace(namespace), &labels)
+        .with_context(|| format!("cannot look for Helm release {helm_release}"))?;
+    match (found.pop(), found.pop()) {
+        (Some(routes), None) => Ok(routes),
+        (None, _) => bail!(
+            "no Helm release {helm_release} of the skew-guard chart in namespace {namespace}: it has no VirtualService with the labels {labels}"
+        ),
+        (Some(one), Some(other)) => bail!(
+            "several VirtualServices in namespace {namespace} have the labels {labels}: {} and {}",
+            one.metadata.name,
+            other.metadata.name
+        ),
+    }
+}
+
+fn plugin_spec(kubectl: &Kubectl, plugin: &Plugin) -> Result<PluginSpec> {
+    let Plugin {
+        kind,
+        namespace,
+        name,
+    } = plugin;
+    let found: Option<Object<PluginSpec>> = kubectl.object(&plugin.resource(), namespace, name)?;
+    let found =
+        found.with_context(|| format!("there is no {kind} {name} in namespace {namespace}"))?;
+    Ok(found.spec)
+}

@@ -1,0 +1,175 @@
+//! Running kubectl.
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::access::Access;
+use super::objects::List;
+use super::problem::Problem;
+
+/// The oldest kubectl that is relied on, (major, minor): Istio 1.24, the oldest line that is tested, needs a
+/// Kubernetes of this age.
+pub const OLDEST: (u32, u32) = (1, 28);
+
+/// No single question may outlast the patience of a pipeline.
+const REQUEST_TIMEOUT: &str = "--request-timeout=15s";
+
+/// Where a Pod finds its own namespace; kubectl uses it there too.
+const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// The user's kubectl, pointed at a cluster.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    access: Access,
+}
+
+/// Which namespaces a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'n> {
+    Namespace(&'n str),
+    All,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Versions {
+    client_version: Version,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    major: String,
+    minor: String,
+    git_version: String,
+}
+
+impl Version {
+    /// Vendors write things like `28+`.
+    fn number(text: &str) -> u32 {
+        let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+        digits.parse().unwrap_or_default()
+    }
+
+    fn is_too_old(&self) -> bool {
+        (Self::number(&self.major), Self::number(&self.minor)) < OLDEST
+    }
+}
+
+impl Kubectl {
+    /// Finds kubectl and makes sure that it is new enough. The cluster is not asked yet.
+    pub fn find(access: &Access) -> Result<Self, Problem> {
+        let kubectl = Self {
+            access: access.clone(),
+        };
+        let versions: Versions = parsed(
+            &kubectl.run(["version", "--client", "--output=json"])?,
+            "version",
+        )?;
+        match versions.client_version {
+            version if version.is_too_old() => Err(Problem::TooOld(version.git_version)),
+            _ => Ok(kubectl),
+        }
+    }
+
+    /// The namespace that was asked for, else the context's, as kubectl would choose it.
+    pub fn namespace(&self) -> Result<String, Problem> {
+        if let Some(namespace) = &self.access.namespace {
+            return Ok(namespace.clone());
+        }
+        let path = "jsonpath={..namespace}";
+        let of_context = self.run(["config", "view", "--minify", "--output", path]);
+        match of_context.as_deref().map(str::trim) {
+            Ok("") => Ok("default".to_owned()),
+            Ok(namespace) => Ok(namespace.to_owned()),
+            // In a Pod there is no kubeconfig.
+            Err(problem) => std::fs::read_to_string(POD_NAMESPACE)
+                .map(|namespace| namespace.trim().to_owned())
+                .map_err(|_| problem.clone()),
+        }
+    }
+
+    /// The objects of a kind (`pods`, `wasmplugins.extensions.istio.io`) with these labels (`app=shop`; "" for all).
+    pub fn list<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        scope: Scope<'_>,
+        labels: &str,
+    ) -> Result<Vec<T>, Problem> {
+        let scope = match scope {
+            Scope::Namespace(namespace) => format!("--namespace={namespace}"),
+            Scope::All => "--all-namespaces".to_owned(),
+        };
+        let selector = format!("--selector={labels}");
+        let listed: List<T> = self.get([kind, &scope, &selector])?;
+        Ok(listed.items)
+    }
+
+    /// One object; none where it is not there.
+    pub fn object<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<T>, Problem> {
+        match self.get([kind, name, &format!("--namespace={namespace}")]) {
+            Err(Problem::NotFound(_)) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// `kubectl get … --output=json`.
+    pub fn get<T: DeserializeOwned, S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<T, Problem> {
+        let mut command = self.command();
+        command.args(["get", "--output=json", REQUEST_TIMEOUT]);
+        command.args(arguments);
+        parsed(&answer(command)?, "get")
+    }
+
+    /// A path of the API, `kubectl get --raw`.
+    pub fn raw(&self, path: &str) -> Result<String, Problem> {
+        self.run(["get", REQUEST_TIMEOUT, "--raw", path])
+    }
+
+    /// Runs kubectl with these arguments, and returns what it printed.
+    pub fn run<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<String, Problem> {
+        let mut command = self.command();
+        command.args(arguments);
+        answer(command)
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new("kubectl");
+        command.args(self.access.arguments());
+        command
+    }
+}
+
+/// What it printed. Nobody is there to type an answer to it.
+fn answer(mut command: Command) -> Result<String, Problem> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Problem::of_start(&error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Problem::told(&String::from_utf8_lossy(&output.stderr)))
+}
+
+fn parsed<T: DeserializeOwned>(answer: &str, what: &str) -> Result<T, Problem> {
+    serde_json::from_str(answer).map_err(|error| {
+        Problem::Failed(format!(
+            "the answer of `kubectl {what}` is not understood: {error}"
+        ))
+    })
+}

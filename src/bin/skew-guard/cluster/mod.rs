@@ -1,0 +1,36 @@
+//! The cluster, as the tool sees it: through the user's `kubectl`, and nothing else.
+//!
+//! ```text
+//! Access ──► Kubectl ──► Installation ──► Gateways ──► Line ──► a gateway's metrics, or a request through it
+//! (options)  (runs it)   (what the        (the Pods    (port-forward, else
+//!                         chart made)      of now)      the API server's proxy)
+//! ```
+//!
+//! A command that asks the cluster flattens [`Access`] into its options (`--kubeconfig`, `--context`, `--namespace`),
+//! and runs everything by the one [`Kubectl`] that [`Kubectl::find`] makes of it:
+//!
+//! - [`Kubectl::list`], [`Kubectl::object`] and [`Kubectl::get`] read objects into any type that serde can make (those
+//!   that several commands read are in [`objects`]); [`Kubectl::raw`] reads a path of the API;
+//!   [`Kubectl::run`] does everything else. Each answers a [`Problem`] that says in one line
+//!   what went wrong; [`Problem::may_pass`] tells what a patient command waits for from what it ends with.
+//! - [`Installation::of`] reads what one Helm release of the chart has put into the cluster: its plugin, the selector and
+//!   the configuration of that, the revision, and what the routes are called.
+//! - [`Gateways::list`] answers the Pods that run the plugin, afresh at each call.
+//! - [`Line`] asks one of them: [`Line::metrics`], or [`Line::port`] for a port of it on this machine.
+
+mod access;
+mod forward;
+mod gateways;
+mod installation;
+pub mod istiod;
+mod kubectl;
+pub mod line;
+pub mod objects;
+mod problem;
+
+pub use access::Access;
+pub use gateways::{Gateway, Gateways};
+pub use installation::Installation;
+pub use kubectl::Kubectl;
+pub use line::Line;
+pub use problem::Problem;

@@ -1,0 +1,99 @@
+//! Why kubectl had no answer, in words of our own where the cause is known.
+
+use std::fmt;
+use std::io;
+
+use super::kubectl::OLDEST;
+
+/// Why the cluster did not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// There is no kubectl on the PATH.
+    Missing,
+    /// It is older than what is relied on.
+    TooOld(String),
+    /// No API server, or no right to speak to it.
+    NoAccess(String),
+    /// The API server knows who asks, and says no.
+    Forbidden(String),
+    /// There is no such object, or no such kind of object.
+    NotFound(String),
+    /// The object is there already, or was changed meanwhile.
+    Conflict(String),
+    /// Anything else, in the words of kubectl.
+    Failed(String),
+}
+
+/// Makes a problem of what kubectl says.
+type Kind = fn(String) -> Problem;
+
+/// Words by which kubectl tells what went wrong. It has one exit status for all of it.
+const WORDS: &[(&str, Kind)] = &[
+    ("(Forbidden)", Problem::Forbidden),
+    ("is forbidden: ", Problem::Forbidden),
+    ("(NotFound)", Problem::NotFound),
+    ("the server doesn't have a resource type", Problem::NotFound),
+    ("(AlreadyExists)", Problem::Conflict),
+    ("(Conflict)", Problem::Conflict),
+    ("(Unauthorized)", Problem::NoAccess),
+    ("must be logged in to the server", Problem::NoAccess),
+    ("Unable to connect to the server", Problem::NoAccess),
+    ("The connection to the server", Problem::NoAccess),
+    ("error loading config file", Problem::NoAccess),
+    ("error: context ", Problem::NoAccess),
+    ("context was not found", Problem::NoAccess),
+    ("does not exist", Problem::NoAccess),
+    ("no configuration has been provided", Problem::NoAccess),
+    ("getting credentials", Problem::NoAccess),
+    ("dial tcp", Problem::NoAccess),
+];
+
+impl Problem {
+    /// What kubectl complained about.
+    pub(super) fn told(complaint: &str) -> Self {
+        let known = WORDS.iter().find(|(words, _)| complaint.contains(words));
+        let kind = known.map_or(Self::Failed as Kind, |(_, kind)| *kind);
+        kind(essence(complaint))
+    }
+
+    /// Why kubectl could not be run.
+    pub(super) fn of_start(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::Failed(format!("kubectl cannot be run: {error}")),
+        }
+    }
+
+    /// Whether it may be otherwise a moment later without anybody doing anything.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::NoAccess(_) | Self::Failed(_))
+    }
+}
+
+/// The last line: kubectl repeats itself before it gives up.
+fn essence(complaint: &str) -> String {
+    let mut lines = complaint.lines().map(str::trim);
+    let last = lines.rfind(|line| !line.is_empty()).unwrap_or_default();
+    last.trim_start_matches("error: ").to_owned()
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str(
+                "there is no kubectl on the PATH, and the cluster is asked through it: https://kubernetes.io/docs/tasks/tools/",
+            ),
+            Self::TooOld(version) => {
+                let (major, minor) = OLDEST;
+                write!(f, "kubectl is {version}; {major}.{minor} or later is needed")
+            }
+            Self::NoAccess(why) => write!(f, "the cluster cannot be reached: {why}"),
+            Self::Forbidden(why) => write!(f, "the cluster forbids it: {why}"),
+            Self::NotFound(why) | Self::Conflict(why) => f.write_str(why),
+            Self::Failed(why) if why.is_empty() => f.write_str("kubectl failed and said nothing"),
+            Self::Failed(why) => write!(f, "kubectl failed: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}

@@ -1,0 +1,199 @@
+//! What a gateway's metrics say, in the Prometheus text format
+//! ([exposition formats](https://prometheus.io/docs/instrumenting/exposition_formats/)).
+
+use std::collections::BTreeMap;
+
+/// The gauges by which the filter says what is in force.
+const REVISION: &str = "skew_guard_config_revision";
+const REFUSED: &str = "skew_guard_config_refused";
+
+/// By these Envoy says how many listeners, and parts of listeners, wait for their connections to end.
+pub const DRAINING: [&str; 2] = [
+    "envoy_listener_manager_total_listeners_draining",
+    "envoy_listener_manager_total_filter_chains_draining",
+];
+
+/// A gauge stays when its plugin has gone; the metric of this name, which Envoy has for each Wasm plugin
+/// that is there, does not (seen on 1.36 to 1.40).
+const ALIVE: (&str, &str) = ("envoy_wasm_", "_vm_reload");
+/// What a plugin has behind its name there where Istio made it of a `WasmPlugin` (1.30 and later).
+const ISTIO_SUFFIX: &str = "_istio_translated_wasmplugin";
+
+/// Where Envoy counts the requests of a route that has a `stat_prefix`.
+const ROUTE: (&str, &str) = ("envoy_vhost_", "_upstream_rq_total");
+
+/// Of Envoy's names of metrics, those that are read here.
+pub const FILTER: &str =
+    r"skew_guard_config_|\.vm_reload$|s_draining$|\.route\..*\.upstream_rq_total$";
+
+/// The text that a gateway answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Metrics<'t>(pub &'t str);
+
+/// A route that counts its requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Host and port, as in the gateway's configuration; as in a metric's name where `is_plain`.
+    pub virtual_host: String,
+    /// Its `stat_prefix`.
+    pub name: String,
+    /// Whether both were read from the metric's name, where everything but letters and digits is an underscore.
+    pub is_plain: bool,
+}
+
+impl<'t> Metrics<'t> {
+    /// The revision in force, by plugin.
+    pub fn revisions(self) -> BTreeMap<Plugin, u64> {
+        self.gauges(REVISION)
+    }
+
+    /// Whether a plugin refuses its newest configuration.
+    pub fn is_refused(self, plugin: &Plugin) -> bool {
+        let refused = self.gauges(REFUSED);
+        refused.get(plugin).is_some_and(|refused| *refused != 0)
+    }
+
+    /// Whether Envoy still has a plugin that shows a gauge; what cannot be told is taken for a yes.
+    pub fn has(self, plugin: &Plugin) -> bool {
+        let mut loaded = self.0.lines().filter_map(loaded_plugin).peekable();
+        let name = plain(&plugin.name);
+        loaded.peek().is_none()
+            || loaded.any(|loaded| {
+                let loaded = loaded.strip_suffix(ISTIO_SUFFIX).unwrap_or(loaded);
+                loaded.trim_matches('_') == name.trim_matches('_')
+            })
+    }
+
+    /// How many listeners and filter chains have old connections; none where that is not shown.
+    pub fn draining(self) -> Option<u64> {
+        let counted = DRAINING.map(|name| self.0.lines().find_map(|line| gauge(line, name)));
+        let mut shown = counted.into_iter().flatten().peekable();
+        shown.peek()?;
+        Some(shown.map(|(_, count)| count).sum())
+    }
+
+    /// The routes whose `stat_prefix` begins so.
+    pub fn routes(self, family: &str) -> Vec<Route> {
+        let routes = self.0.lines().filter_map(|line| route(line, family));
+        routes.collect()
+    }
+
+    fn gauges(self, name: &str) -> BTreeMap<Plugin, u64> {
+        let gauges = self.0.lines().filter_map(|line| gauge(line, name));
+        gauges.collect()
+    }
+}
+
+/// A plugin that shows a gauge.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Plugin {
+    pub name: String,
+    /// Whether the name was read from the metric's name, where everything but letters and digits is an
+    /// underscore: the gateway has no tag expression for `plugin`.
+    is_plain: bool,
+}
+
+impl Plugin {
+    /// Whether a person may call it so. Istio puts the namespace before the name: `shop.skew-guard`.
+    pub fn is_called(&self, wanted: &str) -> bool {
+        if self.is_plain {
+            return self.name == plain(wanted).trim_matches('_');
+        }
+        let without_namespace = self.name.split_once('.').map(|(_, name)| name);
+        self.name == wanted || without_namespace == Some(wanted)
+    }
+}
+
+/// The name of a Wasm plugin that Envoy has, where the line says one.
+fn loaded_plugin(line: &str) -> Option<&str> {
+    let (prefix, suffix) = ALIVE;
+    let (metric, _) = line.split_once(['{', ' '])?;
+    metric.strip_prefix(prefix)?.strip_suffix(suffix)
+}
+
+/// Plugin and value of a line that shows this gauge. Where the gateway has no tag expression for `plugin`, the plugin
+/// stands in the name itself: `plugin___shop____skew_guard_config_revision`.
+fn gauge(line: &str, name: &str) -> Option<(Plugin, u64)> {
+    let (series, value) = line.trim().rsplit_once(' ')?;
+    let (metric, labels) = match series.split_once('{') {
+        Some((metric, labels)) => (metric, labels),
+        None => (series, ""),
+    };
+    let before = metric.trim().strip_suffix(name)?;
+    let labelled = label(labels, "plugin");
+    let plugin = Plugin {
+        is_plain: labelled.is_none(),
+        name: match labelled {
+            Some(plugin) => plugin.to_owned(),
+            None => before
+                .trim_start_matches("plugin")
+                .trim_matches('_')
+                .to_owned(),
+        },
+    };
+    Some((plugin, value.parse().ok()?))
+}
+
+/// The route of a line that shows the counter of one whose `stat_prefix` begins so. Where the gateway has no tag
+/// expressions for it, as Istio's have none, virtual host and route stand in the name:
+/// `envoy_vhost_shop_example_com_80_route_skew_guard_shop_r7_upstream_rq_total`.
+fn route(line: &str, family: &str) -> Option<Route> {
+    let (prefix, suffix) = ROUTE;
+    let (metric, labels) = line.trim().split_once(['{', ' '])?;
+    let between = metric.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    let labelled = label(labels, "envoy_virtual_host").zip(label(labels, "envoy_route"));
+    let (virtual_host, name) = match labelled {
+        Some((virtual_host, name)) => (virtual_host, name.starts_with(family).then_some(name)?),
+        None => {
+            let at = between.rfind(&format!("_route_{}", plain(family)))?;
+            let (virtual_host, name) = between.split_at(at);
+            (virtual_host, name.trim_start_matches("_route_"))
+        }
+    };
+    Some(Route {
+        virtual_host: virtual_host.to_owned(),
+        name: name.to_owned(),
+        is_plain: labelled.is_none(),
+    })
+}
+
+impl Route {
+    /// Whether its `stat_prefix` is this.
+    pub fn is_named(&self, stat_prefix: &str) -> bool {
+        match self.is_plain {
+            true => self.name == plain(stat_prefix),
+            false => self.name == stat_prefix,
+        }
+    }
+
+    /// Whether its virtual host is that of this host; behind the host stands a port.
+    pub fn is_of(&self, host: &str) -> bool {
+        let virtual_host = plain(&self.virtual_host);
+        let port = virtual_host.strip_prefix(&plain(host));
+        port.is_some_and(|port| {
+            let port = port.trim_start_matches('_');
+            port.chars().all(|letter| letter.is_ascii_digit())
+        })
+    }
+}
+
+/// The value of a label.
+fn label<'l>(labels: &'l str, name: &str) -> Option<&'l str> {
+    let (_, value) = labels.split_once(&format!("{name}=\""))?;
+    value.split_once('"').map(|(value, _)| value)
+}
+
+/// A plugin's name as it is in a metric's name, where everything but letters and digits is an
+/// underscore.
+fn plain(plugin: &str) -> String {
+    plugin
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '_'
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! One look after the other, until all gateways show what is wanted or the time is over.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cluster::Problem;
+use crate::metrics::Metrics;
+
+use super::sight::{State, Wanted};
+use super::source::{Source, Target};
+
+/// Workers follow their gateway's main thread by moments.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
+/// How a wait has ended.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Each gateway of the last look, in order.
+    pub gateways: Vec<(String, State)>,
+    /// Why there are none to ask.
+    pub obstacle: Option<String>,
+}
+
+impl Outcome {
+    /// Whether what was wanted is in force, in at least one gateway and in all.
+    pub fn is_settled(&self) -> bool {
+        let is_in_force = |state: &State| matches!(state, State::InForce(_));
+        self.obstacle.is_none()
+            && self.gateways.iter().all(|(_, state)| state.is_settled())
+            && self.gateways.iter().any(|(_, state)| is_in_force(state))
+    }
+
+    fn state(&self, gateway: &str) -> Option<&State> {
+        let mut gateways = self.gateways.iter();
+        gateways.find_map(|(name, state)| (name == gateway).then_some(state))
+    }
+}
+
+/// Waits, and tells `progress` whenever a gateway shows something else. A problem that no waiting mends ends it at once.
+pub fn until(
+    source: &Source<'_>,
+    wanted: &Wanted,
+    timeout: Duration,
+    progress: &mut dyn FnMut(String),
+) -> Result<Outcome, Problem> {
+    let started = Instant::now();
+    let left = || timeout.saturating_sub(started.elapsed());
+    let mut before = Outcome::default();
+    loop {
+        let seen = look(source, wanted, &before, left())?;
+        tell_changes(&before, &seen, progress);
+        if seen.is_settled() || left() < BETWEEN_LOOKS {
+            return Ok(seen);
+        }
+        before = seen;
+        thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
+fn tell_changes(before: &Outcome, after: &Outcome, progress: &mut dyn FnMut(String)) {
+    if let Some(obstacle) = &after.obstacle
+        && before.obstacle != after.obstacle
+    {
+        progress(obstacle.clone());
+    }
+    for (name, state) in &after.gateways {
+        if before.state(name) != Some(state) {
+            progress(format!("{name} {state}"));
+        }
+    }
+    for (name, _) in &before.gateways {
+        if after.obstacle.is_none() && after.state(name).is_none() {
+            progress(format!("{name} is no gateway any more"));
+        }
+    }
+}
+
+/// One look at every gateway, all at once.
+fn look(
+    source: &Source<'_>,
+    wanted: &Wanted,
+    before: &Outcome,
+    left: Duration,
+) -> Result<Outcome, Problem> {
+    let targets = match source.list() {
+        Ok(targets) => targets,
+        Err(problem) if problem.may_pass() => {
+            return Ok(Outcome {
+                obstacle: Some(problem.to_string()),
+                ..Outcome::default()
+            });
+        }
+        Err(problem) => return Err(problem),
+    };
+    let seen = thread::scope(|scope| {
+        let looks: Vec<_> = targets
+            .iter()
+            .map(|target| scope.spawn(|| look_at(target, wanted, left)))
+            .collect();
+        let seen = looks.into_iter().map(|look| {
+            look.join()
+                .unwrap_or_else(|_| State::Unreachable("the look failed".to_owned()))
+        });
+        seen.collect::<Vec<_>>()
+    });
+    let gateways = targets.into_iter().zip(seen);
+    let gateways: Vec<_> = gateways
+        .filter(|(target, state)| !(target.is_leaving && matches!(state, State::Unreachable(_))))
+        .map(|(target, state)| {
+            let state = state.after(before.state(&target.name));
+            (target.name, state)
+        })
+        .collect();
+    let obstacle = gateways.is_empty().then(|| source.in_words());
+    Ok(Outcome { gateways, obstacle })
+}
+
+fn look_at(target: &Target, wanted: &Wanted, left: Duration) -> State {
+    if target.is_skipped {
+        return State::Skipped;
+    }
+    let limit = left.clamp(Duration::from_secs(1), Duration::from_secs(10));
+    match target.metrics(limit) {
+        Err(why) => State::Unreachable(why),
+        Ok(metrics) => State::of(Metrics(&metrics), wanted),
+    }
+}

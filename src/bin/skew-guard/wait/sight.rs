@@ -1,0 +1,230 @@
+//! What is seen of one gateway: whether what is waited for is in force there.
+
+use std::fmt;
+
+use crate::metrics::{DRAINING, Metrics, Plugin, Route};
+
+/// A gateway's workers follow its main thread by moments, so that one look is not enough.
+pub const LOOKS: u32 = 2;
+
+/// What is waited for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The revision of the plugin's configuration.
+    pub revision: u64,
+    /// The plugin, where several run in one gateway, with or without its namespace.
+    pub plugin: Option<String>,
+    /// The routes that belong to it; `None` where they cannot be told.
+    pub routes: Option<Routes>,
+    /// No listener with old connections.
+    pub drained: bool,
+}
+
+/// By what routes say their revision.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    /// The `stat_prefix` of one of them, the revision at its end.
+    pub stat_prefix: String,
+    /// The hosts that they are for; empty where any virtual host counts.
+    pub hosts: Vec<String>,
+}
+
+/// What a gateway shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// What is wanted is in force, seen so many times in a row.
+    InForce(u32),
+    /// Another revision is.
+    Other(u64),
+    /// The newest configuration was refused.
+    Refused(u64),
+    /// The plugin has the revision, and routes of another one are still used for that virtual host.
+    OldRoutes { virtual_host: String, shown: String },
+    /// The plugin has the revision, and none of its routes is there.
+    NoRoutes,
+    /// The revision is in force, and so many listeners and filter chains have old connections.
+    Draining(u64),
+    /// Whether something drains is not shown.
+    Undrained,
+    /// Of this plugin only the gauge is left.
+    Gone(String),
+    /// The plugin that was named is not there, but these are.
+    Others(Vec<String>),
+    /// skew-guard does not run there, or has not read a configuration yet.
+    Absent,
+    /// Several plugins run there, and none was named.
+    Several(Vec<String>),
+    /// The metrics cannot be read.
+    Unreachable(String),
+    /// A person said not to ask.
+    Skipped,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InForce(looks) if *looks < LOOKS => f.write_str("in force, looking again"),
+            Self::InForce(_) => f.write_str("in force"),
+            Self::Other(revision) => write!(f, "still has revision {revision}"),
+            Self::Refused(revision) => write!(
+                f,
+                "refused its newest configuration and goes on with revision {revision}; its log says why, and so does skew-guard check"
+            ),
+            Self::OldRoutes {
+                virtual_host,
+                shown,
+            } => write!(
+                f,
+                "has the plugin's part, but still the routes {shown} of {virtual_host}. All hosts of a port are one RouteConfiguration, and Envoy refuses all of it for one wrong object, another team's too: its log says \"rejected\" and why"
+            ),
+            Self::NoRoutes => write!(
+                f,
+                "has the plugin's part, but none of its routes: either they were refused (Envoy's log says \"rejected\" and why), or none of the Gateways that they name is served there"
+            ),
+            Self::Draining(count) => write!(
+                f,
+                "has it in force for new connections, and {count} listeners or filter chains still drain: connections that were open keep what was before until Envoy's drain time is over (--drain-time-s, by default 10 minutes). A change of another application's listener keeps this up too"
+            ),
+            Self::Undrained => write!(f, "shows no {}", DRAINING.join(" and no ")),
+            Self::Gone(plugin) => write!(
+                f,
+                "has no plugin {plugin} any more: the revision that it shows was left behind"
+            ),
+            Self::Others(plugins) => write!(
+                f,
+                "does not have the plugin; it has: {}",
+                plugins.join(", ")
+            ),
+            Self::Absent => f.write_str("shows no skew_guard_config_revision"),
+            Self::Several(plugins) => write!(
+                f,
+                "has several plugins, choose one with --plugin: {}",
+                plugins.join(", ")
+            ),
+            Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
+            Self::Skipped => f.write_str("skipped, as you said"),
+        }
+    }
+}
+
+impl State {
+    /// What the gateway's metrics show.
+    pub fn of(metrics: Metrics<'_>, wanted: &Wanted) -> Self {
+        let revisions = metrics.revisions();
+        let named = revisions.keys().filter(|plugin| wanted.means(plugin));
+        let (alive, gone): (Vec<_>, Vec<_>) = named.partition(|plugin| metrics.has(plugin));
+        let plugin = match (alive.as_slice(), gone.first()) {
+            ([plugin], _) => *plugin,
+            ([], Some(gone)) => return Self::Gone(gone.name.clone()),
+            ([], None) if revisions.is_empty() => return Self::Absent,
+            ([], None) => return Self::Others(names(revisions.keys())),
+            (several, _) => return Self::Several(names(several.iter().copied())),
+        };
+        let revision = revisions.get(plugin).copied().unwrap_or_default();
+        if metrics.is_refused(plugin) {
+            return Self::Refused(revision);
+        }
+        if revision != wanted.revision {
+            return Self::Other(revision);
+        }
+        wanted
+            .routes
+            .as_ref()
+            .and_then(|routes| routes.lacking(metrics))
+            .unwrap_or_else(|| wanted.drain(metrics))
+    }
+
+    /// For machines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::InForce(_) => "in_force",
+            Self::Other(_) => "other",
+            Self::Refused(_) => "refused",
+            Self::OldRoutes { .. } => "old_routes",
+            Self::NoRoutes => "no_routes",
+            Self::Draining(_) => "draining",
+            Self::Undrained => "undrained",
+            Self::Gone(_) => "gone",
+            Self::Others(_) => "others",
+            Self::Absent => "absent",
+            Self::Several(_) => "several",
+            Self::Unreachable(_) => "unreachable",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Whether there is nothing more to wait for.
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::InForce(looks) => *looks >= LOOKS,
+            Self::Skipped => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the plugin is there and its routes are not.
+    pub fn lacks_routes(&self) -> bool {
+        matches!(self, Self::OldRoutes { .. } | Self::NoRoutes)
+    }
+
+    /// The same state after what was seen before it.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>) -> Self {
+        match (self, before) {
+            (Self::InForce(_), Some(Self::InForce(looks))) => Self::InForce(looks + 1),
+            (state, _) => state,
+        }
+    }
+}
+
+impl Wanted {
+    fn means(&self, plugin: &Plugin) -> bool {
+        self.plugin
+            .as_deref()
+            .is_none_or(|wanted| plugin.is_called(wanted))
+    }
+
+    /// Whether old connections are left, by all that drains in the gateway.
+    fn drain(&self, metrics: Metrics<'_>) -> State {
+        match metrics.draining() {
+            _ if !self.drained => State::InForce(1),
+            None => State::Undrained,
+            Some(0) => State::InForce(1),
+            Some(count) => State::Draining(count),
+        }
+    }
+}
+
+impl Routes {
+    /// What is wrong with the routes of the gateway. A gateway has a virtual host for each port and host, and each port's
+    /// are refused by themselves. Counters of former revisions stay as long as a stream uses their routes.
+    fn lacking(&self, metrics: Metrics<'_>) -> Option<State> {
+        let family = self
+            .stat_prefix
+            .trim_end_matches(|letter: char| letter.is_ascii_digit());
+        let routes = metrics.routes(family);
+        let ours: Vec<_> = routes.iter().filter(|route| self.concerns(route)).collect();
+        if ours.is_empty() {
+            return Some(State::NoRoutes);
+        }
+        let is_new = |virtual_host: &str| {
+            let mut new = ours
+                .iter()
+                .filter(|route| route.is_named(&self.stat_prefix));
+            new.any(|route| route.virtual_host == virtual_host)
+        };
+        let old = ours.iter().rfind(|route| !is_new(&route.virtual_host))?;
+        Some(State::OldRoutes {
+            virtual_host: old.virtual_host.clone(),
+            shown: old.name.clone(),
+        })
+    }
+
+    fn concerns(&self, route: &Route) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|host| route.is_of(host))
+    }
+}
+
+fn names<'p>(plugins: impl Iterator<Item = &'p Plugin>) -> Vec<String> {
+    plugins.map(|plugin| plugin.name.clone()).collect()
+}

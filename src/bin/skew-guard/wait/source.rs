@@ -1,0 +1,118 @@
+//! Where the gateways are, and how each is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::cluster::{Gateway, Gateways, Installation, Kubectl, Line, Problem, line};
+use crate::metrics::FILTER;
+
+/// A gateway that is waited for.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// As it is told to people.
+    pub name: String,
+    pub is_skipped: bool,
+    /// It ends by itself, so that it is let go once it cannot be asked.
+    pub is_leaving: bool,
+    at: At,
+}
+
+#[derive(Clone, Debug)]
+enum At {
+    Url(String),
+    Pod(Gateway, Arc<Line>),
+}
+
+impl Target {
+    /// Its metrics.
+    pub fn metrics(&self, limit: Duration) -> Result<String, String> {
+        match &self.at {
+            At::Url(url) => line::read(url, limit),
+            At::Pod(gateway, line) => line.metrics(gateway, FILTER, limit),
+        }
+    }
+}
+
+/// Gateways.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// By the URLs of their metrics.
+    Urls(&'a [String]),
+    /// The Pods of a plugin.
+    Cluster {
+        kubectl: &'a Kubectl,
+        installation: &'a Installation,
+        gateways: &'a Gateways,
+        line: Arc<Line>,
+    },
+}
+
+impl<'a> Source<'a> {
+    pub fn urls(urls: &'a [String]) -> Result<Self> {
+        for url in urls {
+            ensure!(
+                url.starts_with("http://"),
+                "{url} is no http:// URL: metrics of gateways are read in plain HTTP"
+            );
+        }
+        Ok(Self::Urls(urls))
+    }
+
+    pub fn cluster(
+        kubectl: &'a Kubectl,
+        installation: &'a Installation,
+        gateways: &'a Gateways,
+    ) -> Self {
+        Self::Cluster {
+            kubectl,
+            installation,
+            gateways,
+            line: Arc::new(Line::through(kubectl.clone())),
+        }
+    }
+
+    /// The gateways of now.
+    pub fn list(&self) -> Result<Vec<Target>, Problem> {
+        let (kubectl, installation, choice, line) = match self {
+            Self::Urls(urls) => return Ok(urls.iter().map(|url| at_url(url)).collect()),
+            Self::Cluster {
+                kubectl,
+                installation,
+                gateways,
+                line,
+            } => (kubectl, installation, gateways, line),
+        };
+        let gateways = choice.list(kubectl, installation)?;
+        line.keep(&gateways);
+        let target = |gateway: Gateway| Target {
+            name: gateway.to_string(),
+            is_skipped: choice.skips(&gateway),
+            is_leaving: gateway.is_leaving,
+            at: At::Pod(gateway, Arc::clone(line)),
+        };
+        Ok(gateways.into_iter().map(target).collect())
+    }
+
+    /// What would be a gateway, in words.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Urls(_) => "no URL was given".to_owned(),
+            Self::Cluster {
+                installation,
+                gateways,
+                ..
+            } => format!("there are no {}", gateways.in_words(installation)),
+        }
+    }
+}
+
+fn at_url(url: &str) -> Target {
+    Target {
+        name: url.to_owned(),
+        is_skipped: false,
+        is_leaving: false,
+        at: At::Url(url.to_owned()),
+    }
+}

@@ -1,0 +1,185 @@
+//! The cluster that cannot be asked: one clear error for each reason. What a cluster answers is tried in a real one, by
+//! `tests/istio`; the kubectl here is a stub.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use crate::tool::{Desk, Run};
+
+const VERSION: &str =
+    r#"{"clientVersion": {"major": "1", "minor": "MINOR", "gitVersion": "v1.MINOR.0"}}"#;
+
+const ROUTES: &str = r#"{"items": [{
+    "metadata": {"name": "shop-skew-guard", "annotations": {
+        "skew-guard/plugin": "WasmPlugin/ingress/shop-skew-guard",
+        "skew-guard/stat-prefix": "skew-guard-shop-shop-r7"
+    }},
+    "spec": {"hosts": ["shop.example.com"], "gateways": ["ingress/shop"]}
+}]}"#;
+
+const PLUGIN: &str = r#"{"metadata": {"name": "shop-skew-guard"}, "spec": {
+    "selector": {"matchLabels": {"istio": "ingressgateway"}},
+    "pluginConfig": {"releases": [{"version": "1.0.0"}], "revision": 7}
+}}"#;
+
+/// A folder with a kubectl that answers what its arguments match, and a command that asks it.
+struct Cluster(Desk);
+
+impl Cluster {
+    /// `cases` are those of a shell's `case "$*" in`.
+    fn answering(cases: &str) -> Self {
+        let desk = Desk::new();
+        let script = format!("#!/bin/sh\ncase \"$*\" in\n{cases}\nesac\n");
+        desk.write("kubectl", &script);
+        fs::set_permissions(desk.path("kubectl"), Permissions::from_mode(0o755))
+            .expect("an executable");
+        Self(desk)
+    }
+
+    /// One of a kubectl that is new enough.
+    fn new(cases: &str) -> Self {
+        let version = VERSION.replace("MINOR", "34+");
+        Self::answering(&format!("*version*) echo '{version}';;\n{cases}"))
+    }
+
+    /// One in which the chart is installed.
+    fn with_chart(cases: &str) -> Self {
+        Self::new(&format!(
+            "*virtualservices*) echo '{ROUTES}';;\n*wasmplugins*) echo '{PLUGIN}';;\n{cases}"
+        ))
+    }
+
+    fn wait(&self) -> Run {
+        self.wait_with(&[])
+    }
+
+    fn wait_with(&self, arguments: &[&str]) -> Run {
+        let folder = self.0.path("");
+        let waiting = ["wait", "--helm-release", "shop", "--timeout", "1s"];
+        let arguments = [&waiting[..], &["--namespace", "shop"], arguments].concat();
+        self.0.run_with_path(&folder, &arguments)
+    }
+}
+
+impl Run {
+    /// That the tool gave up with these words.
+    #[track_caller]
+    fn gives_up(self, words: &str) {
+        assert_eq!(self.code, 2, "{self:?}");
+        assert!(self.err.contains(words), "{words:?} in {self:?}");
+        assert_eq!(self.err.lines().count(), 1, "one error: {self:?}");
+    }
+}
+
+fn failing(with: &str, saying: &str) -> String {
+    format!("*{with}*) echo '{saying}' >&2; exit 1;;")
+}
+
+#[test]
+fn without_kubectl_it_is_said_what_is_missing() {
+    let desk = Desk::new();
+    let arguments = ["wait", "--helm-release", "shop"];
+    desk.run_with_path(&desk.path(""), &arguments)
+        .gives_up("there is no kubectl on the PATH");
+}
+
+#[test]
+fn a_kubectl_that_is_too_old_is_refused() {
+    let version = VERSION.replace("MINOR", "27");
+    Cluster::answering(&format!("*version*) echo '{version}';;"))
+        .wait()
+        .gives_up("kubectl is v1.27.0; 1.28 or later is needed");
+}
+
+#[test]
+fn a_kubectl_that_says_nothing_sensible_is_named() {
+    Cluster::answering("*) echo sorry;;")
+        .wait()
+        .gives_up("the answer of `kubectl version` is not understood");
+}
+
+#[test]
+fn a_cluster_that_cannot_be_reached_is_said_so() {
+    for complaint in [
+        "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?",
+        "error: You must be logged in to the server (Unauthorized)",
+        "error: context \"nowhere\" does not exist",
+        "Unable to connect to the server: dial tcp: lookup nowhere: no such host",
+    ] {
+        Cluster::new(&failing("virtualservices", complaint))
+            .wait()
+            .gives_up("the cluster cannot be reached: ");
+    }
+}
+
+#[test]
+fn what_the_cluster_forbids_is_said_in_its_words() {
+    let complaint = "Error from server (Forbidden): virtualservices.networking.istio.io is forbidden: User \"ci\" cannot list resource \"virtualservices\"";
+    Cluster::new(&failing("virtualservices", complaint))
+        .wait()
+        .gives_up("the cluster forbids it: Error from server (Forbidden): virtualservices.networking.istio.io is forbidden: User \"ci\" cannot list");
+    let complaint = "Error from server (Forbidden): pods is forbidden: User \"ci\" cannot list resource \"pods\"";
+    Cluster::with_chart(&failing("pods", complaint))
+        .wait()
+        .gives_up("the cluster forbids it: Error from server (Forbidden): pods is forbidden");
+}
+
+#[test]
+fn a_helm_release_that_is_not_there_is_named_with_its_namespace() {
+    Cluster::new("*virtualservices*) echo '{\"items\": []}';;")
+        .wait()
+        .gives_up("no Helm release shop of the skew-guard chart in namespace shop");
+}
+
+#[test]
+fn a_chart_without_a_plugin_is_nothing_to_wait_for() {
+    let plain = r#"{"items": [{"metadata": {"name": "shop"}, "spec": {"hosts": ["a"]}}]}"#;
+    Cluster::new(&format!("*virtualservices*) echo '{plain}';;"))
+        .wait()
+        .gives_up("has no plugin: either it was installed with enabled: false");
+    Cluster::new(&format!(
+        "*virtualservices*) echo '{ROUTES}';;\n{}",
+        failing(
+            "wasmplugins",
+            "Error from server (NotFound): wasmplugins.extensions.istio.io \"shop-skew-guard\" not found"
+        )
+    ))
+    .wait()
+    .gives_up("there is no WasmPlugin shop-skew-guard in namespace ingress");
+}
+
+#[test]
+fn where_there_is_no_gateway_nothing_is_in_force() {
+    Cluster::with_chart("*pods*) echo '{\"items\": []}';;")
+        .wait()
+        .ends(1)
+        .says("there are no pods with the labels istio=ingressgateway in namespace ingress");
+}
+
+#[test]
+fn a_gateway_that_cannot_be_asked_is_named_with_the_reason_until_it_is_skipped() {
+    let pods = r#"{"items": [{"metadata": {"name": "gateway-1", "namespace": "ingress"}}]}"#;
+    let cluster = Cluster::with_chart(&format!(
+        "*port-forward*) echo 'error: unable to forward port because pod is not running' >&2; exit 1;;\n*raw*) echo 'Error from server (ServiceUnavailable): dial tcp 10.0.0.1:15090: connect: connection refused' >&2; exit 1;;\n*pods*) echo '{pods}';;"
+    ));
+    cluster
+        .wait()
+        .ends(1)
+        .says("ingress/gateway-1 cannot be reached: by port-forward: kubectl failed: unable to forward port")
+        .says("by the API server: the cluster cannot be reached: Error from server (ServiceUnavailable)");
+    cluster
+        .wait_with(&["--skip-gateway", "gateway-1"])
+        .ends(1)
+        .says("ingress/gateway-1 skipped, as you said");
+}
+
+#[test]
+fn a_cluster_and_urls_are_two_ways_and_not_one() {
+    let cluster = Cluster::new("");
+    let both = cluster.wait_with(&["http://127.0.0.1:1/"]).ends(2);
+    assert!(both.err.contains("cannot be used with"), "{both:?}");
+    let neither = cluster.0.run(&["wait"]).ends(2);
+    assert!(neither.err.contains("--helm-release"), "{neither:?}");
+    let without = cluster.0.run(&["wait", "http://127.0.0.1:1/"]).ends(2);
+    assert!(without.err.contains("--revision"), "{without:?}");
+}
