@@ -1,5 +1,7 @@
 //! The main job of skew-guard, to be watched: a rolling update under load, without it and with it.
 
+mod course;
+mod picture;
 mod report;
 mod rollout;
 mod site;
@@ -70,6 +72,7 @@ async fn compare(requests: u64) -> Result<ExitCode> {
         guarded: rollout::run(Routing::SkewGuard, requests).await?,
     };
     println!("\n{}", runs.table());
+    println!("As a picture: {}", picture::write(&runs)?.display());
     let findings = runs.findings(requests);
     for finding in &findings {
         println!("{finding}");

@@ -1,10 +1,14 @@
 //! What the roll-outs came to, side by side.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::rollout::Outcome;
+
+/// What the runs are called, in order.
+pub const NAMES: [&str; 3] = ["plain routing", "watched (enforce: false)", "skew-guard"];
 
 /// The same roll-out under three kinds of routing.
 pub struct Runs {
@@ -14,19 +18,17 @@ pub struct Runs {
 }
 
 impl Runs {
-    fn in_order(&self) -> [&Outcome; 3] {
+    /// All of them, as table and picture show them.
+    pub fn in_order(&self) -> [&Outcome; 3] {
         [&self.plain, &self.observed, &self.guarded]
     }
 
     /// The table that the demo ends with.
     pub fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_BORDERS_ONLY).set_header([
-            "",
-            "plain routing",
-            "watched (enforce: false)",
-            "skew-guard",
-        ]);
+        table
+            .load_style(presets::UTF8_BORDERS_ONLY)
+            .set_header(iter::once("").chain(NAMES));
         let mut row = |name: &str, figure: &dyn Fn(&Outcome) -> String| {
             table.add_row([vec![name.to_owned()], self.in_order().map(figure).to_vec()].concat());
         };

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use skew_guard_lab::load::{Crowd, Load, Tally};
 
+use crate::course::{self, Course, Pods};
 use crate::site::{NEW, OLD, PODS, Routing, Site};
 
 /// Visitors who load a page, use it and load it again.
@@ -16,6 +17,8 @@ pub struct Outcome {
     pub tally: Tally,
     /// The skewed answers that the filter itself counted; absent where there is no filter.
     pub seen_by_filter: Option<u64>,
+    /// How it went, from beginning to end.
+    pub course: Course,
 }
 
 /// Replaces every pod of the old release by one of the new.
@@ -26,31 +29,39 @@ pub async fn run(routing: Routing, requests: u64) -> Result<Outcome> {
         .visitors(VISITORS)
         .long_lived(LONG_LIVED_TABS)
         .start()?;
-    // Ten stretches of equal length: before, after each of the eight steps, and at the end.
-    let stretch = requests / 10;
-    pass(&site, &load, stretch, "all pods are of 1.4.2").await?;
-    for number in 1..=PODS {
-        site.add_new_pod().await?;
-        pass(&site, &load, stretch, &format!("pod {NEW}-{number} added")).await?;
-        if number < PODS {
-            site.remove_old_pod(&load).await?;
-            pass(
-                &site,
-                &load,
-                stretch,
-                &format!("pod {OLD}-{number} removed"),
-            )
-            .await?;
-        }
-    }
-    replace_last_old_pod(&mut site, &load).await?;
-    let rest = requests.saturating_sub(load.tally().requests).max(stretch);
-    pass(&site, &load, rest, "all pods are of 2.0.0").await?;
+    let mut answers = Vec::new();
+    let pods = tokio::select! {
+        pods = replace_every_pod(&mut site, &load, requests) => pods?,
+        never = course::follow(&load, &mut answers) => match never {},
+    };
     let tally = load.stop().await;
     Ok(Outcome {
         tally,
         seen_by_filter: site.skew_seen_by_filter().await?,
+        course: Course { answers, pods },
     })
+}
+
+/// In ten stretches of equal length: before, after each of the eight steps, and at the end.
+async fn replace_every_pod(site: &mut Site, load: &Load, requests: u64) -> Result<Vec<Pods>> {
+    let stretch = requests / 10;
+    let mut pods = vec![Pods::of(site, load)];
+    pass(site, load, stretch, "all pods are of 1.4.2").await?;
+    for number in 1..=PODS {
+        site.add_new_pod().await?;
+        pods.push(Pods::of(site, load));
+        pass(site, load, stretch, &format!("pod {NEW}-{number} added")).await?;
+        if number < PODS {
+            site.remove_old_pod(load).await?;
+            pods.push(Pods::of(site, load));
+            pass(site, load, stretch, &format!("pod {OLD}-{number} removed")).await?;
+        }
+    }
+    replace_last_old_pod(site, load).await?;
+    pods.push(Pods::of(site, load));
+    let rest = requests.saturating_sub(load.tally().requests).max(stretch);
+    pass(site, load, rest, "all pods are of 2.0.0").await?;
+    Ok(pods)
 }
 
 /// A page whose release has no pod left cannot be served, whatever the routing. So the last old pod stays until the

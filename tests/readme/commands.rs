@@ -1,15 +1,21 @@
 //! Commands that a reader copies into a terminal.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
+use skew_guard_lab::cargo::target;
 use skew_guard_lab::markdown::Document;
 
 use crate::{tool, up};
 
 /// Few requests: what is compared is what the demo says, not how much it measured.
 const REQUESTS: &str = "4000";
+
+/// The demo's picture, as the README shows it.
+const PICTURE: &str = "envoy/demo/roll-out.svg";
 
 /// Runs a block of commands and holds it to what the text says of it.
 pub fn work(block: &str) -> Result<()> {
@@ -73,7 +79,46 @@ pub fn report_is_the_demos(shown: &str) -> Result<()> {
             "{with_filter} skewed answers with the filter"
         );
     }
+    picture_is_the_demos()
+}
+
+/// The picture that is shown says what the one says that the demo has just drawn; figures aside, which differ from run
+/// to run, but for the skewed answers with the filter.
+fn picture_is_the_demos() -> Result<()> {
+    let drawn = target().join("demo/roll-out.svg");
+    let [shown, drawn] = [repository().join(PICTURE), drawn].map(fs::read_to_string);
+    let (shown, drawn) = (shown.context(PICTURE)?, drawn?);
+    ensure!(
+        Document::read("README.md")?
+            .links
+            .iter()
+            .any(|link| link == PICTURE),
+        "README.md does not show {PICTURE}"
+    );
+    let figure = |letter: char| letter.is_ascii_digit() || letter == '.';
+    let [shown_words, drawn_words] = [&shown, &drawn].map(|picture| {
+        let words = words_of(picture).map(|words| words.replace(figure, ""));
+        words.collect::<BTreeSet<_>>()
+    });
+    ensure!(
+        shown_words == drawn_words,
+        "{PICTURE} says {shown_words:?}, the demo's says {drawn_words:?}: copy it from a run of `make demo`"
+    );
+    for picture in [&shown, &drawn] {
+        let notes: Vec<_> = words_of(picture)
+            .filter(|words| words.starts_with("skewed answers: "))
+            .collect();
+        ensure!(
+            notes.len() == 3 && notes[2].starts_with("skewed answers: 0 of "),
+            "skew with the filter: {notes:?}"
+        );
+    }
     Ok(())
+}
+
+/// What a picture says: the contents of its text elements, each on a line of its own.
+fn words_of(svg: &str) -> impl Iterator<Item = &str> {
+    svg.lines().filter(|line| !line.starts_with('<'))
 }
 
 /// The cells of a report's rows: columns are set apart by two spaces and more.

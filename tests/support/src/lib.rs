@@ -17,6 +17,7 @@ pub mod images;
 pub mod load;
 pub mod markdown;
 pub mod module;
+pub mod picture;
 pub mod pods;
 pub mod ports;
 pub mod process;

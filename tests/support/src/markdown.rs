@@ -20,7 +20,7 @@ pub struct Document {
     pub tables: Vec<Table>,
     /// What stands in its sentences and tables as code.
     pub code: Vec<String>,
-    /// Where its links lead.
+    /// Where its links lead, and its pictures are.
     pub links: Vec<String>,
     /// What a link within the document may name: `#the-life-of-a-release`.
     pub anchors: Vec<String>,
@@ -113,7 +113,9 @@ impl Document {
                 self.anchors
                     .extend(open.heading.take().as_deref().map(anchor));
             }
-            Event::Start(Tag::Link { dest_url, .. }) => self.links.push(dest_url.into_string()),
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                self.links.push(dest_url.into_string());
+            }
             Event::Text(words) => open.text(&words),
             Event::Code(words) => {
                 open.code(&words);

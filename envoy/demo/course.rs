@@ -1,0 +1,67 @@
+//! How a roll-out went, moment by moment.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use skew_guard_lab::load::Load;
+
+use crate::site::Site;
+
+/// Often enough for a curve, seldom enough not to be noticed by what is measured.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A roll-out from beginning to end.
+#[derive(Debug)]
+pub struct Course {
+    /// What was answered so far, at regular moments.
+    pub answers: Vec<Answers>,
+    /// The pods, each time that they had changed.
+    pub pods: Vec<Pods>,
+}
+
+/// What was answered up to a moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Answers {
+    /// Since the load began.
+    pub elapsed: Duration,
+    /// All answers.
+    pub all: u64,
+    /// Those of another release than the page's.
+    pub skewed: u64,
+}
+
+/// The pods that there are from a moment on.
+#[derive(Debug, Clone, Copy)]
+pub struct Pods {
+    /// Since the load began.
+    pub elapsed: Duration,
+    /// Pods of the release that was there at first.
+    pub old: usize,
+    /// Pods of the release that is rolled out.
+    pub new: usize,
+}
+
+impl Pods {
+    /// The pods that the gateway knows now.
+    pub fn of(site: &Site, load: &Load) -> Self {
+        let (old, new) = site.pods();
+        Self {
+            elapsed: load.tally().elapsed,
+            old,
+            new,
+        }
+    }
+}
+
+/// Writes down what is answered, for as long as it is asked to.
+pub async fn follow(load: &Load, answers: &mut Vec<Answers>) -> Infallible {
+    loop {
+        let tally = load.tally();
+        answers.push(Answers {
+            elapsed: tally.elapsed,
+            all: tally.requests,
+            skewed: tally.skewed,
+        });
+        tokio::time::sleep(PAUSE).await;
+    }
+}

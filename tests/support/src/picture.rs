@@ -1,0 +1,186 @@
+//! Pictures of what was measured over time: panels on one sheet, as SVG.
+//!
+//! The sheet is white and not transparent, so that it can be read on a dark page too.
+
+mod plot;
+
+use anyhow::Result;
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::element::Rectangle;
+use plotters::prelude::SVGBackend;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{BLACK, Color, FontStyle, IntoFont, RGBColor, TextStyle, WHITE};
+
+pub use plot::{Plot, Series, Shape, Unit};
+
+/// Colours that stay apart for the colour-blind (Okabe and Ito, <https://jfly.uni-koeln.de/color/>).
+pub mod colour {
+    use plotters::style::RGBColor;
+
+    /// For what is new.
+    pub const BLUE: RGBColor = RGBColor(0, 114, 178);
+    /// For what is old.
+    pub const ORANGE: RGBColor = RGBColor(230, 159, 0);
+    /// For what is wrong.
+    pub const VERMILION: RGBColor = RGBColor(213, 94, 0);
+}
+
+const TITLE: i32 = 22;
+const WORDS: i32 = 17;
+const GREY: RGBColor = RGBColor(85, 85, 85);
+
+/// The height of a line of words.
+const LINE: i32 = 22;
+
+/// What is drawn on.
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Where on the sheet a panel is, in pixels from its upper left corner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// From the left edge.
+    pub left: u32,
+    /// From the upper edge.
+    pub top: u32,
+    /// To the right.
+    pub width: u32,
+    /// Downwards.
+    pub height: u32,
+}
+
+/// A plot, and what it says about itself.
+#[derive(Debug, Clone)]
+pub struct Panel {
+    /// Where it is.
+    pub place: Place,
+    /// Its heading; empty for none.
+    pub title: String,
+    /// A sentence below that; empty for none.
+    pub note: String,
+    /// What it shows.
+    pub plot: Plot,
+}
+
+/// Draws the panels on a sheet of that size.
+pub fn svg(width: u32, height: u32, panels: &[Panel]) -> Result<String> {
+    let mut text = String::new();
+    let sheet = SVGBackend::with_string(&mut text, (width, height)).into_drawing_area();
+    sheet.fill(&WHITE)?;
+    for panel in panels {
+        panel.draw(&sheet)?;
+    }
+    sheet.present()?;
+    drop(sheet);
+    Ok(text)
+}
+
+impl Panel {
+    fn draw(&self, sheet: &Area<'_>) -> Result<()> {
+        let Place {
+            left,
+            top,
+            width,
+            height,
+        } = self.place;
+        let area = sheet.clone().shrink((left, top), (width, height));
+        let mut below = 0;
+        if !self.title.is_empty() {
+            let bold = ("sans-serif", TITLE).into_font().style(FontStyle::Bold);
+            area.draw_text(&self.title, &bold.color(&BLACK), (0, below))?;
+            below += LINE + 6;
+        }
+        if !self.note.is_empty() {
+            area.draw_text(&self.note, &words(), (0, below))?;
+            below += LINE;
+        }
+        if let [_, _, ..] = self.plot.series.as_slice() {
+            self.draw_legend(&area, below)?;
+            below += LINE;
+        }
+        self.plot.draw(&area.margin(below + 4, 0, 0, 0))
+    }
+
+    /// Names each series beside a square of its colour.
+    fn draw_legend(&self, area: &Area<'_>, top: i32) -> Result<()> {
+        const SQUARE: i32 = 12;
+        const GAP: i32 = 7;
+        let mut left = 0;
+        for series in &self.plot.series {
+            let square = [(left, top + 2), (left + SQUARE, top + 2 + SQUARE)];
+            area.draw(&Rectangle::new(square, series.colour.filled()))?;
+            left += SQUARE + GAP;
+            area.draw_text(&series.name, &words(), (left, top))?;
+            let (width, _) = area.estimate_text_size(&series.name, &words())?;
+            left += i32::try_from(width)? + 2 * GAP;
+        }
+        Ok(())
+    }
+}
+
+fn words() -> TextStyle<'static> {
+    ("sans-serif", WORDS)
+        .into_font()
+        .color(&GREY)
+        .pos(Pos::new(HPos::Left, VPos::Top))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn panel(shape: Shape, series: Vec<Series>) -> Panel {
+        Panel {
+            place: Place {
+                left: 10,
+                top: 10,
+                width: 380,
+                height: 280,
+            },
+            title: "A title".into(),
+            note: "A note".into(),
+            plot: Plot {
+                shape,
+                series,
+                seconds: 10.0,
+                ceiling: 100.0,
+                unit: Unit::Percent,
+            },
+        }
+    }
+
+    fn series(name: &str, values: &[(f64, f64)]) -> Series {
+        Series {
+            name: name.into(),
+            colour: colour::BLUE,
+            points: values.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_panel_says_its_title_and_names_its_series() -> Result<()> {
+        let two = vec![series("old", &[(0.0, 4.0)]), series("new", &[(0.0, 0.0)])];
+        let drawn = svg(400, 300, &[panel(Shape::Areas, two)])?;
+        for word in ["A title", "A note", "old", "new"] {
+            assert!(drawn.contains(word), "{word}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_series_without_points_draws_an_empty_plot() -> Result<()> {
+        for shape in [Shape::Areas, Shape::Line] {
+            let drawn = svg(400, 300, &[panel(shape, vec![series("none", &[])])])?;
+            assert!(drawn.ends_with("</svg>\n"), "{drawn}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_ground_is_white_so_that_a_dark_page_does_not_shine_through() -> Result<()> {
+        let drawn = svg(400, 300, &[])?;
+        let ground = r##"width="400" height="300" opacity="1" fill="#FFFFFF""##;
+        assert!(drawn.contains(ground), "{drawn}");
+        Ok(())
+    }
+}
