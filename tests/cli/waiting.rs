@@ -157,7 +157,7 @@ async fn a_plugin_is_not_another_one_whose_name_holds_its_name() -> Result<()> {
             .ends(1)
             .says(&format!("does not have the plugin; it has: {has}"));
     }
-    let unlabelled = "plugin___work_shop____skew_guard_config_revision{} 7\n";
+    let unlabelled = "plugin___work_shop___skew_guard_config_revision{} 7\n";
     let url = Gateway::showing(&[unlabelled]).await?.url();
     wait_for_plugin("7", "shop", &url).await?.ends(1);
     for wanted in ["shop", "ns.shop"] {

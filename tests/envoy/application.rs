@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -46,6 +47,17 @@ impl Drop for Application {
     }
 }
 
+/// The value of [`ANSWER`] for an answer that begins with this and never ends.
+pub fn endless(content_type: &str, beginning: &str) -> String {
+    json!({
+        "status": 200,
+        "headers": [["content-type", content_type]],
+        "body": beginning,
+        "endless": true,
+    })
+    .to_string()
+}
+
 /// The value of [`ANSWER`] for an answer of these.
 pub fn answer_of(status: u16, headers: &[(&str, &str)], body: &str) -> String {
     json!({ "status": status, "headers": headers, "body": body }).to_string()
@@ -67,5 +79,11 @@ fn told(request: &Request) -> Result<Response> {
         );
     }
     let body = told["body"].as_str().context("body")?.to_owned();
-    Ok(response.body(Body::from(body))?)
+    let body = if told["endless"] == true {
+        let beginning = stream::once(async { anyhow::Ok(body) });
+        Body::from_stream(beginning.chain(stream::pending()))
+    } else {
+        Body::from(body)
+    };
+    Ok(response.body(body)?)
 }

@@ -33,6 +33,7 @@ mod routing;
 mod scope;
 mod skew;
 mod sources;
+mod streams;
 mod telling_apart;
 mod traps;
 mod unreachable;
@@ -57,6 +58,7 @@ const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
     hostile::BEHAVIOURS,
     hostile_reviews::BEHAVIOURS,
     live_change::BEHAVIOURS,
+    streams::BEHAVIOURS,
     wrong_configuration::BEHAVIOURS,
     reinstallation::BEHAVIOURS,
     asset_fallback::ON_EVERY_ENVOY,

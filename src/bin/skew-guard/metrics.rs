@@ -112,7 +112,7 @@ fn loaded_plugin(line: &str) -> Option<&str> {
 }
 
 /// Plugin and value of a line that shows this gauge. Where the gateway has no tag expression for `plugin`, the plugin
-/// stands in the name itself: `plugin___shop____skew_guard_config_revision`.
+/// stands in the name itself: `plugin___shop___skew_guard_config_revision`.
 fn gauge(line: &str, name: &str) -> Option<(Plugin, u64)> {
     let (series, value) = line.trim().rsplit_once(' ')?;
     let (metric, labels) = match series.split_once('{') {

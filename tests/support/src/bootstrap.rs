@@ -291,6 +291,13 @@ impl Plugin {
         }
     }
 
+    /// Of another module.
+    #[must_use]
+    pub fn made_of(mut self, module: &Path) -> Self {
+        self.module = module.to_path_buf();
+        self
+    }
+
     /// Its name, which Envoy tells the module as a property.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
