@@ -19,7 +19,7 @@ GUNGRAUN := $(shell sed -n '/^name = "gungraun"$$/{n;s/^version = "\(.*\)"/\1/p}
 RUNNER := $(abspath $(TARGET))/tools/gungraun-$(GUNGRAUN)/bin/gungraun-runner
 
 # Cargo leaves these out unless they are named: they need more than Rust and Python.
-SET_APART := adopt browser chart compose istio release reproducible
+SET_APART := adopt browser chart compose istio observability release reproducible
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -141,6 +141,12 @@ test-client: client ## Test the client's half, and what it adds to a page
 test-adopt: ## Try what the README says about adopting it: builds, web server, code (needs Node, and a JDK with Maven)
 	command -v nginx > /dev/null || apt-get install --yes --quiet nginx-light
 	cargo test --test adopt
+
+.PHONY: test-observability
+test-observability: build ## Test what an operator sees: a real Prometheus that scrapes a real Envoy
+	{ command -v prometheus && command -v promtool; } > /dev/null \
+		|| apt-get install --yes --quiet --no-install-recommends prometheus
+	cargo test --test observability
 
 .PHONY: istio-tools
 istio-tools: ## Build the control planes and clients that test-istio runs (needs Go; a quarter of an hour without a cache)

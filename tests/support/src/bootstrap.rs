@@ -129,6 +129,15 @@ impl Bootstrap {
         self
     }
 
+    /// Without what makes labels of the tags in the names of the filter's metrics.
+    #[must_use]
+    pub fn without_tags(mut self) -> Self {
+        if let Some(fields) = self.0.as_object_mut() {
+            fields.remove("stats_config");
+        }
+        self
+    }
+
     /// Every listener on a port that the kernel chooses; [`crate::envoy::Envoy::listener`] tells which.
     #[must_use]
     pub fn on_free_ports(mut self) -> Self {

@@ -21,6 +21,7 @@ pub mod picture;
 pub mod pods;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod registry;
 pub mod tool;
 pub mod wait;

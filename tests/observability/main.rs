@@ -1,0 +1,12 @@
+//! What an operator sees: a real Prometheus that scrapes a real Envoy.
+//!
+//! `make test-observability` installs Debian's package `prometheus` and runs it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that finds something missing is to end there"
+)]
+
+mod relabel;
