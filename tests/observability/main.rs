@@ -1,6 +1,6 @@
 //! What an operator sees: a real Prometheus that scrapes a real Envoy.
 //!
-//! `make test-observability` installs Debian's package `prometheus` and runs it.
+//! `make test-observability` unpacks Debian's package `prometheus` and runs it.
 
 #![allow(
     clippy::expect_used,
@@ -10,3 +10,4 @@
 )]
 
 mod relabel;
+mod rules;

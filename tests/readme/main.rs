@@ -24,11 +24,12 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use skew_guard_lab::markdown::Document;
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "istio/README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "envoy/observability/README.md",
     "SECURITY.md",
 ];
 
