@@ -12,7 +12,7 @@ use super::problem::Problem;
 
 /// The oldest kubectl that is relied on, (major, minor): Istio 1.24, the oldest line that is tested, needs a
 /// Kubernetes of this age.
-pub const OLDEST: (u32, u32) = (1, 28);
+pub const OLDEST: (u64, u64) = (1, 28);
 
 /// No single question may outlast the patience of a pipeline.
 const REQUEST_TIMEOUT: &str = "--request-timeout=15s";
@@ -42,20 +42,14 @@ struct Versions {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Version {
-    major: String,
-    minor: String,
+    // Beside it are `major` and `minor`, which are empty in a kubectl that was built as a Go module.
     git_version: String,
 }
 
 impl Version {
-    /// Vendors write things like `28+`.
-    fn number(text: &str) -> u32 {
-        let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-        digits.parse().unwrap_or_default()
-    }
-
     fn is_too_old(&self) -> bool {
-        (Self::number(&self.major), Self::number(&self.minor)) < OLDEST
+        let version = self.git_version.trim_start_matches('v');
+        semver::Version::parse(version).is_ok_and(|version| (version.major, version.minor) < OLDEST)
     }
 }
 
