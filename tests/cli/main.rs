@@ -14,6 +14,7 @@ mod comparing;
 mod explaining;
 mod layout;
 mod schema;
+mod status;
 mod stepping;
 mod tool;
 mod waiting;

@@ -20,13 +20,13 @@ use tokio::net::TcpStream;
 use crate::tool::{Desk, Run, run};
 
 /// A gateway's metrics, one text for each look; the last one stays.
-struct Gateway {
+pub struct Gateway {
     address: SocketAddr,
     looks: Arc<AtomicUsize>,
 }
 
 impl Gateway {
-    async fn showing(texts: &[&str]) -> Result<Self> {
+    pub async fn showing(texts: &[&str]) -> Result<Self> {
         let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
         let looks = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&looks);
@@ -42,7 +42,7 @@ impl Gateway {
         Ok(Self { address, looks })
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}/stats/prometheus", self.address)
     }
 

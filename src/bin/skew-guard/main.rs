@@ -2,7 +2,7 @@
 //! release.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,6 +22,7 @@ mod file;
 mod interrupted;
 mod likeness;
 mod metrics;
+mod status;
 mod step;
 mod wait;
 mod wrong;
@@ -54,6 +55,7 @@ enum Command {
     Explain(explain::Explain),
     Release(step::Release),
     Rollback(step::Rollback),
+    Status(status::Status),
     Wait(wait::Wait),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
@@ -90,13 +92,14 @@ fn seconds(time: SystemTime) -> u64 {
 
 impl Command {
     /// The answer. What a command has to say on its way to it, it says to `progress`.
-    fn run(&self, progress: &mut dyn FnMut(String)) -> Result<Prepared> {
+    fn run(&self, progress: &mut dyn FnMut(String), output: Output) -> Result<Prepared> {
         let answer = match self {
             Self::Check(check) => check.run()?,
             Self::Diff(diff) => diff.run()?,
             Self::Explain(explain) => explain.run()?,
             Self::Release(release) => return release.run(),
             Self::Rollback(rollback) => return rollback.run(),
+            Self::Status(status) => status.run(progress, &mut |answer| show(answer, output))?,
             Self::Wait(wait) => wait.run(progress)?,
             Self::Schema => Answer {
                 verdict: Verdict::Good,
@@ -110,7 +113,7 @@ impl Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let prepared = arguments.command.run(&mut remark);
+    let prepared = arguments.command.run(&mut remark, arguments.output);
     let prepared = prepared.or_else(|error| Ok(error.downcast::<Wrong>()?.answer().into()));
     match prepared.and_then(|prepared| tell_and_do(prepared, arguments.output)) {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
@@ -134,16 +137,38 @@ fn tell_and_do(prepared: Prepared, output: Output) -> Result<Verdict> {
     Ok(answer.verdict)
 }
 
-/// Whoever closes the pipe has read enough.
 fn print(answer: &Answer, output: Output) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let printed = match output {
-        Output::Text => writeln!(out, "{}", answer.text),
-        Output::Json => writeln!(out, "{:#}", answer.json),
+    put(&told(answer, output)).map(|_is_read| ())
+}
+
+/// Writes one answer of several, on a terminal each in the place of the one before, and tells whether
+/// anybody still reads.
+fn show(answer: &Answer, output: Output) -> Result<bool> {
+    let told = told(answer, output);
+    let shown = match output {
+        Output::Text if io::stdout().is_terminal() => format!("{CLEARED}{told}"),
+        Output::Text => format!("{told}\n"),
+        Output::Json => told,
     };
-    match printed.and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        printed => printed,
+    put(&shown).context("cannot write the answer")
+}
+
+/// To the upper left corner, and nothing left on the screen (ECMA-48, CUP and ED).
+const CLEARED: &str = "\x1b[H\x1b[2J";
+
+fn told(answer: &Answer, output: Output) -> String {
+    match output {
+        Output::Text => format!("{}\n", answer.text),
+        Output::Json => format!("{:#}\n", answer.json),
+    }
+}
+
+/// Writes a text, and tells whether anybody reads. Whoever closes the pipe has read enough.
+fn put(text: &str) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
     }
 }
 

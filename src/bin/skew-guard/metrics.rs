@@ -23,8 +23,41 @@ const ISTIO_SUFFIX: &str = "_istio_translated_wasmplugin";
 const ROUTE: (&str, &str) = ("envoy_vhost_", "_upstream_rq_total");
 
 /// Of Envoy's names of metrics, those that are read here.
-pub const FILTER: &str =
-    r"skew_guard_config_|\.vm_reload$|s_draining$|\.route\..*\.upstream_rq_total$";
+pub const FILTER: &str = r"skew_guard_|\.vm_reload$|s_draining$|\.route\..*\.upstream_rq_total$";
+
+/// What the filter says of a release: the metric, and its tags behind `plugin` and `release`.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    name: &'static str,
+    tags: &'static [&'static str],
+}
+
+/// Requests, by why the release was chosen and what they were for.
+pub const REQUESTS: Family = Family::new("skew_guard_requests_total", &["outcome", "class"]);
+/// What was seen on answers.
+pub const ANSWERS: Family = Family::new("skew_guard_answers_total", &["sight"]);
+/// Streams that are open now.
+pub const OPEN_STREAMS: Family = Family::new("skew_guard_open_streams", &[]);
+/// What becomes of those who ask for it.
+pub const STAGE: Family = Family::new("skew_guard_release_state", &[]);
+
+/// A release as a gateway calls it: its route.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Release {
+    name: String,
+    /// Whether it was read from the metric's name, where everything but letters and digits is an
+    /// underscore.
+    is_plain: bool,
+}
+
+/// One value of a family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample<'t> {
+    pub release: Release,
+    /// The values of the family's tags.
+    pub tags: Vec<&'t str>,
+    pub value: u64,
+}
 
 /// The text that a gateway answers.
 #[derive(Clone, Copy, Debug)]
@@ -66,16 +99,25 @@ impl<'t> Metrics<'t> {
 
     /// How many listeners and filter chains have old connections; none where that is not shown.
     pub fn draining(self) -> Option<u64> {
-        let counted = DRAINING.map(|name| self.0.lines().find_map(|line| gauge(line, name)));
+        let counted = DRAINING.map(|name| self.0.lines().find_map(|line| Series::of(line, name)));
         let mut shown = counted.into_iter().flatten().peekable();
         shown.peek()?;
-        Some(shown.map(|(_, count)| count).sum())
+        Some(shown.map(|series| series.value).sum())
     }
 
     /// The routes whose `stat_prefix` begins so.
     pub fn routes(self, family: &str) -> Vec<Route> {
         let routes = self.0.lines().filter_map(|line| route(line, family));
         routes.collect()
+    }
+
+    /// What a plugin says of its releases.
+    pub fn of_releases(self, family: Family, plugin: &Plugin) -> Vec<Sample<'t>> {
+        let samples = self.0.lines().filter_map(|line| family.sample(line));
+        samples
+            .filter(|(of, _)| of == plugin)
+            .map(|(_, sample)| sample)
+            .collect()
     }
 
     fn gauges(self, name: &str) -> BTreeMap<Plugin, u64> {
@@ -111,27 +153,109 @@ fn loaded_plugin(line: &str) -> Option<&str> {
     metric.strip_prefix(prefix)?.strip_suffix(suffix)
 }
 
-/// Plugin and value of a line that shows this gauge. Where the gateway has no tag expression for `plugin`, the plugin
-/// stands in the name itself: `plugin___shop___skew_guard_config_revision`.
+impl Family {
+    const fn new(name: &'static str, tags: &'static [&'static str]) -> Self {
+        Self { name, tags }
+    }
+
+    /// The sample of a line that shows this family, and whose it is.
+    fn sample<'t>(&self, line: &'t str) -> Option<(Plugin, Sample<'t>)> {
+        let mut series = Series::of(line, self.name)?;
+        let mut tags: Vec<_> = self
+            .tags
+            .iter()
+            .rev()
+            .map(|tag| series.take(tag).map(|(value, _)| value))
+            .collect::<Option<_>>()?;
+        tags.reverse();
+        let (name, is_plain) = series.take("release")?;
+        let name = name.to_owned();
+        let value = series.value;
+        let plugin = series.plugin()?;
+        let release = Release { name, is_plain };
+        Some((
+            plugin,
+            Sample {
+                release,
+                tags,
+                value,
+            },
+        ))
+    }
+}
+
+impl Release {
+    /// Whether its route is this.
+    pub fn is(&self, route: &str) -> bool {
+        self.name == route || self.is_plain && self.name == plain(route)
+    }
+
+    /// Its route, as well as that can be told: Istio's have dashes, where a metric's name has underscores.
+    pub fn route(&self) -> String {
+        if self.is_plain {
+            self.name.replace('_', "-")
+        } else {
+            self.name.clone()
+        }
+    }
+}
+
+/// A line of a metric of the filter. Where the gateway has no tag expression for a tag, that stands in the name itself:
+/// `plugin___shop___release___v1_4_2___skew_guard_open_streams`.
+#[derive(Debug)]
+struct Series<'t> {
+    /// What is left of the name, the last tag at its end.
+    name: &'t str,
+    labels: &'t str,
+    value: u64,
+}
+
+impl<'t> Series<'t> {
+    /// The one of a line that shows this metric.
+    fn of(line: &'t str, metric: &str) -> Option<Self> {
+        let (series, value) = line.trim().rsplit_once(' ')?;
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let name = name.trim().strip_suffix(metric)?;
+        Some(Self {
+            name: name.strip_suffix("___").unwrap_or(name),
+            labels,
+            value: value.parse().ok()?,
+        })
+    }
+
+    /// The value of its last tag, and whether it stood in the name.
+    fn take(&mut self, tag: &str) -> Option<(&'t str, bool)> {
+        if let Some(value) = label(self.labels, tag) {
+            return Some((value, false));
+        }
+        let (before, value) = self.name.rsplit_once(&format!("{tag}___"))?;
+        self.name = match before {
+            "" => "",
+            before => before.strip_suffix("___")?,
+        };
+        Some((value, true))
+    }
+
+    /// Whose it is.
+    fn plugin(mut self) -> Option<Plugin> {
+        let (name, is_plain) = self.take("plugin")?;
+        let name = if is_plain {
+            name.trim_matches('_')
+        } else {
+            name
+        };
+        Some(Plugin {
+            name: name.to_owned(),
+            is_plain,
+        })
+    }
+}
+
+/// Plugin and value of a line that shows this gauge.
 fn gauge(line: &str, name: &str) -> Option<(Plugin, u64)> {
-    let (series, value) = line.trim().rsplit_once(' ')?;
-    let (metric, labels) = match series.split_once('{') {
-        Some((metric, labels)) => (metric, labels),
-        None => (series, ""),
-    };
-    let before = metric.trim().strip_suffix(name)?;
-    let labelled = label(labels, "plugin");
-    let plugin = Plugin {
-        is_plain: labelled.is_none(),
-        name: match labelled {
-            Some(plugin) => plugin.to_owned(),
-            None => before
-                .trim_start_matches("plugin")
-                .trim_matches('_')
-                .to_owned(),
-        },
-    };
-    Some((plugin, value.parse().ok()?))
+    let series = Series::of(line, name)?;
+    let value = series.value;
+    Some((series.plugin()?, value))
 }
 
 /// The route of a line that shows the counter of one whose `stat_prefix` begins so. Where the gateway has no tag

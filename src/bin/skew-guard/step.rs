@@ -285,7 +285,7 @@ impl Rollback {
 }
 
 /// How long predecessors drain where nobody says it.
-const DRAIN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+pub const DRAIN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The last second that a configuration can write: of the year 9999.
 const LAST_SECOND: u64 = 253_402_300_799;

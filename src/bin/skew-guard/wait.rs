@@ -1,8 +1,8 @@
 //! `skew-guard wait`: until every gateway has a configuration in force.
 
 mod looks;
-mod sight;
-mod source;
+pub mod sight;
+pub mod source;
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Wait {
                 }),
                 drained: self.drained,
             };
-            let source = Source::urls(&self.urls)?;
+            let source = Source::urls(&self.urls, &self.access, &self.gateways)?;
             let outcome = looks::until(&source, &wanted, self.timeout, progress)?;
             return Ok(self.answer(&wanted, &outcome, &[]));
         };

@@ -19,6 +19,18 @@ pub struct Access {
 }
 
 impl Access {
+    /// An option that was given; for commands that may not ask a cluster at all.
+    pub fn given(&self) -> Option<&'static str> {
+        let options = [
+            ("--kubeconfig", self.kubeconfig.is_some()),
+            ("--context", self.context.is_some()),
+            ("--namespace", self.namespace.is_some()),
+        ];
+        options
+            .into_iter()
+            .find_map(|(option, is_given)| is_given.then_some(option))
+    }
+
     /// As arguments of kubectl. The namespace is none of them: each command says its own.
     pub fn arguments(&self) -> Vec<OsString> {
         let kubeconfig = self.kubeconfig.iter().flat_map(|file| {

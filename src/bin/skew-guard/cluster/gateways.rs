@@ -7,12 +7,15 @@ use super::kubectl::{Kubectl, Scope};
 use super::objects::{Pod, selector};
 use super::problem::Problem;
 
+/// As Istio is installed.
+const ROOT_NAMESPACE: &str = "istio-system";
+
 /// Which Pods are taken for the gateways of a plugin.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Gateways")]
 pub struct Gateways {
     /// Istio's root namespace: a plugin there runs in gateways of all namespaces
-    #[arg(long, value_name = "NAMESPACE", default_value = "istio-system")]
+    #[arg(long, value_name = "NAMESPACE", default_value = ROOT_NAMESPACE)]
     pub root_namespace: String,
     /// Where the gateways of such a plugin are, instead of everywhere (several times for several)
     #[arg(long, value_name = "NAMESPACE")]
@@ -51,6 +54,18 @@ impl From<Pod> for Gateway {
 }
 
 impl Gateways {
+    /// An option that was given; for commands that may not ask a cluster at all.
+    pub fn given(&self) -> Option<&'static str> {
+        let options = [
+            ("--root-namespace", self.root_namespace != ROOT_NAMESPACE),
+            ("--gateway-namespace", !self.gateway_namespace.is_empty()),
+            ("--skip-gateway", !self.skip_gateway.is_empty()),
+        ];
+        options
+            .into_iter()
+            .find_map(|(option, is_given)| is_given.then_some(option))
+    }
+
     /// The Pods of now, in the order of their names. Those that are to be skipped are among them.
     pub fn list(
         &self,

@@ -31,6 +31,6 @@ mod problem;
 pub use access::Access;
 pub use gateways::{Gateway, Gateways};
 pub use installation::Installation;
-pub use kubectl::Kubectl;
+pub use kubectl::{Kubectl, Scope};
 pub use line::Line;
 pub use problem::Problem;

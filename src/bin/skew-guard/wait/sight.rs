@@ -110,17 +110,13 @@ impl fmt::Display for State {
 impl State {
     /// What the gateway's metrics show.
     pub fn of(metrics: Metrics<'_>, wanted: &Wanted) -> Self {
-        let revisions = metrics.revisions();
-        let named = revisions.keys().filter(|plugin| wanted.means(plugin));
-        let (alive, gone): (Vec<_>, Vec<_>) = named.partition(|plugin| metrics.has(plugin));
-        let plugin = match (alive.as_slice(), gone.first()) {
-            ([plugin], _) => *plugin,
-            ([], Some(gone)) => return Self::Gone(gone.name.clone()),
-            ([], None) if revisions.is_empty() => return Self::Absent,
-            ([], None) => return Self::Others(names(revisions.keys())),
-            (several, _) => return Self::Several(names(several.iter().copied())),
-        };
-        let revision = revisions.get(plugin).copied().unwrap_or_default();
+        match in_force(metrics, wanted.plugin.as_deref()) {
+            Ok((plugin, revision)) => Self::of_plugin(metrics, &plugin, revision, wanted),
+            Err(state) => state,
+        }
+    }
+
+    fn of_plugin(metrics: Metrics<'_>, plugin: &Plugin, revision: u64, wanted: &Wanted) -> Self {
         if metrics.is_refused(plugin) {
             return Self::Refused(revision);
         }
@@ -178,12 +174,6 @@ impl State {
 }
 
 impl Wanted {
-    fn means(&self, plugin: &Plugin) -> bool {
-        self.plugin
-            .as_deref()
-            .is_none_or(|wanted| plugin.is_called(wanted))
-    }
-
     /// Whether old connections are left, by all that drains in the gateway.
     fn drain(&self, metrics: Metrics<'_>) -> State {
         match metrics.draining() {
@@ -223,6 +213,26 @@ impl Routes {
     fn concerns(&self, route: &Route) -> bool {
         self.hosts.is_empty() || self.hosts.iter().any(|host| route.is_of(host))
     }
+}
+
+/// The plugin that is meant, and the revision that it has in force.
+///
+/// # Errors
+/// What the gateway shows in its place.
+pub fn in_force(metrics: Metrics<'_>, wanted: Option<&str>) -> Result<(Plugin, u64), State> {
+    let revisions = metrics.revisions();
+    let is_meant = |plugin: &&Plugin| wanted.is_none_or(|wanted| plugin.is_called(wanted));
+    let named = revisions.keys().filter(is_meant);
+    let (alive, gone): (Vec<_>, Vec<_>) = named.partition(|plugin| metrics.has(plugin));
+    let plugin = match (alive.as_slice(), gone.first()) {
+        ([plugin], _) => *plugin,
+        ([], Some(gone)) => return Err(State::Gone(gone.name.clone())),
+        ([], None) if revisions.is_empty() => return Err(State::Absent),
+        ([], None) => return Err(State::Others(names(revisions.keys()))),
+        (several, _) => return Err(State::Several(names(several.iter().copied()))),
+    };
+    let revision = revisions.get(plugin).copied().unwrap_or_default();
+    Ok((plugin.clone(), revision))
 }
 
 fn names<'p>(plugins: impl Iterator<Item = &'p Plugin>) -> Vec<String> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
-use crate::cluster::{Gateway, Gateways, Installation, Kubectl, Line, Problem, line};
+use crate::cluster::{Access, Gateway, Gateways, Installation, Kubectl, Line, Problem, line};
 use crate::metrics::FILTER;
 
 /// A gateway that is waited for.
@@ -50,7 +50,13 @@ pub enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub fn urls(urls: &'a [String]) -> Result<Self> {
+    /// The URLs that were given, and no option that is for a cluster.
+    pub fn urls(urls: &'a [String], access: &Access, gateways: &Gateways) -> Result<Self> {
+        if let Some(option) = access.given().or(gateways.given()) {
+            bail!(
+                "{option} is for the gateways of a cluster, with --helm-release; URLs are asked as they are"
+            );
+        }
         for url in urls {
             ensure!(
                 url.starts_with("http://"),

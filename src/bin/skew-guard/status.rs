@@ -1,0 +1,275 @@
+//! `skew-guard status`: which release answers what, and whether the old one may go.
+
+mod counts;
+mod list;
+mod look;
+mod next;
+mod pods;
+mod release;
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Result;
+use skew_guard::rollout::Side;
+
+use crate::answer::Answer;
+use crate::cluster::{Access, Gateways, Installation, Kubectl, Line, Problem};
+use crate::documents;
+use crate::seconds;
+use crate::step::DRAIN_FOR;
+use crate::wait::sight::{Routes, State};
+use crate::wait::source::Source;
+
+use counts::History;
+use look::{Expected, Sighting, look};
+use release::{Circumstances, Pods, counted};
+use report::Report;
+
+/// Tell which release answers what, and whether an old one may go
+///
+/// Looks at the metrics of every gateway twice, and says what is in force there, how many requests
+/// each release got in between and why, its open streams, its answers from the wrong release
+/// (skewed) and to pages that have to be loaded again (gone), both since the gateways started; then
+/// the next step with what it waits for, and of each release that drains whether it may be retired:
+/// no request for --idle-for and no open stream, or past its until.
+///
+/// Metrics have no memory, so that nothing is known of what was before the first look: --watch goes on
+/// looking. With --helm-release it finds the gateways, the list and the pods of each release through kubectl; with
+/// URLs it asks those, and takes versions, until and the next step from --config.
+///
+/// Exits with 1 where a gateway cannot be asked, is late or refuses its configuration, or where an
+/// answer was skewed in between.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  skew-guard status --helm-release shop --namespace shop
+  skew-guard status --helm-release shop --namespace shop --watch
+  skew-guard status --config shop.json http://127.0.0.1:9901/stats/prometheus
+  skew-guard status --watch http://10.0.3.4:15020/stats/prometheus")]
+pub struct Status {
+    /// The Helm release of the chart
+    #[arg(long, value_name = "NAME", required_unless_present = "urls")]
+    helm_release: Option<String>,
+    /// The metrics of each gateway (http only), where the cluster is not asked
+    #[arg(value_name = "URL", conflicts_with = "helm_release")]
+    urls: Vec<String>,
+    /// The plugin's name, with or without its namespace, where several run in one gateway
+    #[arg(long, conflicts_with = "helm_release")]
+    plugin: Option<String>,
+    /// The file with the list of releases
+    #[arg(long, value_name = "FILE", conflicts_with = "helm_release")]
+    config: Option<PathBuf>,
+    /// Go on looking until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+    /// The time between two looks
+    #[arg(long, default_value = "5s", value_parser = parse_interval)]
+    interval: Duration,
+    /// For how long nobody must have asked for a release that may be retired
+    #[arg(long, default_value = "30m", value_parser = humantime::parse_duration)]
+    idle_for: Duration,
+    #[command(flatten)]
+    gateways: Gateways,
+    #[command(flatten)]
+    access: Access,
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if interval < Duration::from_secs(1) {
+        return Err("at least a second".to_owned());
+    }
+    Ok(interval)
+}
+
+/// Where everything is found.
+enum Subject {
+    Urls,
+    Cluster {
+        kubectl: Kubectl,
+        namespace: String,
+        helm_release: String,
+        line: Arc<Line>,
+    },
+}
+
+/// What the list says, as it is now.
+#[derive(Default)]
+struct Known {
+    side: Option<Side>,
+    /// By route.
+    pods: Option<BTreeMap<String, Vec<Pods>>>,
+    gateways: Vec<Sighting>,
+}
+
+impl Status {
+    /// Runs the command. `tell` is given each answer but the last, and says whether anybody listens.
+    pub fn run(
+        &self,
+        progress: &mut dyn FnMut(String),
+        tell: &mut dyn FnMut(&Answer) -> Result<bool>,
+    ) -> Result<Answer> {
+        let subject = self.subject()?;
+        let started = Instant::now();
+        let mut history = History::default();
+        let mut before = self
+            .known(&subject)?
+            .seen(&mut history, Duration::ZERO, &[]);
+        let between = humantime::format_duration(self.interval);
+        progress(format!("requests are counted for {between} ..."));
+        loop {
+            thread::sleep(self.interval);
+            let (known, troubles) = match self.known(&subject) {
+                Ok(known) => (known, Vec::new()),
+                Err(error) if self.watch && may_pass(&error) => {
+                    (Known::default(), vec![format!("{error:#}")])
+                }
+                Err(error) => return Err(error),
+            };
+            if troubles.is_empty() {
+                before = known.seen(&mut history, started.elapsed(), &before.gateways);
+            }
+            let answer = self.report(&subject, &before, &history, troubles).answer();
+            if !self.watch || !tell(&answer)? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    fn subject(&self) -> Result<Subject> {
+        let Some(helm_release) = &self.helm_release else {
+            return Ok(Subject::Urls);
+        };
+        let kubectl = Kubectl::find(&self.access)?;
+        Ok(Subject::Cluster {
+            namespace: kubectl.namespace()?,
+            helm_release: helm_release.clone(),
+            line: Arc::new(Line::through(kubectl.clone())),
+            kubectl,
+        })
+    }
+
+    /// Everything there is to know at this moment.
+    fn known(&self, subject: &Subject) -> Result<Known> {
+        match subject {
+            Subject::Urls => self.known_of_urls(),
+            Subject::Cluster {
+                kubectl,
+                namespace,
+                helm_release,
+                line,
+            } => {
+                let installation = Installation::of(kubectl, namespace, helm_release)?;
+                let source = Source::Cluster {
+                    kubectl,
+                    installation: &installation,
+                    gateways: &self.gateways,
+                    line: Arc::clone(line),
+                };
+                let expected = Expected {
+                    plugin: Some(installation.plugin.full_name()),
+                    revision: Some(installation.revision),
+                    routes: Some(Routes {
+                        stat_prefix: installation.stat_prefix.clone(),
+                        hosts: installation.hosts.clone(),
+                    }),
+                };
+                Ok(Known {
+                    side: Side::load(installation.config.to_string().as_bytes()).ok(),
+                    pods: Some(pods::by_route(kubectl, &installation)?),
+                    gateways: look(&source, &expected)?,
+                })
+            }
+        }
+    }
+
+    fn known_of_urls(&self) -> Result<Known> {
+        let read = |file| -> Result<Side> { Ok(documents::read_one(file)?.load_right()?) };
+        let side = self.config.as_deref().map(read).transpose()?;
+        let expected = Expected {
+            plugin: self.plugin.clone(),
+            revision: side.as_ref().and_then(|side| side.config.revision),
+            routes: None,
+        };
+        let source = Source::urls(&self.urls, &self.access, &self.gateways)?;
+        Ok(Known {
+            gateways: look(&source, &expected)?,
+            pods: None,
+            side,
+        })
+    }
+
+    fn report(
+        &self,
+        subject: &Subject,
+        known: &Known,
+        history: &History,
+        troubles: Vec<String>,
+    ) -> Report {
+        let now = seconds(SystemTime::now());
+        let unseen = known.gateways.iter().filter(|seen| seen.is_unseen());
+        let unseen = unseen.map(|seen| format!("{} {}", seen.gateway, seen.state));
+        let unseen = unseen.chain(troubles.iter().cloned());
+        let side = known.side.as_ref();
+        let file = self.config.as_ref().map(|file| file.display().to_string());
+        let file = file.unwrap_or_else(|| "FILE".to_owned());
+        Report {
+            title: self.title(subject, known),
+            interval: self.interval,
+            releases: list::standings(side, known.pods.as_ref(), history),
+            unchosen: history.of("none"),
+            next: side.and_then(|side| next::next(side, now, DRAIN_FOR)),
+            command: side.map(|_| format!("skew-guard release {file}")),
+            circumstances: Circumstances {
+                now,
+                idle_for: self.idle_for,
+                unseen: unseen.collect(),
+            },
+            gateways: known.gateways.clone(),
+            troubles,
+        }
+    }
+
+    fn title(&self, subject: &Subject, known: &Known) -> String {
+        let revision = known.side.as_ref().and_then(|side| side.config.revision);
+        let revision = revision.map_or(String::new(), |revision| format!(", revision {revision}"));
+        match (subject, &self.config) {
+            (
+                Subject::Cluster {
+                    namespace,
+                    helm_release,
+                    ..
+                },
+                _,
+            ) => {
+                format!("{helm_release} in namespace {namespace}{revision}")
+            }
+            (Subject::Urls, Some(file)) => format!("{}{revision}", file.display()),
+            (Subject::Urls, None) => counted(self.urls.len(), "gateway"),
+        }
+    }
+}
+
+impl Known {
+    /// Remembers what was seen. Gateways that have it in force for the second time have it.
+    fn seen(mut self, history: &mut History, at: Duration, before: &[Sighting]) -> Self {
+        for seen in &mut self.gateways {
+            let before = before.iter().find(|before| before.gateway == seen.gateway);
+            let state = std::mem::replace(&mut seen.state, State::Absent);
+            seen.state = state.after(before.map(|before| &before.state));
+        }
+        let counted = self.gateways.iter();
+        let counted = counted.map(|seen| (seen.gateway.clone(), seen.counts.clone()));
+        history.look(counted.collect(), at);
+        self
+    }
+}
+
+/// Whether it may be otherwise at the next look.
+fn may_pass(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(Problem::may_pass)
+}

@@ -1,0 +1,265 @@
+//! What gateways have counted for one plugin, and what was new from one look to the next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use skew_guard::telemetry::Stage;
+
+use crate::metrics::{ANSWERS, Metrics, OPEN_STREAMS, Plugin, REQUESTS, Release, STAGE};
+
+/// What is counted of a release.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Requests { outcome: String, class: String },
+    Answers { sight: String },
+}
+
+impl What {
+    fn is_request(&self) -> bool {
+        matches!(self, Self::Requests { .. })
+    }
+}
+
+/// What one gateway shows.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    counters: BTreeMap<(Release, What), u64>,
+    open: Vec<(Release, u64)>,
+    stages: Vec<(Release, u64)>,
+}
+
+impl Counts {
+    /// What a gateway's metrics say of a plugin.
+    pub fn of(metrics: Metrics<'_>, plugin: &Plugin) -> Self {
+        let gauges = |family| {
+            let samples = metrics.of_releases(family, plugin).into_iter();
+            samples
+                .map(|sample| (sample.release, sample.value))
+                .collect()
+        };
+        let requests = metrics.of_releases(REQUESTS, plugin).into_iter();
+        let requests = requests.filter_map(|sample| match sample.tags.as_slice() {
+            [outcome, class] => {
+                let (outcome, class) = ((*outcome).to_owned(), (*class).to_owned());
+                let what = What::Requests { outcome, class };
+                Some(((sample.release, what), sample.value))
+            }
+            _ => None,
+        });
+        let answers = metrics.of_releases(ANSWERS, plugin).into_iter();
+        let answers = answers.filter_map(|sample| {
+            let sight = (*sample.tags.first()?).to_owned();
+            Some(((sample.release, What::Answers { sight }), sample.value))
+        });
+        Self {
+            counters: requests.chain(answers).collect(),
+            open: gauges(OPEN_STREAMS),
+            stages: gauges(STAGE),
+        }
+    }
+
+    /// The releases that it was asked for.
+    fn asked(&self) -> impl Iterator<Item = &Release> {
+        let counters = self.counters.iter();
+        let asked = counters.filter(|((_, what), count)| what.is_request() && **count > 0);
+        asked.map(|((release, _), _)| release)
+    }
+
+    /// How much more there is of each than before. Where there is less, the gateway began again.
+    fn since(&self, before: &Self) -> impl Iterator<Item = (&(Release, What), u64)> {
+        self.counters.iter().map(|(key, value)| {
+            let before = before.counters.get(key).copied().unwrap_or_default();
+            let more = value.checked_sub(before).unwrap_or(*value);
+            (key, more)
+        })
+    }
+}
+
+/// A number that only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Since the gateways that are there started.
+    pub total: u64,
+    /// Between the last two looks.
+    pub new: u64,
+}
+
+/// For how long nobody has asked for a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quiet {
+    /// The last request is so long ago.
+    Since(Duration),
+    /// There was none for so long, and what was before was not seen.
+    AtLeast(Duration),
+}
+
+impl Quiet {
+    pub fn length(self) -> Duration {
+        match self {
+            Self::Since(length) | Self::AtLeast(length) => length,
+        }
+    }
+}
+
+impl Default for Quiet {
+    fn default() -> Self {
+        Self::AtLeast(Duration::ZERO)
+    }
+}
+
+/// What became of a release's requests.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    /// By outcome.
+    pub requests: BTreeMap<String, Count>,
+    pub open_streams: u64,
+    pub skewed: Count,
+    pub gone: Count,
+    /// What gateways take it for; several where they disagree.
+    pub stages: Vec<Stage>,
+    /// How long nobody has asked for it.
+    pub quiet: Quiet,
+}
+
+impl Traffic {
+    /// How often it was answered that the page has to be loaded again: by the filter itself, or in the
+    /// place of Envoy's failure.
+    pub fn told_to_reload(&self) -> Count {
+        let decided = self.requests.get("gone").copied().unwrap_or_default();
+        Count {
+            total: self.gone.total + decided.total,
+            new: self.gone.new + decided.new,
+        }
+    }
+
+    /// All requests.
+    pub fn all(&self) -> Count {
+        let counts = self.requests.values();
+        counts.fold(Count::default(), |sum, count| Count {
+            total: sum.total + count.total,
+            new: sum.new + count.new,
+        })
+    }
+}
+
+/// The looks so far.
+#[derive(Debug, Default)]
+pub struct History {
+    /// The last one at each gateway that is still there.
+    gateways: BTreeMap<String, Counts>,
+    /// What the last one brought.
+    new: BTreeMap<(Release, What), u64>,
+    /// Where the quiet of a release begins, if not with the first look: when that was, and whether it
+    /// was asked for then.
+    disturbed: BTreeMap<Release, (Duration, bool)>,
+    /// When the last look was, since the first one.
+    at: Option<Duration>,
+}
+
+impl History {
+    /// A look at all gateways, so long after the first. One that could not be asked is `None`, and
+    /// what it counts until the next look counts then.
+    pub fn look(&mut self, seen: Vec<(String, Option<Counts>)>, at: Duration) {
+        self.new.clear();
+        let is_first = self.at.is_none();
+        let mut gateways = BTreeMap::new();
+        for (name, counts) in seen {
+            match (self.gateways.remove(&name), counts) {
+                (Some(before), None) => {
+                    gateways.insert(name, before);
+                }
+                (None, None) => {}
+                (Some(before), Some(counts)) => {
+                    for (key, more) in counts.since(&before) {
+                        *self.new.entry(key.clone()).or_default() += more;
+                    }
+                    gateways.insert(name, counts);
+                }
+                (None, Some(counts)) => {
+                    // When it counted what it has, nobody knows.
+                    let asked = counts.asked().filter(|_| !is_first);
+                    self.disturbed
+                        .extend(asked.map(|release| (release.clone(), (at, false))));
+                    gateways.insert(name, counts);
+                }
+            }
+        }
+        let asked = self
+            .new
+            .iter()
+            .filter(|((_, what), more)| what.is_request() && **more > 0);
+        self.disturbed
+            .extend(asked.map(|((release, _), _)| (release.clone(), (at, true))));
+        self.gateways = gateways;
+        self.at = Some(at);
+    }
+
+    /// What was seen of a release.
+    pub fn of(&self, route: &str) -> Traffic {
+        let mut traffic = Traffic::default();
+        for counts in self.gateways.values() {
+            let own = |values: &[(Release, u64)]| -> Vec<u64> {
+                let own = values.iter().filter(|(release, _)| release.is(route));
+                own.map(|(_, value)| *value).collect()
+            };
+            traffic.open_streams += own(&counts.open).iter().sum::<u64>();
+            for number in own(&counts.stages) {
+                let stage = Stage::ALL
+                    .into_iter()
+                    .find(|stage| stage.number() == number);
+                traffic.stages.extend(stage);
+            }
+            for ((release, what), value) in &counts.counters {
+                if release.is(route) {
+                    traffic.count(what, |count| count.total += value);
+                }
+            }
+        }
+        traffic.stages.sort_by_key(|stage| stage.number());
+        traffic.stages.dedup();
+        for ((release, what), more) in &self.new {
+            if release.is(route) {
+                traffic.count(what, |count| count.new += more);
+            }
+        }
+        let at = self.length();
+        let disturbed = self
+            .disturbed
+            .iter()
+            .filter(|(release, _)| release.is(route));
+        traffic.quiet = match disturbed.map(|(_, when)| *when).max() {
+            Some((since, true)) => Quiet::Since(at.saturating_sub(since)),
+            Some((since, false)) => Quiet::AtLeast(at.saturating_sub(since)),
+            None => Quiet::AtLeast(at),
+        };
+        traffic
+    }
+
+    /// The routes of all releases that gateways know.
+    pub fn routes(&self) -> Vec<String> {
+        let stages = self.gateways.values().flat_map(|counts| &counts.stages);
+        let mut routes: Vec<_> = stages.map(|(release, _)| release.route()).collect();
+        routes.sort();
+        routes.dedup();
+        routes
+    }
+
+    /// How long ago the first look was.
+    pub fn length(&self) -> Duration {
+        self.at.unwrap_or_default()
+    }
+}
+
+impl Traffic {
+    fn count(&mut self, what: &What, add: impl FnOnce(&mut Count)) {
+        match what {
+            What::Requests { outcome, .. } => {
+                let count = self.requests.entry(outcome.clone()).or_default();
+                add(count);
+            }
+            What::Answers { sight } if sight == "skewed" => add(&mut self.skewed),
+            What::Answers { sight } if sight == "gone" => add(&mut self.gone),
+            What::Answers { .. } => {}
+        }
+    }
+}

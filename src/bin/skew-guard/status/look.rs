@@ -1,0 +1,113 @@
+//! One look at every gateway: what is in force there, and what it has counted.
+
+use std::thread;
+use std::time::Duration;
+
+use super::counts::Counts;
+use crate::cluster::Problem;
+use crate::metrics::Metrics;
+use crate::wait::sight::{Routes, State, Wanted, in_force};
+use crate::wait::source::{Source, Target};
+
+/// The patience with one gateway.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What gateways should have.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    pub plugin: Option<String>,
+    /// By default the newest that any of them has.
+    pub revision: Option<u64>,
+    pub routes: Option<Routes>,
+}
+
+/// What a gateway shows.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    pub gateway: String,
+    pub state: State,
+    pub revision: Option<u64>,
+    pub counts: Option<Counts>,
+}
+
+impl Sighting {
+    /// Whether it may have answered what nobody sees.
+    pub fn is_unseen(&self) -> bool {
+        self.counts.is_none() && self.state != State::Skipped
+    }
+}
+
+/// All gateways of now.
+pub fn look(source: &Source<'_>, expected: &Expected) -> Result<Vec<Sighting>, Problem> {
+    let targets = source.list()?;
+    let mut seen: Vec<_> = thread::scope(|scope| {
+        let looks: Vec<_> = targets
+            .iter()
+            .map(|target| scope.spawn(|| sighting(target, expected)))
+            .collect();
+        let looks = looks.into_iter().zip(&targets);
+        looks
+            .map(|(look, target)| {
+                let lost =
+                    || Sighting::without(target, State::Unreachable("the look failed".to_owned()));
+                (target, look.join().unwrap_or_else(|_| lost()))
+            })
+            .filter(|(target, seen)| !(target.is_leaving && seen.is_unseen()))
+            .map(|(_, seen)| seen)
+            .collect()
+    });
+    if expected.revision.is_none() {
+        let newest = seen.iter().filter_map(|seen| seen.revision).max();
+        for seen in &mut seen {
+            seen.compare(newest);
+        }
+    }
+    Ok(seen)
+}
+
+fn sighting(target: &Target, expected: &Expected) -> Sighting {
+    if target.is_skipped {
+        return Sighting::without(target, State::Skipped);
+    }
+    let text = match target.metrics(PATIENCE) {
+        Ok(text) => text,
+        Err(why) => return Sighting::without(target, State::Unreachable(why)),
+    };
+    let metrics = Metrics(&text);
+    let (plugin, revision) = match in_force(metrics, expected.plugin.as_deref()) {
+        Ok(in_force) => in_force,
+        Err(state) => return Sighting::without(target, state),
+    };
+    let wanted = Wanted {
+        revision: expected.revision.unwrap_or(revision),
+        plugin: expected.plugin.clone(),
+        routes: expected.routes.clone(),
+        drained: false,
+    };
+    Sighting {
+        gateway: target.name.clone(),
+        state: State::of(metrics, &wanted),
+        revision: Some(revision),
+        counts: Some(Counts::of(metrics, &plugin)),
+    }
+}
+
+impl Sighting {
+    fn without(target: &Target, state: State) -> Self {
+        Self {
+            gateway: target.name.clone(),
+            state,
+            revision: None,
+            counts: None,
+        }
+    }
+
+    /// A gateway that has an older revision than another one is late.
+    fn compare(&mut self, newest: Option<u64>) {
+        if let (State::InForce(_), Some(revision)) = (&self.state, self.revision)
+            && newest > Some(revision)
+        {
+            self.state = State::Other(revision);
+        }
+    }
+}

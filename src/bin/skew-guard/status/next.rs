@@ -1,0 +1,74 @@
+//! The next step of a list of releases, by the engine that makes it.
+
+use std::time::Duration;
+
+use serde_json::Map;
+use skew_guard::config::{ReleaseConfig, State};
+use skew_guard::rollout::{Edit, Life, Reader, Refusal, Side, Stage, Wish, apply, changes};
+use skew_guard::version::Version;
+
+/// The next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// The release that takes it.
+    pub version: Version,
+    /// The step by name, where it is not the one that `release` makes without a name.
+    pub stage: Option<&'static str>,
+    /// What it changes, or why it is not made.
+    pub changes: Result<Vec<String>, String>,
+}
+
+/// The next step; none where everything is done.
+pub fn next(side: &Side, now: u64, drain_for: Duration) -> Option<Next> {
+    let releases = &side.config.releases;
+    let newest = releases
+        .iter()
+        .find(|release| matches!(release.state, State::Staged | State::Live));
+    let forward = newest.and_then(|newest| step(side, now, drain_for, newest, None));
+    forward.or_else(|| {
+        let mut oldest = releases.iter().rev();
+        let draining = oldest.find(|release| release.state == State::Draining)?;
+        step(side, now, drain_for, draining, Some(Stage::Retired))
+    })
+}
+
+fn step(
+    side: &Side,
+    now: u64,
+    drain_for: Duration,
+    release: &ReleaseConfig,
+    stage: Option<Stage>,
+) -> Option<Next> {
+    let wish = Wish {
+        version: release.version.clone(),
+        stage,
+        drain_until: now.saturating_add(drain_for.as_secs()),
+        percent: None,
+        route: None,
+        labels: Map::new(),
+    };
+    let made = Life::new(side, now).release(&wish);
+    if made.as_ref().is_ok_and(Vec::is_empty) {
+        return None;
+    }
+    Some(Next {
+        version: wish.version,
+        stage: stage.map(|_| "retired"),
+        changes: made
+            .and_then(|edits| changed(side, &edits))
+            .map_err(|refusal| refusal.to_string()),
+    })
+}
+
+/// What a step changes; that the revision is counted up goes without saying.
+fn changed(side: &Side, edits: &[Edit]) -> Result<Vec<String>, Refusal> {
+    let edits: Vec<_> = edits
+        .iter()
+        .filter(|edit| !matches!(edit, Edit::Revision(_)))
+        .cloned()
+        .collect();
+    let mut json = side.json.clone();
+    apply(&edits, &mut json, Reader::Plugin);
+    let after = Side::load(json.to_string().as_bytes()).map_err(Refusal::Wrong)?;
+    Ok(changes(side, &after))
+}

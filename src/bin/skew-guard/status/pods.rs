@@ -1,0 +1,130 @@
+//! The pods of each release, as the cluster's services have them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::release::Pods;
+use crate::cluster::objects::{Metadata, Object, Pod};
+use crate::cluster::{Installation, Kubectl, Problem, Scope};
+
+const RULES: &str = "destinationrules.networking.istio.io";
+
+/// What the chart makes for each versioned service.
+#[derive(Deserialize)]
+struct Rule {
+    host: String,
+    #[serde(default)]
+    subsets: Vec<Subset>,
+}
+
+#[derive(Deserialize)]
+struct Subset {
+    /// The route.
+    name: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Slice {
+    /// Null where there is none.
+    endpoints: Option<Vec<Endpoint>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Endpoint {
+    #[serde(default)]
+    conditions: Conditions,
+    target_ref: Option<Target>,
+}
+
+#[derive(Default, Deserialize)]
+struct Conditions {
+    ready: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    #[serde(default)]
+    name: String,
+}
+
+/// The pods of all releases, by route.
+pub fn by_route(
+    kubectl: &Kubectl,
+    installation: &Installation,
+) -> Result<BTreeMap<String, Vec<Pods>>, Problem> {
+    let Installation {
+        namespace,
+        helm_release,
+        ..
+    } = installation;
+    let labels =
+        format!("app.kubernetes.io/name=skew-guard,app.kubernetes.io/instance={helm_release}");
+    let scope = Scope::Namespace(namespace);
+    let rules: Vec<Object<Rule>> = kubectl.list(RULES, scope, &labels)?;
+    let mut by_route: BTreeMap<String, Vec<Pods>> = BTreeMap::new();
+    for rule in rules {
+        let service = Service::read(kubectl, &rule.spec.host, namespace)?;
+        for subset in rule.spec.subsets {
+            let pods = service.pods_of(&subset.labels);
+            by_route.entry(subset.name).or_default().push(pods);
+        }
+    }
+    Ok(by_route)
+}
+
+/// A service with all of its endpoints.
+struct Service {
+    name: String,
+    endpoints: Vec<Endpoint>,
+    pods: BTreeMap<String, Metadata>,
+}
+
+impl Service {
+    fn read(kubectl: &Kubectl, host: &str, own: &str) -> Result<Self, Problem> {
+        let mut parts = host.split('.');
+        let name = parts.next().unwrap_or(host).to_owned();
+        let scope = Scope::Namespace(parts.next().unwrap_or(own));
+        let slices: Vec<Slice> = {
+            let of_service = format!("kubernetes.io/service-name={name}");
+            kubectl.list("endpointslices.discovery.k8s.io", scope, &of_service)?
+        };
+        let pods: Vec<Pod> = kubectl.list("pods", scope, "")?;
+        let pods = pods.into_iter().map(|pod| pod.metadata);
+        Ok(Self {
+            name,
+            endpoints: slices
+                .into_iter()
+                .flat_map(|slice| slice.endpoints.unwrap_or_default())
+                .collect(),
+            pods: pods.map(|pod| (pod.name.clone(), pod)).collect(),
+        })
+    }
+
+    fn pods_of(&self, labels: &BTreeMap<String, String>) -> Pods {
+        let is_own = |endpoint: &&Endpoint| {
+            let pod = endpoint
+                .target_ref
+                .as_ref()
+                .and_then(|target| self.pods.get(&target.name));
+            pod.is_some_and(|pod| {
+                labels
+                    .iter()
+                    .all(|(name, value)| pod.labels.get(name) == Some(value))
+            })
+        };
+        let own: Vec<_> = self.endpoints.iter().filter(is_own).collect();
+        // Not said means ready.
+        let ready = own
+            .iter()
+            .filter(|endpoint| endpoint.conditions.ready != Some(false));
+        Pods {
+            service: self.name.clone(),
+            ready: ready.count(),
+            all: own.len(),
+        }
+    }
+}

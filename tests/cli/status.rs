@@ -1,0 +1,366 @@
+//! `status`: which release answers what, and whether an old one may go.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use skew_guard_lab::bootstrap::{Bootstrap, Plugin, listener};
+use skew_guard_lab::envoy::{self, Envoy};
+use skew_guard_lab::{http, module, ports};
+
+use crate::tool::{Desk, Run, end_of};
+use crate::waiting::Gateway;
+
+const LIST: &str = r#"{
+  "releases": [
+    {"version": "2.1.0", "route": "v2-1-0"},
+    {"version": "2.0.0", "route": "v2-0-0"},
+    {"version": "1.4.2", "route": "v1-4-2", "state": "draining"},
+    {"version": "1.3.0", "state": "retired"}
+  ],
+  "current": "2.0.0",
+  "revision": 7
+}"#;
+
+/// A gateway with that list, where so many requests were pinned to the old release and so many answered by the new one.
+fn metrics(revision: u64, old: u64, new: u64, streams: u64) -> String {
+    let release = |route: &str, stage: u64, pinned: u64, streams: u64| {
+        let of = format!("plugin=\"shop\",release=\"{route}\"");
+        format!(
+            "skew_guard_requests_total{{{of},outcome=\"pinned\",class=\"api\"}} {pinned}\n\
+             skew_guard_requests_total{{{of},outcome=\"pinned\",class=\"asset\"}} 0\n\
+             skew_guard_open_streams{{{of}}} {streams}\n\
+             skew_guard_release_state{{{of}}} {stage}\n"
+        )
+    };
+    format!(
+        "skew_guard_config_revision{{plugin=\"shop\"}} {revision}\nskew_guard_config_refused{{plugin=\"shop\"}} 0\n{}{}{}\
+         skew_guard_requests_total{{plugin=\"shop\",release=\"v2-0-0\",outcome=\"unversioned\",class=\"navigation\"}} {new}\n",
+        release("v2-1-0", 2, 0, 0),
+        release("v2-0-0", 3, 0, 0),
+        release("v1-4-2", 4, old, streams),
+    )
+}
+
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.write("shop.json", LIST);
+    desk
+}
+
+async fn status(desk: &Desk, arguments: &[&str]) -> Result<Run> {
+    let given: Vec<String> = arguments
+        .iter()
+        .map(|&argument| argument.to_owned())
+        .collect();
+    let arguments: Vec<_> = ["status", "--interval", "1s"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(given)
+        .collect();
+    let child = {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        desk.start(&arguments, Stdio::piped())
+    };
+    Ok(tokio::task::spawn_blocking(move || end_of(child)).await?)
+}
+
+/// The row of a table that begins so, its cells apart.
+fn row<'a>(run: &'a Run, first: &str) -> Vec<&'a str> {
+    let line = run
+        .out
+        .lines()
+        .find(|line| line.trim_start().starts_with(first));
+    let cells = line
+        .unwrap_or_else(|| panic!("{first:?} in {run:?}"))
+        .split("  ");
+    cells
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_requests_of_all_gateways_between_two_looks_are_told_by_release_and_outcome()
+-> Result<()> {
+    let one = Gateway::showing(&[&metrics(7, 40, 1000, 0), &metrics(7, 42, 1005, 2)]).await?;
+    let other = Gateway::showing(&[&metrics(7, 8, 10, 0), &metrics(7, 9, 10, 1)]).await?;
+    let run = status(
+        &desk(),
+        &["--config", "shop.json", &one.url(), &other.url()],
+    )
+    .await?
+    .ends(0);
+    assert_eq!(
+        row(&run, "2.0.0"),
+        ["2.0.0", "in current", "5", "0", "0", "0", "unversioned 5"]
+    );
+    assert_eq!(
+        row(&run, "1.4.2"),
+        ["1.4.2", "draining", "3", "3", "0", "0", "pinned 3"]
+    );
+    assert_eq!(row(&run, &one.url()), [&one.url(), "7", "in force"]);
+    run.says("1.4.2 may not be retired yet: 3 streams open")
+        .never_says("1.3.0");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_step_is_the_one_that_release_makes_and_says_what_it_waits_for() -> Result<()> {
+    let desk = desk();
+    let ready = Gateway::showing(&[&metrics(7, 0, 0, 0)]).await?;
+    let list = ["--config", "shop.json"];
+    status(&desk, &[&list[..], &[&ready.url()]].concat())
+        .await?
+        .ends(0)
+        .says("next: 2.0.0: live becomes draining until ")
+        .says("current: 2.0.0 becomes 2.1.0")
+        .says("skew-guard release shop.json 2.1.0\n")
+        .never_says("it waits");
+    let late = Gateway::showing(&[&metrics(6, 0, 0, 0)]).await?;
+    status(&desk, &[&list[..], &[&ready.url(), &late.url()]].concat())
+        .await?
+        .ends(1)
+        .says(&format!("it waits: {} still has revision 6", late.url()));
+    let alone = LIST.replace("{\"version\": \"2.1.0\", \"route\": \"v2-1-0\"},", "");
+    desk.write("shop.json", &alone);
+    status(&desk, &[&list[..], &[&ready.url()]].concat())
+        .await?
+        .ends(0)
+        .says("next: 1.4.2: draining becomes retired")
+        .says("skew-guard release shop.json 1.4.2 --step retired")
+        .says("it waits: whether 1.4.2 may be retired cannot be said");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_release_may_go_when_nobody_asked_for_it_for_long_enough() -> Result<()> {
+    let desk = desk();
+    let quiet = Gateway::showing(&[&metrics(7, 40, 10, 0)]).await?;
+    status(&desk, &["--idle-for", "1s", &quiet.url()])
+        .await?
+        .ends(0)
+        .says("v1-4-2 may be retired: draining, no request in the 1s that were looked at, no open stream");
+    status(&desk, &[&quiet.url()])
+        .await?
+        .ends(0)
+        .says("whether v1-4-2 may be retired cannot be said: no request in the 1s that were looked at, and no open stream; 30m without one would tell")
+        .says("--watch");
+    let busy = Gateway::showing(&[&metrics(7, 40, 10, 0), &metrics(7, 41, 10, 0)]).await?;
+    status(&desk, &["--idle-for", "1s", &busy.url()])
+        .await?
+        .says("v1-4-2 may not be retired yet: 1 request since the last look");
+    let nobody = format!("http://{}/", ports::free()?);
+    status(&desk, &["--idle-for", "1s", &quiet.url(), &nobody])
+        .await?
+        .ends(1)
+        .says(&format!(
+            "whether v1-4-2 may be retired cannot be said: {nobody} cannot be reached"
+        ));
+    desk.write(
+        "shop.json",
+        &LIST.replace(
+            "\"draining\"",
+            "\"draining\", \"until\": \"2020-01-01T00:00:00Z\"",
+        ),
+    );
+    status(&desk, &["--config", "shop.json", &busy.url()])
+        .await?
+        .says("1.4.2 may be retired: it was to drain until 2020-01-01T00:00:00Z");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_was_started_again_hides_no_request() -> Result<()> {
+    let again = Gateway::showing(&[&metrics(7, 40, 10, 0), &metrics(7, 3, 0, 0)]).await?;
+    let run = status(&desk(), &["--idle-for", "1s", &again.url()]).await?;
+    assert_eq!(
+        row(&run, "v1-4-2"),
+        ["v1-4-2", "draining", "3", "0", "0", "0", "pinned 3"]
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skew_and_a_refused_configuration_are_bad_answers() -> Result<()> {
+    let desk = desk();
+    let skew = |count| {
+        format!(
+            "{}skew_guard_answers_total{{plugin=\"shop\",release=\"v1-4-2\",sight=\"skewed\"}} {count}\n",
+            metrics(7, 0, 0, 0)
+        )
+    };
+    let old = Gateway::showing(&[&skew(2)]).await?;
+    let run = status(&desk, &[&old.url()]).await?.ends(0);
+    assert_eq!(row(&run, "v1-4-2")[4], "2");
+    let now = Gateway::showing(&[&skew(2), &skew(5)]).await?;
+    let run = status(&desk, &[&now.url()]).await?.ends(1);
+    assert_eq!(row(&run, "v1-4-2")[4], "5 (+3)");
+    let refused = metrics(7, 0, 0, 0).replace(
+        "config_refused{plugin=\"shop\"} 0",
+        "config_refused{plugin=\"shop\"} 1",
+    );
+    let refusing = Gateway::showing(&[&refused]).await?;
+    status(&desk, &[&refusing.url()])
+        .await?
+        .ends(1)
+        .says("refused its newest configuration");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_get_all_of_it() -> Result<()> {
+    let gateway = Gateway::showing(&[&metrics(7, 40, 10, 0), &metrics(7, 42, 10, 1)]).await?;
+    let run = status(
+        &desk(),
+        &["--output", "json", "--config", "shop.json", &gateway.url()],
+    )
+    .await?
+    .ends(0);
+    let answer: Value = serde_json::from_str(&run.out)?;
+    let old = &answer["releases"][2];
+    assert_eq!(old["release"], "1.4.2");
+    assert_eq!(old["requests"], json!({"new": 2, "total": 42}));
+    assert_eq!(old["outcomes"]["pinned"], json!({"new": 2, "total": 42}));
+    assert_eq!(old["openStreams"], 1);
+    assert_eq!(old["idle"]["lastRequestSeen"], true);
+    assert_eq!(old["retire"]["answer"], "not_yet");
+    assert_eq!(answer["gateways"][0]["revision"], 7);
+    assert_eq!(answer["next"]["release"], "2.1.0");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_goes_on_until_nobody_reads() -> Result<()> {
+    let quiet = Gateway::showing(&[&metrics(7, 40, 10, 0)]).await?;
+    let desk = desk();
+    let watch = [
+        "status",
+        "--watch",
+        "--interval",
+        "1s",
+        "--idle-for",
+        "2s",
+        &quiet.url(),
+    ];
+    let mut watching = desk.start(&watch, Stdio::piped());
+    let out = watching.stdout.take().expect("an answer");
+    let read = tokio::task::spawn_blocking(move || {
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        lines.find(|line| line.contains("v1-4-2 may be retired"))
+    });
+    let line = read.await;
+    tokio::task::spawn_blocking(move || end_of(watching))
+        .await?
+        .ends(0);
+    let line = line?.context("the release becomes idle")?;
+    assert!(line.contains("no request in the"), "{line}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_the_cluster_are_refused_with_urls() -> Result<()> {
+    for option in [
+        ["--namespace", "shop"],
+        ["--skip-gateway", "one"],
+        ["--root-namespace", "mesh"],
+    ] {
+        let url = ["http://127.0.0.1:1/"];
+        for command in [&["status"][..], &["wait", "--revision", "7"]] {
+            let run = desk().run(&[command, &option, &url].concat()).ends(2);
+            assert!(
+                run.err.contains("is for the gateways of a cluster"),
+                "{run:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What a watch has seen of pinned requests, newest release first, and of requests of gone ones.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    pinned: [u64; 3],
+    gone: u64,
+}
+
+impl Seen {
+    fn add(&mut self, answer: &Value) {
+        for (index, pinned) in self.pinned.iter_mut().enumerate() {
+            let outcomes = &answer["releases"][index]["outcomes"];
+            *pinned += outcomes["pinned"]["new"].as_u64().unwrap_or_default();
+        }
+        let gone = &answer["withoutRelease"]["gone"]["new"];
+        self.gone += gone.as_u64().unwrap_or_default();
+    }
+}
+
+/// A watch that goes on for as long as this is there.
+struct Watch(Child);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// A watch of a gateway, which has looked once.
+fn watching(desk: &Desk, url: &str) -> Watch {
+    let watch = "--output json status --watch --interval 1s --config shop.json --plugin ns.shop";
+    let arguments: Vec<_> = watch.split(' ').chain([url]).collect();
+    let mut watching = Watch(desk.start(&arguments, Stdio::piped()));
+    let mut said = BufReader::new(watching.0.stderr.take().expect("stderr")).lines();
+    let said = said.next().expect("a word").expect("text");
+    assert!(said.contains("requests are counted"), "{said}");
+    watching
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_gateway_is_understood_with_tag_expressions_and_without() -> Result<()> {
+    for has_tags in [true, false] {
+        let list: Value = serde_json::from_str(LIST)?;
+        let plugin = Plugin::of(&module::path()?).named("ns.shop");
+        let ok =
+            json!({"name": "all", "match": {"prefix": "/"}, "direct_response": {"status": 200}});
+        let gateway = listener("gateway", &[plugin.configured(&list).filter()], &[ok]);
+        let mut bootstrap = Bootstrap::of(vec![gateway], Vec::new()).value().clone();
+        if !has_tags {
+            let fields = bootstrap.as_object_mut().context("a bootstrap")?;
+            fields.remove("stats_config").context("tag expressions")?;
+        }
+        let envoy = Envoy::start(&envoy::installed()?, &bootstrap).await?;
+        let address = envoy.listener("gateway").await?;
+        let desk = desk();
+        let url = format!("http://{}/stats/prometheus", envoy.admin());
+        let mut watching = tokio::task::block_in_place(|| watching(&desk, &url));
+        for version in ["1.4.2", "1.4.2", "1.3.0", "2.0.0"] {
+            http::get(
+                address,
+                "/api/cart",
+                &[("x-bundle-version", version.as_bytes())],
+            )
+            .await?;
+        }
+        let expected = Seen {
+            pinned: [0, 1, 2],
+            gone: 1,
+        };
+        let out = watching.0.stdout.take().expect("answers");
+        let answers = serde_json::Deserializer::from_reader(out).into_iter::<Value>();
+        let mut seen = Seen::default();
+        for answer in answers {
+            let answer = answer?;
+            seen.add(&answer);
+            assert_eq!(answer["gateways"][0]["state"], "in_force", "{answer:#}");
+            if seen == expected {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "tag expressions: {has_tags}");
+        envoy.stop().await?;
+    }
+    Ok(())
+}
