@@ -5,8 +5,8 @@ use std::rc::Rc;
 use skew_guard::decision::Course;
 use skew_guard::filter::{Exchange, Installation};
 use skew_guard::reply::own::Reply;
+use skew_guard_invariants::host::FakeHost;
 
-use crate::wire::host::FakeHost;
 use crate::wire::{Sent, policy};
 
 /// 2.1.0 and 2.0.0 are live, 1.4.2 is draining, 1.3.0 is gone.

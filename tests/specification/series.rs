@@ -8,8 +8,7 @@ use skew_guard::decision::Outcome;
 use skew_guard::filter::{Exchange, Flow, Installation};
 use skew_guard::request::Class;
 use skew_guard::telemetry::{MOST_OF_A_RELEASE, Sight, most};
-
-use crate::wire::host::FakeHost;
+use skew_guard_invariants::host::FakeHost;
 
 /// SHA-256 of `key`.
 const KEY: &str = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";

@@ -5,8 +5,7 @@ use std::rc::Rc;
 
 use skew_guard::filter::{Exchange, Flow, Installation};
 use skew_guard::host::Host;
-
-use crate::wire::host::FakeHost;
+use skew_guard_invariants::host::FakeHost;
 
 const SHOP: &str = r#"{"releases":[{"version":"2.0.0","route":"v2"},{"version":"1.4.2","route":"v1","state":"draining"}],"current":"2.0.0","revision":7}"#;
 const WRONG: &str =

@@ -9,7 +9,6 @@ use serde_json::{Map, json};
 use skew_guard::config::{Problem, Problems};
 use skew_guard::rollout::{Reader, Side};
 
-use crate::wrong::Wrong;
 use crate::yaml::{self, Node, Step, Value};
 
 /// A configuration in a file.
@@ -92,11 +91,6 @@ impl Document {
                 Err(problems)
             }
         }
-    }
-
-    /// The configuration of a command that needs a right one.
-    pub fn load_right(&self) -> Result<Side, Wrong> {
-        self.load().map_err(|problems| Wrong::new(self, &problems))
     }
 
     /// A problem with its place, for people.

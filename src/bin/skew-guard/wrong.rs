@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use serde_json::{Value, json};
+use skew_guard::rollout::Side;
 
 use crate::answer::{Answer, Verdict};
 use crate::document::{Document, Located};
@@ -25,8 +26,15 @@ impl fmt::Display for Wrong {
     }
 }
 
+impl Document {
+    /// The configuration of a command that needs a right one.
+    pub fn load_right(&self) -> Result<Side, Wrong> {
+        self.load().map_err(|problems| Wrong::new(self, &problems))
+    }
+}
+
 impl Wrong {
-    pub fn new(document: &Document, problems: &[Located]) -> Self {
+    fn new(document: &Document, problems: &[Located]) -> Self {
         let lines = problems.iter().map(|problem| document.told(problem));
         let mut configuration = document.identity();
         let problems: Vec<_> = problems.iter().map(Located::json).collect();

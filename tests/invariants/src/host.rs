@@ -1,5 +1,5 @@
-//! A host that keeps an account of what it is asked, for tests of the shell. It proves nothing about
-//! Envoy: `tests/envoy` does that.
+//! A host that keeps an account of what it is asked, for tests of the shell. It proves nothing about Envoy:
+//! `tests/envoy` does that.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ pub struct FakeHost(Rc<State>);
 
 #[derive(Default)]
 struct State {
+    now: u64,
+    drawn: u32,
     request: RefCell<Vec<(String, Vec<u8>)>>,
     response: RefCell<Vec<(String, Vec<u8>)>>,
     body: RefCell<Vec<u8>>,
@@ -30,6 +32,16 @@ struct State {
 type Lines = RefCell<Vec<(String, Vec<u8>)>>;
 
 impl FakeHost {
+    /// A host at this time, in seconds since 1970, that draws this number.
+    #[must_use]
+    pub fn at(now: u64, drawn: u32) -> Self {
+        Self(Rc::new(State {
+            now,
+            drawn,
+            ..State::default()
+        }))
+    }
+
     /// Puts these request headers in the place of what was there, and forgets the calls so far.
     pub fn receive(&self, headers: &[(&str, &[u8])]) {
         *self.0.request.borrow_mut() = owned(headers);
@@ -52,26 +64,55 @@ impl FakeHost {
     }
 
     /// The calls since the last headers, in order: `read the request`, `set x-release`, `count`.
+    #[must_use]
     pub fn calls(&self) -> Vec<String> {
         self.0.calls.borrow().clone()
     }
 
     /// All lines of a request header, as text.
+    #[must_use]
     pub fn request_lines(&self, name: &str) -> Vec<String> {
         as_text(&lines(&self.0.request, name))
     }
 
     /// All lines of a response header, as text.
+    #[must_use]
     pub fn response_lines(&self, name: &str) -> Vec<String> {
         as_text(&lines(&self.0.response, name))
     }
 
+    /// All request headers as they are now.
+    #[must_use]
+    pub fn request(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.request.borrow().clone()
+    }
+
+    /// All response headers as they are now.
+    #[must_use]
+    pub fn response(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.response.borrow().clone()
+    }
+
+    /// The response body.
+    #[must_use]
+    pub fn body_bytes(&self) -> Vec<u8> {
+        self.0.body.borrow().clone()
+    }
+
+    /// All metrics by their full names.
+    #[must_use]
+    pub fn metrics(&self) -> BTreeMap<String, u64> {
+        self.0.metrics.borrow().clone()
+    }
+
     /// The response body, as text.
+    #[must_use]
     pub fn body(&self) -> String {
         String::from_utf8_lossy(&self.0.body.borrow()).into_owned()
     }
 
     /// The value of a metric, by its full name; 0 where it is not defined.
+    #[must_use]
     pub fn metric(&self, name: &str) -> u64 {
         self.0.metrics.borrow().get(name).copied().unwrap_or(0)
     }
@@ -82,6 +123,7 @@ impl FakeHost {
     }
 
     /// The last reply that was sent.
+    #[must_use]
     pub fn last_reply(&self) -> Option<Reply> {
         self.0.replies.borrow().last().cloned()
     }
@@ -132,12 +174,12 @@ fn remove(map: &Lines, name: &str) {
 impl Moment for FakeHost {
     fn now(&self) -> u64 {
         self.note("now", "");
-        0
+        self.0.now
     }
 
     fn draw(&self) -> u32 {
         self.note("draw", "");
-        7
+        self.0.drawn
     }
 }
 

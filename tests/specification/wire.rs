@@ -1,7 +1,5 @@
 //! A request as a table of headers, for tests of the decision and of the answers.
 
-pub mod host;
-
 use skew_guard::config::Config;
 use skew_guard::decision::Decision;
 use skew_guard::decision::judge::decide;
