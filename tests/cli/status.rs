@@ -2,12 +2,16 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use axum::Router;
+use axum::routing::get;
 use serde_json::{Value, json};
 use skew_guard_lab::bootstrap::{Bootstrap, Plugin, listener};
 use skew_guard_lab::envoy::{self, Envoy};
 use skew_guard_lab::{http, module, ports};
+use tokio::net::TcpListener;
 
 use crate::tool::{Desk, Run, end_of};
 use crate::waiting::Gateway;
@@ -275,6 +279,70 @@ async fn options_of_the_cluster_are_refused_with_urls() -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+/// A Prometheus that remembers these series of the old release: each a list of values, the last one of now and the
+/// others each an hour before the next.
+async fn remembering(series: &[&[u64]]) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let result: Vec<_> = series
+        .iter()
+        .map(|values| {
+            let times = (0..values.len()).rev().map(|ago| now + 60 - 3600 * ago as u64);
+            let values = times.zip(*values);
+            json!({"values": values.map(|(time, value)| json!([time, value.to_string()])).collect::<Vec<_>>()})
+        })
+        .collect();
+    let answer = json!({"status": "success", "data": {"resultType": "matrix", "result": result}})
+        .to_string();
+    let router = Router::new().route("/api/v1/query_range", get(async || answer));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(format!("http://{address}/"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_before_is_known_to_prometheus() -> Result<()> {
+    let gateway = Gateway::showing(&[&metrics(7, 40, 10, 0)]).await?;
+    let asked = async |series: &[&[u64]]| -> Result<Run> {
+        let prometheus = remembering(series).await?;
+        status(&desk(), &["--prometheus", &prometheus, &gateway.url()]).await
+    };
+    let may = "v1-4-2 may be retired: draining, no request";
+    asked(&[&[30, 40, 40, 40], &[0, 0, 0, 0]])
+        .await?
+        .ends(0)
+        .says(&format!("{may} for 1h"));
+    asked(&[&[40, 40, 40], &[0, 0, 0]])
+        .await?
+        .ends(0)
+        .says(&format!("{may} in the 1h"));
+    // One series began when its first request came, and one began again.
+    asked(&[&[39, 39, 39, 39], &[1]])
+        .await?
+        .says("v1-4-2 may be retired cannot be said: no request in the 0s");
+    asked(&[&[50, 50, 3, 3], &[37, 37, 37, 37]])
+        .await?
+        .says(&format!("{may} for 59m"));
+    asked(&[&[20, 20, 30, 40]])
+        .await?
+        .says("v1-4-2 may not be retired yet: no request for 0s; wait for 30m without one");
+    asked(&[&[39, 39, 39]])
+        .await?
+        .ends(1)
+        .says("not known: Prometheus: it has 39 requests of v1-4-2, and the gateways 40")
+        .never_says(may);
+    asked(&[])
+        .await?
+        .ends(1)
+        .says("it has no skew_guard_requests_total of v1-4-2");
+    let nobody = format!("http://{}", ports::free()?);
+    status(&desk(), &["--prometheus", &nobody, &gateway.url()])
+        .await?
+        .ends(1)
+        .says("not known: Prometheus: ");
     Ok(())
 }
 

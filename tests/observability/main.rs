@@ -11,3 +11,4 @@
 
 mod relabel;
 mod rules;
+mod status;

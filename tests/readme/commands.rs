@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use skew_guard_lab::cargo::target;
 use skew_guard_lab::markdown::Document;
 
-use crate::{tool, up};
+use crate::{status, tool, up};
 
 /// Few requests: what is compared is what the demo says, not how much it measured.
 const REQUESTS: &str = "4000";
@@ -26,6 +26,15 @@ pub fn work(block: &str) -> Result<()> {
         "cargo" => lines
             .iter()
             .try_for_each(|line| tool::installed_by(line).map(drop)),
+        "skew-guard"
+            if lines
+                .iter()
+                .all(|line| line.starts_with("skew-guard status ")) =>
+        {
+            lines
+                .iter()
+                .try_for_each(|line| status::answers_as_shown(line))
+        }
         "skew-guard" => tool::leads_a_release(&lines),
         other => bail!("no test runs {other}"),
     }

@@ -15,6 +15,7 @@ mod fences;
 mod links;
 mod metrics;
 mod reload_answer;
+mod status;
 mod tool;
 mod up;
 

@@ -11,7 +11,7 @@ use skew_guard::config::Config;
 use skew_guard_lab::bootstrap::Bootstrap;
 use skew_guard_lab::envoy::{self, Envoy};
 use skew_guard_lab::markdown::Document;
-use skew_guard_lab::module;
+use skew_guard_lab::{http, module};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -64,7 +64,7 @@ pub fn runs_in_a_pipeline(lines: &[&str]) -> Result<()> {
 }
 
 /// A folder with the files that the commands name, and a gateway to ask.
-struct Desk {
+pub struct Desk {
     folder: TempDir,
     tool: PathBuf,
 }
@@ -84,7 +84,7 @@ impl Desk {
     }
 
     /// `previous.json` is what `config.json` was before the first command.
-    fn with_the_readmes_configuration() -> Result<Self> {
+    pub fn with_the_readmes_configuration() -> Result<Self> {
         let desk = Self::new()?;
         for file in ["config.json", "previous.json"] {
             fs::write(desk.path(file), configuration::shown()?)?;
@@ -119,12 +119,20 @@ impl Desk {
 
     /// Runs a line as the shell would in this folder.
     fn run(&self, line: &str) -> Result<String> {
-        let gateway = revision_of(line)?.map(Gateway::of_revision).transpose()?;
-        let line = gateway
-            .as_ref()
-            .map_or_else(|| line.to_owned(), |gateway| gateway.named_in(line));
+        match revision_of(line)?.map(Gateway::of_revision).transpose()? {
+            Some(gateway) => self.run_at(line, &gateway),
+            None => self.run_as_it_is(line),
+        }
+    }
+
+    /// Runs a line with this gateway in the place of the document's.
+    pub fn run_at(&self, line: &str, gateway: &Gateway) -> Result<String> {
+        self.run_as_it_is(&gateway.named_in(line))
+    }
+
+    fn run_as_it_is(&self, line: &str) -> Result<String> {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &line]).current_dir(self.folder.path());
+        shell.args(["-c", line]).current_dir(self.folder.path());
         shell.env("PATH", path_with(self.tool.parent().context("a folder")?)?);
         output_of(&mut shell)
     }
@@ -185,13 +193,13 @@ fn revision_of(line: &str) -> Result<Option<u64>> {
 const OPEN_REVISION: u64 = 7;
 
 /// A real gateway with a configuration of that revision in force.
-struct Gateway {
-    _runtime: Runtime,
+pub struct Gateway {
+    runtime: Runtime,
     envoy: Envoy,
 }
 
 impl Gateway {
-    fn of_revision(revision: u64) -> Result<Self> {
+    pub fn of_revision(revision: u64) -> Result<Self> {
         let mut configuration: Value = serde_json::from_str(&configuration::shown()?)?;
         configuration["revision"] = json!(revision);
         let bootstrap = Bootstrap::read("envoy/envoy.yaml")?
@@ -201,9 +209,19 @@ impl Gateway {
         let runtime = Runtime::new()?;
         let binary = envoy::installed()?;
         let envoy = runtime.block_on(Envoy::start(&binary, bootstrap.value()))?;
-        Ok(Self {
-            _runtime: runtime,
-            envoy,
+        Ok(Self { runtime, envoy })
+    }
+
+    /// Asks for a path of the shop.
+    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<()> {
+        let host = ("host", b"shop.example.com".as_slice());
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()));
+        let headers: Vec<_> = headers.chain([host]).collect();
+        self.runtime.block_on(async {
+            let address = self.envoy.listener("gateway").await?;
+            http::get(address, path, &headers).await.map(drop)
         })
     }
 

@@ -5,6 +5,7 @@ mod list;
 mod look;
 mod next;
 mod pods;
+mod prometheus;
 mod release;
 mod report;
 
@@ -27,6 +28,7 @@ use crate::wait::source::Source;
 
 use counts::History;
 use look::{Expected, Sighting, look};
+use prometheus::Prometheus;
 use release::{Circumstances, Pods, counted};
 use report::Report;
 
@@ -38,8 +40,8 @@ use report::Report;
 /// the next step with what it waits for, and of each release that drains whether it may be retired:
 /// no request for --idle-for and no open stream, or past its until.
 ///
-/// Metrics have no memory, so that nothing is known of what was before the first look: --watch goes on
-/// looking. With --helm-release it finds the gateways, the list and the pods of each release through kubectl; with
+/// Metrics have no memory: what was before the first look is known only to a Prometheus that scrapes all
+/// gateways (--prometheus; it is asked for the last day). With --helm-release it finds the gateways, the list and the pods of each release through kubectl; with
 /// URLs it asks those, and takes versions, until and the next step from --config.
 ///
 /// Exits with 1 where a gateway cannot be asked, is late or refuses its configuration, or where an
@@ -49,7 +51,7 @@ use report::Report;
   skew-guard status --helm-release shop --namespace shop
   skew-guard status --helm-release shop --namespace shop --watch
   skew-guard status --config shop.json http://127.0.0.1:9901/stats/prometheus
-  skew-guard status --watch http://10.0.3.4:15020/stats/prometheus")]
+  skew-guard status --prometheus http://prometheus:9090 http://10.0.3.4:15020/stats/prometheus")]
 pub struct Status {
     /// The Helm release of the chart
     #[arg(long, value_name = "NAME", required_unless_present = "urls")]
@@ -72,6 +74,9 @@ pub struct Status {
     /// For how long nobody must have asked for a release that may be retired
     #[arg(long, default_value = "30m", value_parser = humantime::parse_duration)]
     idle_for: Duration,
+    /// The Prometheus server that knows what was before (http only)
+    #[arg(long, value_name = "URL")]
+    prometheus: Option<String>,
     #[command(flatten)]
     gateways: Gateways,
     #[command(flatten)]
@@ -104,6 +109,8 @@ struct Known {
     /// By route.
     pods: Option<BTreeMap<String, Vec<Pods>>>,
     gateways: Vec<Sighting>,
+    /// The plugin, where it is named.
+    plugin: Option<String>,
 }
 
 impl Status {
@@ -113,6 +120,7 @@ impl Status {
         progress: &mut dyn FnMut(String),
         tell: &mut dyn FnMut(&Answer) -> Result<bool>,
     ) -> Result<Answer> {
+        let prometheus = self.prometheus.as_deref().map(Prometheus::at).transpose()?;
         let subject = self.subject()?;
         let started = Instant::now();
         let mut history = History::default();
@@ -133,7 +141,11 @@ impl Status {
             if troubles.is_empty() {
                 before = known.seen(&mut history, started.elapsed(), &before.gateways);
             }
-            let answer = self.report(&subject, &before, &history, troubles).answer();
+            let mut report = self.report(&subject, &before, &history, troubles);
+            if let Some(prometheus) = &prometheus {
+                report.remember(prometheus, before.plugin.as_deref());
+            }
+            let answer = report.answer();
             if !self.watch || !tell(&answer)? {
                 return Ok(answer);
             }
@@ -181,6 +193,7 @@ impl Status {
                 Ok(Known {
                     side: Side::load(installation.config.to_string().as_bytes()).ok(),
                     pods: Some(pods::by_route(kubectl, &installation)?),
+                    plugin: expected.plugin.clone(),
                     gateways: look(&source, &expected)?,
                 })
             }
@@ -199,6 +212,7 @@ impl Status {
         Ok(Known {
             gateways: look(&source, &expected)?,
             pods: None,
+            plugin: self.plugin.clone(),
             side,
         })
     }

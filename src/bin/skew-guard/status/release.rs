@@ -120,7 +120,7 @@ impl Standing {
                     Retirement::NotYet(format!("{}; wait for {wanted} without one", quiet))
                 }
                 Quiet::AtLeast(_) => Retirement::Unknown(format!(
-                    "{}, and no open stream; {wanted} without one would tell. Look for longer, with --watch",
+                    "{}, and no open stream; {wanted} without one would tell. Look for longer with --watch, or ask what was before with --prometheus",
                     quiet
                 )),
             }

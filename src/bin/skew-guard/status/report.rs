@@ -10,6 +10,7 @@ use skew_guard::telemetry::Stage;
 use super::counts::{Count, Quiet, Traffic};
 use super::look::Sighting;
 use super::next::Next;
+use super::prometheus::{Asked, Prometheus};
 use super::release::{Circumstances, Pods, Retirement, Standing, sentence};
 use crate::answer::{Answer, Verdict};
 use crate::wait::sight::State;
@@ -42,6 +43,32 @@ impl Report {
             verdict: Verdict::of(is_good),
             text: self.text(),
             json: self.json(),
+        }
+    }
+
+    /// Looks up what gateways do not remember: since when nobody asks for a release that drains.
+    pub fn remember(&mut self, prometheus: &Prometheus, plugin: Option<&str>) {
+        let Self {
+            releases,
+            circumstances,
+            troubles,
+            ..
+        } = self;
+        for release in releases {
+            let total = release.traffic.all().total;
+            let is_open = release.stage == Some(Stage::Draining)
+                && matches!(release.traffic.quiet, Quiet::AtLeast(_));
+            let route = release.route.as_str();
+            let asked = Asked {
+                plugin,
+                route,
+                total,
+            };
+            match is_open.then(|| prometheus.quiet(asked, circumstances.now)) {
+                Some(Ok(quiet)) => release.traffic.quiet = quiet,
+                Some(Err(error)) => troubles.push(format!("Prometheus: {error:#}")),
+                None => {}
+            }
         }
     }
 
