@@ -1,14 +1,16 @@
 //! `shop`: the application of the demo and the tests, one version of it in each process.
 //!
-//! It is the set-up that version skew is about: a single-page application whose static files ([`web`]) and back end
+//! It is the set-up that version skew is about: a single-page application whose static files ([`web`], or [`pages`] that were built) and back end
 //! ([`api`]) are built together and deployed as one release. Both entry points are in one binary, so that one image
 //! runs either half.
 
 mod api;
+mod pages;
 mod release;
 mod web;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -65,30 +67,38 @@ struct Pod {
     /// How long to go on as before after SIGTERM, as a preStop hook would
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     delay_on_stop: u64,
+    /// Pages that were built, one folder for each release, in place of the shop's own
+    #[arg(long, value_name = "FOLDER")]
+    pages: Option<PathBuf>,
+}
+
+impl Pod {
+    fn web(&self, release: &Release) -> Result<Router> {
+        match &self.pages {
+            None => Ok(web::routes(release)),
+            Some(pages) => pages::routes(release, pages),
+        }
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
     match Cli::parse().entry_point {
-        EntryPoint::Api(pod) => serve("api", api::routes, &pod).await?,
-        EntryPoint::Web(pod) => serve("web", web::routes, &pod).await?,
+        EntryPoint::Api(pod) => serve("api", |release| Ok(api::routes(release)), &pod).await?,
+        EntryPoint::Web(pod) => serve("web", |release| pod.web(release), &pod).await?,
         EntryPoint::All(pod) => {
-            serve(
-                "all",
-                |release| api::routes(release).merge(web::routes(release)),
-                &pod,
-            )
-            .await?
+            let both = |release: &Release| Ok(api::routes(release).merge(pod.web(release)?));
+            serve("all", both, &pod).await?;
         }
         EntryPoint::Probe { address } => return probe(address).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(role: &str, routes: impl Fn(&Release) -> Router, pod: &Pod) -> Result<()> {
+async fn serve(role: &str, routes: impl Fn(&Release) -> Result<Router>, pod: &Pod) -> Result<()> {
     let release = Release::new(&pod.version, &pod.pod);
     let identity = Identity::of(&release)?;
-    let application = routes(&release)
+    let application = routes(&release)?
         .route("/healthz", get(async || "ok\n"))
         .layer(middleware::from_fn(move |request, next| {
             identity.clone().sign(request, next)

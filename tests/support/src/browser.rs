@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+pub use thirtyfour::Key;
 use thirtyfour::cdp::domains::network::NetworkConditions;
 use thirtyfour::prelude::*;
 use thirtyfour::{Capabilities, ChromiumLikeCapabilities, WindowHandle};
@@ -38,6 +39,17 @@ pub struct Browser {
     driver: WebDriver,
     process: Process,
     _profile: TempDir,
+}
+
+/// What a page is looked at on.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    /// Its width in CSS pixels.
+    pub width: u32,
+    /// Its height in CSS pixels.
+    pub height: u32,
+    /// Whether its owner prefers a dark scheme.
+    pub dark: bool,
 }
 
 /// One of the browser's tabs.
@@ -122,6 +134,53 @@ impl Browser {
             .network()
             .emulate_network_conditions(conditions)
             .await?)
+    }
+
+    /// Has the page in front shown on that screen. Only Chromium can.
+    pub async fn show_on(&self, screen: Screen) -> Result<()> {
+        let tools = self.driver.cdp();
+        let Screen { width, height, .. } = screen;
+        tools
+            .emulation()
+            .set_device_metrics_override(width, height, 1.0, false)
+            .await?;
+        let hidden = json!({ "hidden": true });
+        tools
+            .send_raw("Emulation.setScrollbarsHidden", hidden)
+            .await?;
+        let scheme = if screen.dark { "dark" } else { "light" };
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        tools
+            .send_raw(
+                "Emulation.setEmulatedMedia",
+                json!({ "features": features }),
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// The page in front as it is seen, as a PNG.
+    pub async fn screenshot(&self) -> Result<Vec<u8>> {
+        Ok(self.driver.screenshot_as_png().await?)
+    }
+
+    /// Presses a key where the focus is.
+    pub async fn press(&self, key: Key) -> Result<()> {
+        let keyboard = self.driver.action_chain();
+        Ok(keyboard.send_keys(key + "").perform().await?)
+    }
+
+    /// Waits for the tab that the page opens, and brings it to the front.
+    pub async fn show_tab_opened_by(&self, open: impl AsyncFnOnce() -> Result<()>) -> Result<Tab> {
+        let before = self.driver.windows().await?;
+        open().await?;
+        let tab = wait::until_some("another tab", async || {
+            let now = self.driver.windows().await?;
+            Ok(now.into_iter().find(|tab| !before.contains(tab)).map(Tab))
+        })
+        .await?;
+        self.show(&tab).await?;
+        Ok(tab)
     }
 
     /// What the page in front shows in the first element that the CSS selector finds.

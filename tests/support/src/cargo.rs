@@ -19,6 +19,12 @@ pub fn target() -> PathBuf {
     }
 }
 
+/// Builds an example of the package if anything changed, and tells where it is.
+pub fn example(name: &str) -> Result<PathBuf> {
+    build(&["--package=skew-guard", &format!("--example={name}")])?;
+    Ok(target().join("debug/examples").join(name))
+}
+
 /// Runs `cargo build` in the workspace; quick when nothing has changed.
 pub(crate) fn build(arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

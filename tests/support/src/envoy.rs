@@ -125,6 +125,7 @@ pub struct Launch {
     binary: PathBuf,
     workers: u32,
     arguments: Vec<OsString>,
+    admin: SocketAddr,
 }
 
 impl Launch {
@@ -134,7 +135,15 @@ impl Launch {
             binary: binary.into(),
             workers: 2,
             arguments: Vec::new(),
+            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
         }
+    }
+
+    /// With its admin interface there, and not on a port that the kernel chooses.
+    #[must_use]
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = address;
+        self
     }
 
     /// With that many workers.
@@ -153,11 +162,11 @@ impl Launch {
 
     /// Starts it and waits until it serves.
     ///
-    /// The bootstrap's admin interface is replaced by one on a port of its own. Its listeners should be on port 0
-    /// too; [`Envoy::listener`] tells where they are.
+    /// The bootstrap's admin interface is replaced by one on a port of its own, or by [`Launch::admin`]. Its listeners
+    /// should be on port 0 too; [`Envoy::listener`] tells where they are.
     pub async fn start(self, bootstrap: &Value) -> Result<Envoy> {
         let directory = TempDir::with_prefix("skew-guard-envoy-")?;
-        let bootstrap = with_own_admin(bootstrap)?;
+        let bootstrap = with_admin(bootstrap, self.admin)?;
         let config = directory.path().join("bootstrap.json");
         fs::write(&config, serde_json::to_vec_pretty(&bootstrap)?)?;
         let address_file = directory.path().join("admin-address");
@@ -271,6 +280,23 @@ impl Envoy {
         Ok(addresses)
     }
 
+    /// How many requests were sent to each endpoint, whichever cluster it was in.
+    pub async fn requests_by_endpoint(&self) -> Result<BTreeMap<SocketAddr, u64>> {
+        let clusters = self.admin_json("/clusters?format=json").await?;
+        let mut requests = BTreeMap::new();
+        for cluster in list(&clusters, "/cluster_statuses") {
+            for host in list(cluster, "/host_statuses") {
+                let stats = list(host, "/stats").iter();
+                let total = stats
+                    .filter(|stat| text(stat, "/name") == "rq_total")
+                    .find_map(|stat| text(stat, "/value").parse::<u64>().ok());
+                *requests.entry(address(host, "/address")?).or_default() +=
+                    total.unwrap_or_default();
+            }
+        }
+        Ok(requests)
+    }
+
     /// Waits until the cluster has exactly these endpoints.
     pub async fn wait_for_endpoints(&self, cluster: &str, expected: &[SocketAddr]) -> Result<()> {
         let mut expected = expected.to_vec();
@@ -364,14 +390,14 @@ impl Envoy {
     }
 }
 
-fn with_own_admin(bootstrap: &Value) -> Result<Value> {
+fn with_admin(bootstrap: &Value, address: SocketAddr) -> Result<Value> {
     let mut bootstrap = bootstrap.clone();
     let fields = bootstrap
         .as_object_mut()
         .context("a bootstrap is an object")?;
     fields.insert(
         "admin".into(),
-        json!({ "address": xds::socket_address(([127, 0, 0, 1], 0).into()) }),
+        json!({ "address": xds::socket_address(address) }),
     );
     Ok(bootstrap)
 }

@@ -1,7 +1,8 @@
 //! Pods of the demo application: each a process of its own on a port of its own.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -37,11 +38,7 @@ impl Role {
 pub fn application() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT
-        .get_or_init(|| {
-            cargo::build(&["--package=skew-guard", "--example=shop"])
-                .map_err(|error| format!("{error:#}"))?;
-            Ok(cargo::target().join("debug/examples/shop"))
-        })
+        .get_or_init(|| cargo::example("shop").map_err(|error| format!("{error:#}")))
         .clone()
         .map_err(|problem| anyhow!(problem))
 }
@@ -81,11 +78,34 @@ impl Pod {
         name: &str,
         listen: SocketAddr,
     ) -> Result<Self> {
+        Self::launch(
+            version,
+            name,
+            &[
+                role.entry_point().as_ref(),
+                "--listen".as_ref(),
+                listen.to_string().as_ref(),
+            ],
+        )
+        .await
+    }
+
+    /// Starts a pod of both halves whose pages were built into that folder, on a port that the kernel chooses.
+    pub async fn start_with_pages(version: &str, name: &str, pages: &Path) -> Result<Self> {
+        let arguments = ["all", "--listen", "127.0.0.1:0", "--pages"].map(OsStr::new);
+        Self::launch(
+            version,
+            name,
+            &[&arguments[..], &[pages.as_os_str()]].concat(),
+        )
+        .await
+    }
+
+    async fn launch(version: &str, name: &str, arguments: &[&OsStr]) -> Result<Self> {
         let mut command = Command::new(application()?);
         command
-            .arg(role.entry_point())
-            .args(["--version", version, "--pod", name])
-            .args(["--listen", &listen.to_string()]);
+            .args(arguments)
+            .args(["--version", version, "--pod", name]);
         let mut process = Process::start(name, command)?;
         let address = wait::until_some(&format!("pod {name}'s address"), async || {
             process.check_running()?;
@@ -125,6 +145,11 @@ impl Pod {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Fails when it has ended, a crash for instance.
+    pub fn check_running(&mut self) -> Result<()> {
+        self.process.check_running()
     }
 
     /// The endpoint of this pod, labelled with the release's route for subset load balancing.
