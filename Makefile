@@ -45,9 +45,26 @@ push: image skopeo ## Push the image: make push IMAGE=registry/name:tag; prints 
 demo: build ## Watch a rolling update under load: with plain routing, then with skew-guard
 	cargo run --quiet --example demo -- rollout
 
+# Vite 8 needs 20.19, or 22.12 and later.
+NODE := $(shell command -v npm > /dev/null && node --eval 'const [major, minor] = process.versions.node.split(".").map(Number); \
+	process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)' 2> /dev/null && echo there)
+PAGES := $(TARGET)/demo-pages
+
 .PHONY: up
-up: build ## Run both releases behind envoy/envoy.yaml, and print what to try
-	cargo run --quiet --example demo -- up
+up: build $(if $(NODE),$(PAGES).built) ## Run the demo: a page on which skew is seen and ended (without Node the shop alone)
+	@$(if $(NODE),:,echo "Node 20.19 or 22.12 is not there, so the demo's page cannot be built: the shop has its own.")
+	cargo run --quiet --example demo -- up $(if $(NODE),--pages $(PAGES))
+
+# Built anew only when a source has changed.
+$(PAGES).built: $(shell find envoy/page client/src client/package-lock.json -type f -not -path '*/node_modules/*')
+	$(MAKE) client
+	npm --prefix envoy/page ci --no-audit --no-fund --loglevel=error
+	npm --prefix envoy/page run check
+	rm -rf $(PAGES)
+	for version in 1.4.2 2.0.0 2.1.0; do \
+		VERSION=$$version npm --prefix envoy/page run build -- --outDir $(abspath $(PAGES))/$$version || exit 1; \
+	done
+	@touch $@
 
 .PHONY: images
 images: build rust-$(MUSL) ## Build what envoy/docker-compose.yaml needs
@@ -121,7 +138,7 @@ $(PROMETHEUS)/.unpacked:
 	@touch $@
 
 .PHONY: test-browser
-test-browser: build client ## Test pages in a real browser, Chromium, during a rolling update and after (needs Node)
+test-browser: build client $(PAGES).built ## Test pages in a real browser, Chromium, during a rolling update and after (needs Node)
 	command -v chromedriver > /dev/null || apt-get install --yes --quiet chromium chromium-driver
 	cargo test --test browser
 

@@ -1,12 +1,16 @@
 //! The main job of skew-guard, to be watched: a rolling update under load, without it and with it.
 
 mod course;
+mod guard;
 mod picture;
 mod report;
 mod rollout;
+mod shown;
 mod site;
 mod up;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -37,8 +41,18 @@ enum Job {
         #[arg(long, default_value_t = 120_000)]
         requests: u64,
     },
-    /// Run both releases behind envoy/envoy.yaml until interrupted
-    Up,
+    /// Run the shop until interrupted: both releases behind envoy/envoy.yaml, or the demo's page
+    Up {
+        /// The demo's page as it was built, one folder for each release; without it the shop has its own
+        #[arg(long, value_name = "FOLDER")]
+        pages: Option<PathBuf>,
+        /// Where the demo's page is
+        #[arg(long, requires = "pages", default_value = "127.0.0.1:10000")]
+        gateway: SocketAddr,
+        /// Where Envoy's admin interface is
+        #[arg(long, requires = "pages", default_value = "127.0.0.1:9901")]
+        admin: SocketAddr,
+    },
     /// Build what envoy/docker-compose.yaml needs: the module, and the shop as one static binary
     Images,
 }
@@ -51,7 +65,12 @@ async fn main() -> Result<ExitCode> {
             // Pods and Envoy end with the future that holds them.
             interrupted = signal::ctrl_c() => interrupted.map(|()| INTERRUPTED.into()).context("waiting for Ctrl-C"),
         },
-        Job::Up => up::run().await,
+        Job::Up { pages: None, .. } => up::run().await,
+        Job::Up {
+            pages: Some(pages),
+            gateway,
+            admin,
+        } => shown::run(&pages, gateway, admin).await,
         Job::Images => {
             println!("{}", images::prepare()?.display());
             Ok(ExitCode::SUCCESS)

@@ -2,14 +2,15 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
-use skew_guard_lab::bootstrap::{Bootstrap, FILTER};
+use anyhow::Result;
+use serde_json::{Map, json};
+use skew_guard_lab::bootstrap::Bootstrap;
 use skew_guard_lab::envoy::{self, Envoy};
 use skew_guard_lab::load::Load;
 use skew_guard_lab::pods::{Pod, Role, addresses};
 use skew_guard_lab::xds::Files;
-use skew_guard_lab::{module, wait};
+
+use crate::guard::Guard;
 
 /// The release that is there at first.
 pub const OLD: &str = "1.4.2";
@@ -39,13 +40,6 @@ pub struct Site {
     guard: Option<Guard>,
     old: Vec<Pod>,
     new: Vec<Pod>,
-}
-
-/// The filter as it was configured last.
-struct Guard {
-    filter: Value,
-    configuration: Value,
-    revision: u64,
 }
 
 impl Site {
@@ -99,12 +93,8 @@ impl Site {
         let Some(guard) = &mut self.guard else {
             return Ok(());
         };
-        let revision = guard.revision + 1;
-        guard.revision = revision;
-        guard.set("current", json!(NEW))?;
-        guard.set("revision", json!(revision))?;
-        self.files.extension(FILTER, &guard.filter)?;
-        self.until_in_force(revision).await?;
+        let current = Map::from_iter([("current".to_owned(), json!(NEW))]);
+        guard.change(&self.files, &self.envoy, current).await?;
         // Workers follow the main thread, which shows the gauge, by moments.
         load.answers(ANSWERS_TO_FOLLOW).await
     }
@@ -134,30 +124,6 @@ impl Site {
             .wait_for_endpoints(&cluster_of(NEW), &addresses(&self.new))
             .await
     }
-
-    async fn until_in_force(&self, revision: u64) -> Result<()> {
-        wait::until(&format!("revision {revision} in force"), async || {
-            let gauges = self.envoy.stats("skew_guard_config_revision").await?;
-            Ok(gauges.values().any(|value| *value == revision))
-        })
-        .await
-    }
-}
-
-impl Guard {
-    fn set(&mut self, key: &str, value: Value) -> Result<()> {
-        let keys = self
-            .configuration
-            .as_object_mut()
-            .context("the configuration is an object")?;
-        keys.insert(key.into(), value);
-        let text = self
-            .filter
-            .pointer_mut("/config/configuration/value")
-            .context("a StringValue")?;
-        *text = self.configuration.to_string().into();
-        Ok(())
-    }
 }
 
 fn with_changeable_filter(
@@ -165,20 +131,8 @@ fn with_changeable_filter(
     files: &Files,
     enforce: bool,
 ) -> Result<(Bootstrap, Option<Guard>)> {
-    let mut bootstrap = bootstrap.with_module(&module::path()?);
-    let configuration = bootstrap.configuration()?;
-    let revision = configuration
-        .get("revision")
-        .and_then(Value::as_u64)
-        .context("envoy.yaml has a revision")?;
-    let (bootstrap, filter) = bootstrap.discover_filter(files)?;
-    let mut guard = Guard {
-        filter,
-        configuration,
-        revision,
-    };
-    guard.set("enforce", json!(enforce))?;
-    files.extension(FILTER, &guard.filter)?;
+    let enforce = Map::from_iter([("enforce".to_owned(), json!(enforce))]);
+    let (bootstrap, guard) = Guard::discovered(bootstrap, files, enforce)?;
     Ok((bootstrap, Some(guard)))
 }
 
@@ -198,8 +152,14 @@ fn publish(files: &Files, old: &[Pod], new: &[Pod]) -> Result<()> {
     files.endpoints("shop", &all)
 }
 
-fn cluster_of(version: &str) -> String {
-    format!("shop-v{}", version.replace('.', "-"))
+/// The cluster of a release's pods in `envoy/envoy.yaml`.
+pub fn cluster_of(version: &str) -> String {
+    format!("shop-{}", route_of(version))
+}
+
+/// What the filter's configuration there calls its route.
+pub fn route_of(version: &str) -> String {
+    format!("v{}", version.replace('.', "-"))
 }
 
 /// Envoy's main thread has withdrawn the endpoint; its workers follow. They have when many answers in a row came

@@ -11,6 +11,8 @@
 mod application;
 mod back;
 mod caches;
+mod demo;
+mod demo_page;
 mod entry;
 mod frameworks;
 mod kinds;

@@ -1,13 +1,18 @@
 //! `make up`, and what it invites to try.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use skew_guard_lab::process::Process;
 use skew_guard_lab::wait;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::commands::{output_of, repository};
@@ -15,13 +20,24 @@ use crate::commands::{output_of, repository};
 /// Enough to meet every one of eight pods: that one is missed by chance happens once in sixteen million times.
 const TRIES: usize = 140;
 
+/// What builds the demo's page.
+const NODE: [&str; 3] = ["node", "npm", "npx"];
+
 /// Runs the three commands while `make up` does, and holds them to what the text says.
+///
+/// It runs as where Node is not installed, which is how it must run too; `tests/browser` has the demo's page.
 pub fn answers(commands: &[&str]) -> Result<()> {
     let [any, pinned, counted] = commands else {
         bail!("the text speaks of three commands, not of {commands:?}");
     };
     let _alone = alone_on_the_ports()?;
-    let _shop = Runtime::new()?.block_on(up())?;
+    let commands = TempDir::with_prefix("skew-guard-commands-")?;
+    let shop = Runtime::new()?.block_on(up(&path_without_node(commands.path())?))?;
+    ensure!(
+        shop.log().contains("the demo's page cannot be built"),
+        "without Node `make up` does not say what is missing:\n{}",
+        shop.log()
+    );
     let of_both = pods(&["1.4.2", "2.0.0"]);
     ensure!(
         answering_pods(any)? == of_both,
@@ -57,9 +73,33 @@ fn alone_on_the_ports() -> Result<File> {
     Ok(lock)
 }
 
-async fn up() -> Result<Process> {
+/// The PATH with other folders in place of those that hold Node: all else that is in them, by links.
+fn path_without_node(links: &Path) -> Result<OsString> {
+    let path = env::var_os("PATH").context("$PATH")?;
+    let folders = env::split_paths(&path).map(|folder| {
+        if NODE.iter().any(|program| folder.join(program).exists()) {
+            without_node(&folder, links)
+        } else {
+            Ok(folder)
+        }
+    });
+    Ok(env::join_paths(folders.collect::<Result<Vec<_>>>()?)?)
+}
+
+fn without_node(folder: &Path, links: &Path) -> Result<PathBuf> {
+    let place = TempDir::new_in(links)?.keep();
+    for program in fs::read_dir(folder)? {
+        let program = program?;
+        if !NODE.iter().any(|node| program.file_name() == *node) {
+            symlink(program.path(), place.join(program.file_name()))?;
+        }
+    }
+    Ok(place)
+}
+
+async fn up(path: &OsString) -> Result<Process> {
     let mut make = Command::new("make");
-    make.arg("up").current_dir(repository());
+    make.arg("up").env("PATH", path).current_dir(repository());
     let mut shop = Process::start_with_grace("make up", make, Duration::from_secs(20))?;
     wait::until("`make up`", async || {
         Ok(shop.ended()?.is_some() || shop.log().contains("Ctrl-C ends"))

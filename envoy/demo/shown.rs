@@ -1,0 +1,71 @@
+//! The shop to be shown: eight pods behind Envoy, and a page whose buttons deploy, guard and retire for real.
+//!
+//! What is wanted stands in the [`story`], which buttons change at once. A loop brings the [`fleet`] and the filter's
+//! configuration there, a step at a time, as a controller of Kubernetes would: so a button may be pressed twice, from
+//! two tabs, or while something else is under way.
+
+mod controls;
+mod explain;
+mod fleet;
+mod gateway;
+mod same_origin;
+mod sight;
+mod stage;
+mod story;
+mod visitors;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use skew_guard_lab::tool;
+use tokio::net::TcpListener;
+use tokio::signal;
+
+use fleet::Fleet;
+use gateway::Gateway;
+use stage::Stage;
+use story::{Key, Story};
+
+/// Starts everything, tells where it is, and ends it all on Ctrl-C.
+pub async fn run(pages: &Path, listen: SocketAddr, admin: SocketAddr) -> Result<ExitCode> {
+    for address in [listen, admin] {
+        ensure!(
+            address.ip().is_loopback(),
+            "{address}: whoever reaches the demo can press its buttons, so it listens on loopback only"
+        );
+    }
+    let tool = tool::path()?;
+    let controls = TcpListener::bind("127.0.0.1:0").await?;
+    let story = Story::new(Key::random()?);
+    let gateway = Gateway::start(listen, admin, controls.local_addr()?, &story).await?;
+    let fleet = Fleet::start(&story, pages, &gateway).await?;
+    let stage = Arc::new(Stage::new(story, gateway, &fleet, tool)?);
+    let buttons = controls::serve(controls, Arc::clone(&stage));
+    println!("{}", invitation(&stage));
+    tokio::select! {
+        interrupted = signal::ctrl_c() => interrupted.context("waiting for Ctrl-C")?,
+        ended = stage.follow(fleet) => ended?,
+        ended = buttons => ended?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn invitation(stage: &Stage) -> String {
+    let gateway = stage.gateway.address();
+    let admin = stage.gateway.envoy().admin();
+    format!(
+        "\
+Open http://{gateway} in a browser: the page there is the demo.
+Its first button deploys 2.0.0 over 1.4.2, its second turns skew-guard on, its third retires 1.4.2.
+
+Worth trying, when 2.0.0 is deployed and skew-guard is on:
+  curl -s http://{gateway}/api/cart                                  # no version: the current release
+  curl -s -H 'x-bundle-version: 1.4.2' http://{gateway}/api/cart     # a page of 1.4.2: always a pod of 1.4.2
+  curl -s http://{admin}/stats/prometheus | grep '^skew_guard'       # what the filter counted
+
+Ctrl-C ends everything."
+    )
+}

@@ -1,0 +1,56 @@
+//! What `skew-guard explain` says of a request of the page.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::stage::Stage;
+
+/// A call of the page.
+#[derive(Debug, Deserialize)]
+pub struct Question {
+    path: String,
+    version: String,
+}
+
+/// The command, and what it printed.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    command: String,
+    text: String,
+    revision: u64,
+}
+
+impl Stage {
+    /// Runs the tool on the configuration that is in force.
+    pub async fn explain(&self, question: &Question) -> Result<Explanation> {
+        let (configuration, revision) = self.gateway.configuration().await;
+        let file = self.gateway.configuration_file();
+        fs::write(&file, configuration.to_string())?;
+        let header = format!("x-bundle-version: {}", question.version);
+        let mut tool = Command::new(&self.tool);
+        tool.arg("explain")
+            .arg(&file)
+            .args(["--as", "fetch"])
+            .arg(format!("--path={}", question.path))
+            .arg(format!("--header={header}"));
+        let said = tokio::task::spawn_blocking(move || tool.output())
+            .await?
+            .context("running skew-guard explain")?;
+        ensure!(
+            said.status.success(),
+            "skew-guard explain: {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
+        Ok(Explanation {
+            command: format!(
+                "skew-guard explain config.json --as fetch --path {} --header '{header}'",
+                question.path
+            ),
+            text: String::from_utf8_lossy(&said.stdout).into_owned(),
+            revision,
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! The shop's pods, each a process of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use skew_guard_lab::pods::Pod;
+
+use super::gateway::Gateway;
+use super::story::{PODS, STAGED, Story};
+use crate::site::pod_name;
+
+/// How long a pod that is replaced goes on answering: requests were under way when Envoy's workers were told.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Eight pods of the two releases, and one of the staged release.
+pub struct Fleet {
+    pages: PathBuf,
+    pods: Vec<Pod>,
+    staged: Pod,
+}
+
+impl Fleet {
+    /// Starts all of them and has the gateway send requests there.
+    pub async fn start(story: &Story, pages: &Path, gateway: &Gateway) -> Result<Self> {
+        let mut pods = Vec::new();
+        for place in 0..PODS {
+            pods.push(start(pages, story.release_of(place), place).await?);
+        }
+        let staged = start(pages, STAGED, 0).await?;
+        let fleet = Self {
+            pages: pages.to_path_buf(),
+            pods,
+            staged,
+        };
+        fleet.publish(gateway).await?;
+        Ok(fleet)
+    }
+
+    /// Where the eight listen, in their order.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.pods.iter().map(Pod::address).collect()
+    }
+
+    /// Whether each pod is of the release that is wanted.
+    pub fn is_as_wanted(&self, story: &Story) -> bool {
+        let mut pods = self.pods.iter().enumerate();
+        pods.all(|(place, pod)| pod.version() == story.release_of(place))
+    }
+
+    /// Replaces pods that died, and the first that is of another release than wanted. Tells whether it did.
+    pub async fn step(&mut self, story: &Story, gateway: &Gateway) -> Result<bool> {
+        let mut moved = self.revive_staged().await?;
+        let mut may_flip = true;
+        for (place, pod) in self.pods.iter_mut().enumerate() {
+            let died = pod.check_running().is_err();
+            let flips = may_flip && pod.version() != story.release_of(place);
+            if died || flips {
+                may_flip &= !flips;
+                let next = start(&self.pages, story.release_of(place), place).await?;
+                leave(std::mem::replace(pod, next));
+                moved = true;
+            }
+        }
+        if moved {
+            self.publish(gateway).await?;
+        }
+        Ok(moved)
+    }
+
+    async fn revive_staged(&mut self) -> Result<bool> {
+        let died = self.staged.check_running().is_err();
+        if died {
+            self.staged = start(&self.pages, STAGED, 0).await?;
+        }
+        Ok(died)
+    }
+
+    async fn publish(&self, gateway: &Gateway) -> Result<()> {
+        let pods = self.pods.iter().chain([&self.staged]);
+        let pods: Vec<_> = pods.map(|pod| (pod.version(), pod.address())).collect();
+        gateway.send_to(&pods).await
+    }
+}
+
+async fn start(pages: &Path, version: &str, place: usize) -> Result<Pod> {
+    Pod::start_with_pages(version, &pod_name(version, place + 1), pages).await
+}
+
+/// As Kubernetes does it: no new requests, time to finish, SIGTERM.
+fn leave(pod: Pod) {
+    tokio::spawn(async move {
+        tokio::time::sleep(GRACE).await;
+        // A pod that died already, or that is too slow to end, is gone all the same.
+        let _ = pod.stop().await;
+    });
+}

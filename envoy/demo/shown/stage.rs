@@ -1,0 +1,125 @@
+//! What buttons and loop share, and the loop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use skew_guard_lab::http;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::fleet::Fleet;
+use super::gateway::Gateway;
+use super::story::{Phase, Refusal, Story};
+
+/// Between two pods of a roll-out: slow enough to be watched.
+const PACE: Duration = Duration::from_millis(600);
+
+/// Between two pods when it is started over.
+const QUICK: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether a pod died.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// All that the controls need.
+pub struct Stage {
+    pub gateway: Gateway,
+    pub tool: PathBuf,
+    pub client: reqwest::Client,
+    now: Mutex<Now>,
+    pressed: Notify,
+}
+
+/// What is wanted, and how far it is.
+#[derive(Debug, Clone)]
+pub struct Now {
+    pub story: Story,
+    /// Whether the roll-out that is wanted is done.
+    pub settled: bool,
+    /// Where the pods listen, in their order.
+    pub pods: Vec<SocketAddr>,
+}
+
+impl Stage {
+    pub fn new(story: Story, gateway: Gateway, fleet: &Fleet, tool: PathBuf) -> Result<Self> {
+        let now = Now {
+            story,
+            settled: true,
+            pods: fleet.addresses(),
+        };
+        Ok(Self {
+            gateway,
+            tool,
+            client: http::client()?,
+            now: Mutex::new(now),
+            pressed: Notify::new(),
+        })
+    }
+
+    /// What is wanted, and how far it is.
+    pub fn now(&self) -> Now {
+        self.lock().clone()
+    }
+
+    /// Changes what is wanted: `change` gets it, and whether the roll-out is done.
+    pub fn press(
+        &self,
+        change: impl FnOnce(&mut Story, bool) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut now = self.lock();
+        let (settled, phase) = (now.settled, now.story.phase);
+        change(&mut now.story, settled)?;
+        // What else is wanted takes a moment, and no pods.
+        now.settled &= now.story.phase == phase;
+        drop(now);
+        self.pressed.notify_one();
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings everything to what is wanted, for ever; ends when the gateway does.
+    pub async fn follow(&self, mut fleet: Fleet) -> Result<()> {
+        let mut next_pod = Instant::now();
+        loop {
+            let story = self.lock().story.clone();
+            let ready = fleet.is_as_wanted(&story);
+            self.gateway.configure(story.configuration(ready)).await?;
+            let moved = Instant::now() >= next_pod && fleet.step(&story, &self.gateway).await?;
+            let pause = if moved { pace(&story) } else { LOOK };
+            if moved {
+                next_pod = Instant::now() + pause;
+            }
+            self.note(&fleet, ready);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.pressed.notified() => {}
+            }
+            let alive = self.gateway.envoy().admin_get("/ready").await;
+            alive.with_context(|| {
+                format!(
+                    "Envoy ended; it printed:\n{}",
+                    self.gateway.envoy().log_tail()
+                )
+            })?;
+        }
+    }
+
+    /// `configured` says that the filter's configuration is that of a roll-out which is done.
+    fn note(&self, fleet: &Fleet, configured: bool) {
+        let mut now = self.lock();
+        now.pods = fleet.addresses();
+        now.settled = configured && fleet.is_as_wanted(&now.story);
+    }
+}
+
+fn pace(story: &Story) -> Duration {
+    match story.phase {
+        Phase::Before => QUICK,
+        Phase::Deployed | Phase::Retired => PACE,
+    }
+}

@@ -1,0 +1,117 @@
+import { useEffect, useRef, useState } from "react";
+import { onUpdate, reload, type Update } from "skew-guard-client";
+import { Behind } from "./Behind";
+import { Buttons } from "./Buttons";
+import { useCalls } from "./calls";
+import { headline } from "./headline";
+import { Note } from "./Note";
+import { Pods } from "./Pods";
+import { Release } from "./Release";
+import { useRepeat } from "./repeat";
+import { ask, press, type Sight } from "./sight";
+import { Strip } from "./Strip";
+import { Total } from "./Total";
+import { version } from "./version";
+
+const PAUSE = 400;
+
+export function App() {
+  const calls = useCalls();
+  const { sight, isLost, refresh } = useSight();
+  const update = useUpdate();
+  return (
+    <>
+      <header className="top">
+        <p className="brand">
+          skew-guard <span>demo</span>
+        </p>
+        <p className="tab">
+          This tab is <Release version={version} />
+        </p>
+        {sight && <StartOver refresh={refresh} />}
+      </header>
+      <main>
+        <section className="stage" aria-label="What this tab gets">
+          {update === "required" ? <OutOfDate /> : <Told sight={sight} isLost={isLost} calls={calls} />}
+          <div className="shop">
+            <Total calls={calls} />
+            <Note />
+          </div>
+          <div className="evidence">
+            <Pods sight={sight} answered={calls.last.at(-1)?.pod ?? null} />
+            <Strip calls={calls} />
+          </div>
+        </section>
+        <Buttons sight={sight} isOutdated={update === "required"} refresh={refresh} />
+        {sight && <Behind sight={sight} calls={calls} refresh={refresh} />}
+      </main>
+    </>
+  );
+}
+
+/** What the demo tells, asked again and again; and a page of an earlier round is loaded again. */
+function useSight() {
+  const [sight, setSight] = useState<Sight>();
+  const [isLost, setLost] = useState(false);
+  const round = useRef<number>(undefined);
+  const refresh = async () => {
+    try {
+      const sight = await ask<Sight>("/demo/state");
+      round.current ??= sight.round;
+      if (round.current !== sight.round && sight.settled) void reload();
+      setSight(sight);
+      setLost(false);
+    } catch {
+      setLost(true);
+    }
+  };
+  useRepeat(refresh, PAUSE);
+  return { sight, isLost, refresh };
+}
+
+function useUpdate(): Update | undefined {
+  const [update, setUpdate] = useState<Update>();
+  useEffect(() => onUpdate(setUpdate), []);
+  return update;
+}
+
+interface ToldProps {
+  sight: Sight | undefined;
+  isLost: boolean;
+  calls: Parameters<typeof headline>[1];
+}
+
+function Told({ sight, isLost, calls }: ToldProps) {
+  const lost = { tone: "bad", title: "The demo does not answer.", text: "Does “make up” still run in its terminal?" };
+  const starting = { tone: "plain", title: "One moment.", text: "The page asks what is deployed." };
+  const { tone, title, text } = isLost ? lost : sight ? headline(sight, calls) : starting;
+  return (
+    <div className="told" data-tone={tone} role="status">
+      <h1>{title}</h1>
+      <p>{text}</p>
+    </div>
+  );
+}
+
+function OutOfDate() {
+  return (
+    <div className="told banner" data-tone="update" role="alert">
+      <div>
+        <h1>This page is out of date.</h1>
+        <p>{version} is retired. What you typed is still here.</p>
+      </div>
+      <button className="primary" id="reload" onClick={() => void reload()}>
+        Reload
+      </button>
+    </div>
+  );
+}
+
+function StartOver({ refresh }: { refresh: () => Promise<void> }) {
+  const again = () => void press("start-over").then(refresh, refresh);
+  return (
+    <button className="quiet" id="start-over" onClick={again}>
+      Start over
+    </button>
+  );
+}
