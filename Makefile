@@ -59,10 +59,10 @@ up: build $(if $(NODE),$(PAGES).built) ## Run the demo: a page on which skew is 
 $(PAGES).built: $(shell find envoy/page client/src client/package-lock.json -type f -not -path '*/node_modules/*')
 	$(MAKE) client
 	npm --prefix envoy/page ci --no-audit --no-fund --loglevel=error
-	npm --prefix envoy/page run check
+	npm --prefix envoy/page run --silent check
 	rm -rf $(PAGES)
 	for version in 1.4.2 2.0.0 2.1.0; do \
-		VERSION=$$version npm --prefix envoy/page run build -- --outDir $(abspath $(PAGES))/$$version || exit 1; \
+		VERSION=$$version npm --prefix envoy/page run --silent build -- --outDir $(abspath $(PAGES))/$$version || exit 1; \
 	done
 	@touch $@
 

@@ -1,10 +1,11 @@
 //! What `skew-guard explain` says of a request of the page.
 
-use std::fs;
+use std::io::Write;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use super::stage::Stage;
 
@@ -27,12 +28,12 @@ impl Stage {
     /// Runs the tool on the configuration that is in force.
     pub async fn explain(&self, question: &Question) -> Result<Explanation> {
         let (configuration, revision) = self.gateway.configuration().await;
-        let file = self.gateway.configuration_file();
-        fs::write(&file, configuration.to_string())?;
+        let mut file = NamedTempFile::with_suffix(".json")?;
+        file.write_all(configuration.to_string().as_bytes())?;
         let header = format!("x-bundle-version: {}", question.version);
         let mut tool = Command::new(&self.tool);
         tool.arg("explain")
-            .arg(&file)
+            .arg(file.path())
             .args(["--as", "fetch"])
             .arg(format!("--path={}", question.path))
             .arg(format!("--header={header}"));

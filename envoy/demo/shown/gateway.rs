@@ -1,7 +1,6 @@
 //! Envoy with `envoy/envoy.yaml`, a third release, and the way to the demo's own controls.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -39,10 +38,9 @@ impl Gateway {
         let files = Files::new()?;
         let bootstrap = Bootstrap::read("envoy/envoy.yaml")?;
         let (bootstrap, guard) = Guard::discovered(bootstrap, &files, story.configuration(true))?;
+        let bootstrap = bootstrap.with_endpoints_from(&files);
         let mut bootstrap = bootstrap.value().clone();
-        add_staged_release(&mut bootstrap)?;
-        let bootstrap = Bootstrap::of_value(bootstrap).with_endpoints_from(&files);
-        let mut bootstrap = bootstrap.value().clone();
+        add_staged_release(&mut bootstrap, &files)?;
         add_controls(&mut bootstrap, controls)?;
         listen_on(&mut bootstrap, listen)?;
         for cluster in [ALL.to_owned()]
@@ -113,11 +111,6 @@ impl Gateway {
     pub async fn endpoints(&self) -> Result<Vec<SocketAddr>> {
         self.envoy.endpoints(ALL).await
     }
-
-    /// A file name for the configuration, as it is told to people.
-    pub fn configuration_file(&self) -> PathBuf {
-        self.files.directory().join("configuration")
-    }
 }
 
 fn addresses<'a>(pods: impl Iterator<Item = &'a (&'a str, SocketAddr)>) -> Vec<SocketAddr> {
@@ -139,7 +132,7 @@ fn routes(bootstrap: &mut Value) -> Result<&mut Vec<Value>> {
     )
 }
 
-fn add_staged_release(bootstrap: &mut Value) -> Result<()> {
+fn add_staged_release(bootstrap: &mut Value, files: &Files) -> Result<()> {
     let (route, cluster) = (route_of(STAGED), cluster_of(STAGED));
     routes(bootstrap)?.insert(0, json!({
         "name": route,
@@ -150,7 +143,7 @@ fn add_staged_release(bootstrap: &mut Value) -> Result<()> {
         "name": cluster,
         "type": "EDS",
         "connect_timeout": "1s",
-        "eds_cluster_config": { "eds_config": {} },
+        "eds_cluster_config": { "eds_config": files.source(&cluster) },
     }));
     Ok(())
 }
@@ -183,8 +176,12 @@ fn add_controls(bootstrap: &mut Value, controls: SocketAddr) -> Result<()> {
     Ok(())
 }
 
+/// By default Envoy shares a port with any other Envoy that listens there: a second demo would answer half of the calls.
 fn listen_on(bootstrap: &mut Value, address: SocketAddr) -> Result<()> {
-    let listener = bootstrap.pointer_mut("/static_resources/listeners/0/address");
-    *listener.context("envoy/envoy.yaml has a listener")? = xds::socket_address(address);
+    let listener = bootstrap.pointer_mut("/static_resources/listeners/0");
+    let listener = listener.and_then(Value::as_object_mut);
+    let listener = listener.context("envoy/envoy.yaml has a listener")?;
+    listener.insert("address".into(), xds::socket_address(address));
+    listener.insert("enable_reuse_port".into(), false.into());
     Ok(())
 }

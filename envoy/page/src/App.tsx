@@ -52,7 +52,7 @@ export function App() {
 /** What the demo tells, asked again and again; and a page of an earlier round is loaded again. */
 function useSight() {
   const [sight, setSight] = useState<Sight>();
-  const [isLost, setLost] = useState(false);
+  const [misses, setMisses] = useState(0);
   const round = useRef<number>(undefined);
   const refresh = async () => {
     try {
@@ -60,13 +60,14 @@ function useSight() {
       round.current ??= sight.round;
       if (round.current !== sight.round && sight.settled) void reload();
       setSight(sight);
-      setLost(false);
+      setMisses(0);
     } catch {
-      setLost(true);
+      setMisses((misses) => misses + 1);
     }
   };
   useRepeat(refresh, PAUSE);
-  return { sight, isLost, refresh };
+  // Once is a moment at which the machine had other things to do.
+  return { sight, isLost: misses > 1, refresh };
 }
 
 function useUpdate(): Update | undefined {

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import type { Calls } from "./calls";
 import { Release } from "./Release";
-import { ask, press, type Explanation, type Sight } from "./sight";
+import { ask, press, type Counter, type Explanation, type Sight } from "./sight";
 import { version } from "./version";
 
 interface Props {
@@ -50,30 +50,37 @@ function PodTable({ sight }: { sight: Sight }) {
 }
 
 function Counters({ sight, calls }: { sight: Sight; calls: Calls }) {
+  const counters = sight.counters.filter(({ value }) => value > 0);
   return (
     <article>
       <h3>What the filter counted</h3>
       <p>
-        Since the demo started, of all tabs. This tab has seen <b>{calls.totals.other}</b> skewed answers.
+        For all tabs, since the demo started. Off, it watches and counts all the same (<code>enforce: false</code>). This
+        tab has seen <b>{calls.totals.other}</b> skewed answers.
       </p>
       <table>
         <thead>
           <tr><th scope="col">counter</th><th scope="col">value</th></tr>
         </thead>
         <tbody>
-          {sight.counters.map(({ name, labels, value }) => {
-            const told = labels.map(([label, text]) => `${label}="${text}"`).join(", ");
-            return (
-              <tr key={name + told} data-counter={labels.map(([, text]) => text).join(" ")}>
-                <td><code>{name.replace("skew_guard_", "")}</code> <small>{told}</small></td>
-                <td>{value}</td>
-              </tr>
-            );
-          })}
+          {counters.map(({ name, labels, value }) => (
+            <tr key={name + labels}>
+              <td>
+                <code>{name.replace("skew_guard_", "")}</code> <small>{told(labels)}</small>
+              </td>
+              <td>{value}</td>
+            </tr>
+          ))}
         </tbody>
       </table>
     </article>
   );
+}
+
+/** There is one plugin. */
+function told(labels: Counter["labels"]): string {
+  const telling = labels.filter(([label]) => label !== "plugin");
+  return telling.map(([label, text]) => `${label}="${text}"`).join(", ");
 }
 
 /** Asked again when another configuration is in force: nothing else changes the answer. */

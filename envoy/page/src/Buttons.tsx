@@ -12,7 +12,7 @@ interface Props {
 export function Buttons({ sight, isOutdated, refresh }: Props) {
   const [problem, setProblem] = useState("");
   const releases = sight?.releases ?? { old: "1.4.2", new: "2.0.0" };
-  const press_ = (button: string, body?: object) => {
+  const act = (button: string, body?: object) => {
     setProblem("");
     press(button, body).then(refresh, (error: Error) => {
       setProblem(error.message);
@@ -25,14 +25,14 @@ export function Buttons({ sight, isOutdated, refresh }: Props) {
     <section className="buttons" aria-label="Three steps">
       <ol>
         <Step id="deploy" isNext={next === "deploy"} refusal={waiting ?? sight?.refusals.deploy ?? null}
-          press={() => press_("deploy")} label={`Deploy ${releases.new}`}
+          press={() => act("deploy")} label={`Deploy ${releases.new}`}
           sentence="Six of eight pods become the new release, one by one." />
         <Step id="guard" isNext={next === "guard"} refusal={waiting} isPressed={sight?.guard ?? false}
-          press={() => press_("guard", { on: !sight?.guard })}
+          press={() => act("guard", { on: !sight?.guard })}
           label={<>skew-guard <Switch on={sight?.guard ?? false} /></>}
           sentence="Off, any pod answers this tab. On, only pods of the tab’s own release do." />
         <Step id="retire" isNext={next === "retire"} refusal={waiting ?? sight?.refusals.retire ?? null}
-          press={() => press_("retire")} label={`Retire ${releases.old}`}
+          press={() => act("retire")} label={`Retire ${releases.old}`}
           sentence="Its last pods go. Its tabs are told to reload, and lose nothing that was typed." />
       </ol>
       <p className="after">

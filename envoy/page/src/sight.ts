@@ -44,7 +44,10 @@ export async function ask<Answer>(path: string): Promise<Answer> {
 /** Presses a button. An error says why it cannot be pressed. */
 export async function press<Answer = void>(button: string, body?: object): Promise<Answer> {
   const content = body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  return read(await fetch(`/demo/${button}`, { method: "POST", ...content }));
+  const response = await fetch(`/demo/${button}`, { method: "POST", ...content }).catch(() => {
+    throw new Error("The demo does not answer.");
+  });
+  return read(response);
 }
 
 async function read<Answer>(response: Response): Promise<Answer> {

@@ -42,11 +42,6 @@ impl Bootstrap {
         Ok(Self(read_yaml(&cargo::workspace().join(path))?))
     }
 
-    /// One that was made elsewhere.
-    pub fn of_value(bootstrap: Value) -> Self {
-        Self(bootstrap)
-    }
-
     /// Takes the bootstrap from YAML.
     pub fn parse(yaml: &str) -> Result<Self> {
         Ok(Self(serde_saphyr::from_str(yaml)?))
