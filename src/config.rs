@@ -75,6 +75,8 @@ pub struct Config {
     pub preview: Option<PreviewAccess>,
     /// Whether decisions are carried out; else they are only counted.
     pub enforce: bool,
+    /// Whether the outcome is noted on the stream, for access logs.
+    pub log_outcome: bool,
     /// The number by which a pipeline knows this configuration.
     pub revision: Option<u64>,
 }

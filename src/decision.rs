@@ -289,4 +289,13 @@ impl Decision {
     pub fn client_version(&self) -> Option<&Version> {
         self.client.as_ref().map(|client| &client.version)
     }
+
+    /// The same, as a log may hold it: a cookie's value may be a secret, if a configuration names the wrong cookie.
+    #[must_use]
+    pub fn client_version_for_logs(&self) -> Option<&Version> {
+        let client = self.client.as_ref();
+        client
+            .filter(|client| client.carrier != Carrier::Cookie)
+            .map(|client| &client.version)
+    }
 }

@@ -17,6 +17,7 @@ use crate::reply::own::Reply;
 use crate::request::{Class, Request};
 use crate::scope::Scope;
 use crate::telemetry;
+use crate::telemetry::account::{Account, Named};
 
 mod counters;
 
@@ -237,9 +238,15 @@ fn summary(policy: &Policy) -> String {
     } else {
         ", observing only"
     };
+    let releases: Vec<_> = policy
+        .releases
+        .iter()
+        .map(|release| format!("{} {}", release.version, release.state().name()))
+        .collect();
     format!(
-        "{revision}, {} releases, current {current}{mode}",
-        policy.releases.len()
+        "{revision}, releases {}, current {current}{mode}, module {}",
+        releases.join(", "),
+        env!("CARGO_PKG_VERSION")
     )
 }
 
@@ -299,7 +306,13 @@ impl<H: Host + Clone> Exchange<H> {
 
     fn pass_through(&self, scope: &Scope, route_header: &str) -> Flow {
         let map = self.host.request_headers();
-        if scope.holds(&Request::new(Headers::new(&map), &self.host)) {
+        let request = Request::new(Headers::new(&map), &self.host);
+        if scope.holds(&request) {
+            log::debug!(
+                "skew-guard {}: {}: unconfigured",
+                self.installation.plugin,
+                Named(&request)
+            );
             self.host.remove_request_header(route_header);
             self.count(None, Outcome::Unconfigured, Class::Other);
         }
@@ -318,7 +331,23 @@ impl<H: Host + Clone> Exchange<H> {
             let counters = &self.installation.counters;
             self.stream = counters.open_stream(self.host.clone(), release);
         }
+        if policy.log_outcome {
+            let outcome = decision.outcome.name();
+            self.host.set_attribute(telemetry::OUTCOME, outcome);
+        }
+        log::debug!(
+            "skew-guard {}: {}",
+            self.installation.plugin,
+            Account {
+                request: &request,
+                decision: &decision,
+                enforced: policy.enforce,
+            }
+        );
         if policy.enforce {
+            if is_forged(policy, &request, &decision) {
+                self.host.remove_request_header(&policy.route_header);
+            }
             self.carry_out(policy, decision)
         } else {
             self.host.remove_request_header(&policy.route_header);
@@ -416,7 +445,7 @@ impl<H: Host + Clone> Exchange<H> {
         }
         let release = decision.release();
         let asked = decision
-            .client_version()
+            .client_version_for_logs()
             .or(release.map(|release| &release.version))
             .map_or("", |version| version.as_str());
         let route = release.map_or("none", |release| &release.route);
@@ -425,6 +454,12 @@ impl<H: Host + Clone> Exchange<H> {
             self.installation.plugin
         );
     }
+}
+
+/// Whether a request that goes no further has a route header, which is the client's own: an access log would show it as
+/// a release that had been chosen.
+fn is_forged(policy: &Policy, request: &Request<'_>, decision: &Decision) -> bool {
+    matches!(decision.course, Course::Answer(_)) && request.header(&policy.route_header).is_some()
 }
 
 /// The answer that the host has; its headers are read when something is asked about them.

@@ -26,6 +26,8 @@ pub trait Host: Moment {
     fn replace_response_body(&self, size: usize, body: &[u8]);
     /// An attribute of the stream or of the plugin.
     fn attribute(&self, path: &[&str]) -> Option<Vec<u8>>;
+    /// Gives an attribute of the stream a value, for who asks about the stream later.
+    fn set_attribute(&self, path: &str, value: &str);
     /// Answers the request, which goes no further. Only in the request phase.
     fn reply(&self, reply: &Reply);
     /// The id of a counter of this name; the same for the same name.

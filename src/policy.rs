@@ -55,6 +55,8 @@ pub struct Policy {
     pub upstream_version: Option<String>,
     /// How testers reach staged releases.
     pub preview: Option<PreviewAccess>,
+    /// Whether the outcome is noted on the stream, for access logs.
+    pub log_outcome: bool,
     /// Whether decisions are carried out; else they are only counted.
     pub enforce: bool,
     /// The number by which a pipeline knows this configuration.
@@ -328,6 +330,7 @@ impl From<Config> for Policy {
                 .upstream_version
                 .map(|upstream_version| upstream_version.response_header),
             preview: config.preview,
+            log_outcome: config.log_outcome,
             enforce: config.enforce,
             revision: config.revision,
             retired,

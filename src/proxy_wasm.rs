@@ -53,6 +53,7 @@ impl RootContext for Root {
     /// Always true: Envoy would answer a first wrong configuration with 500 for every request, and freeze
     /// all listeners after a later one.
     fn on_configure(&mut self, size: usize) -> bool {
+        log::set_max_level(ProxyWasm.log_level());
         let configuration = ProxyWasm.configuration(size);
         self.installation = Some(Rc::new(Installation::configure(&ProxyWasm, &configuration)));
         // SAFETY: a number alone.
@@ -126,8 +127,8 @@ fn level(level: log::Level) -> u32 {
     match level {
         log::Level::Trace => 0,
         log::Level::Debug => 1,
-        log::Level::Info => 2,
-        log::Level::Warn => 3,
+        log::Level::Info => INFO,
+        log::Level::Warn => WARN,
         log::Level::Error => 4,
     }
 }
@@ -146,6 +147,20 @@ thread_local! {
 }
 
 impl ProxyWasm {
+    /// What the proxy would print. It is asked once a configuration, because it costs a call.
+    fn log_level(self) -> LevelFilter {
+        let mut level = INFO;
+        // SAFETY: it is a place to write to.
+        let status = unsafe { abi::proxy_get_log_level(&raw mut level) };
+        succeeded(status, "the log level was not told");
+        match level {
+            0..INFO => LevelFilter::Debug,
+            INFO => LevelFilter::Info,
+            WARN => LevelFilter::Warn,
+            _ => LevelFilter::Error,
+        }
+    }
+
     /// The configuration that the proxy has for this plugin, as it was written.
     fn configuration(self, size: usize) -> Vec<u8> {
         taken(|data, length| {
@@ -224,6 +239,14 @@ impl Host for ProxyWasm {
             // SAFETY: the host reads the path before it returns; the others are places to write to.
             unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), data, length) }
         })
+    }
+
+    fn set_attribute(&self, path: &str, value: &str) {
+        // SAFETY: the host copies path and value before it returns.
+        let status = unsafe {
+            abi::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len())
+        };
+        succeeded(status, path);
     }
 
     fn reply(&self, reply: &Reply) {
@@ -374,6 +397,8 @@ fn succeeded(status: u32, what: &str) -> bool {
 }
 
 const OK: u32 = 0;
+const INFO: u32 = 2;
+const WARN: u32 = 3;
 const REQUEST_HEADERS: u32 = 0;
 const RESPONSE_HEADERS: u32 = 2;
 const RESPONSE_BODY: u32 = 1;
@@ -387,6 +412,7 @@ const GAUGE: u32 = 1;
 mod abi {
     #[link(wasm_import_module = "env")]
     unsafe extern "C" {
+        pub fn proxy_get_log_level(level: *mut u32) -> u32;
         pub fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
         pub fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
         pub fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
@@ -425,6 +451,12 @@ mod abi {
             path_size: usize,
             data: *mut *mut u8,
             size: *mut usize,
+        ) -> u32;
+        pub fn proxy_set_property(
+            path: *const u8,
+            path_size: usize,
+            value: *const u8,
+            value_size: usize,
         ) -> u32;
         pub fn proxy_send_local_response(
             status: u32,

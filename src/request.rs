@@ -259,10 +259,16 @@ impl<'b> Request<'b> {
         self.moment.draw()
     }
 
+    /// The method; empty where there is none.
+    #[must_use]
+    pub fn method(&self) -> &'b [u8] {
+        self.known.method.unwrap_or_default()
+    }
+
     /// Whether the method is one of these.
     #[must_use]
     pub fn has_method(&self, methods: &[&str]) -> bool {
-        let method = self.known.method.unwrap_or_default();
+        let method = self.method();
         methods.iter().any(|name| name.as_bytes() == method)
     }
 

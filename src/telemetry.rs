@@ -1,4 +1,4 @@
-//! What is counted, and how it is named.
+//! What is counted, and how it is named; in `account`, what is logged of a request.
 //!
 //! Envoy names a stat in one string; tags stand in it as `key=.=value;.;` before the name, and one
 //! `stats_tags` expression each takes them out again. It is Istio's convention for `extraStatTags`
@@ -8,6 +8,12 @@ use crate::config::State;
 use crate::decision::Outcome;
 use crate::policy::{Policy, Release};
 use crate::request::Class;
+
+pub mod account;
+
+/// The attribute of a stream that holds the outcome, where it is asked for. Envoy keeps it as the filter state
+/// `wasm.skew_guard.outcome` (`Context::setProperty`, `source/extensions/common/wasm/context.cc`).
+pub const OUTCOME: &str = "skew_guard.outcome";
 
 /// What was seen on an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,6 +42,7 @@ const KEYS: &[&str] = &[
     "upstreamVersion",
     "preview",
     "enforce",
+    "logOutcome",
     "revision",
 ];
 
@@ -72,6 +73,7 @@ pub fn read(bytes: &[u8], report: &Report) -> Option<Config> {
         upstream_version: root.get("upstreamVersion").and_then(read_upstream_version),
         preview: root.get("preview").and_then(read_preview),
         enforce: root.switch("enforce", true),
+        log_outcome: root.switch("logOutcome", false),
         revision: root
             .get("revision")
             .and_then(|node| node.integer(0, i64::MAX as u64)),

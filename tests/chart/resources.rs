@@ -437,6 +437,7 @@ fn every_other_key_of_the_plugin_is_passed_on_as_it_is() -> Result<()> {
         upstreamVersion: {responseHeader: x-app-version}
         preview: {sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, header: h, query: q, cookie: p}
         enforce: false
+        logOutcome: true
         revision: 12345678
     "#;
     let manifests = helm::render(&format!("config:{config}"))?;

@@ -548,6 +548,7 @@ fn corpus() -> Vec<(&'static str, Vec<Value>)> {
         ("vary", switches()),
         ("assetFallback", switches()),
         ("enforce", switches()),
+        ("logOutcome", switches()),
         (
             "upstreamVersion",
             below("responseHeader", json!({}), headers()),

@@ -1,6 +1,7 @@
 //! A listener with the filter in it, and a configuration that can be changed while it runs.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -162,12 +163,17 @@ impl Spec {
         listener
     }
 
+    /// Where its access log is written.
+    pub fn access_log_file(&self) -> PathBuf {
+        self.files.directory().join("access.log")
+    }
+
     fn access_log(&self) -> Value {
         json!({
             "name": "envoy.access_loggers.file",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-                "path": self.files.directory().join("access.log"),
+                "path": self.access_log_file(),
                 "log_format": { "text_format_source": { "inline_string":
                     "%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n"
                 } },
@@ -285,7 +291,7 @@ impl Gateway<'_> {
 
     /// What the access log says so far: path, status, flags and details of each request.
     pub fn access_log(&self) -> Result<String> {
-        let path = self.spec.files.directory().join("access.log");
+        let path = self.spec.access_log_file();
         std::fs::read_to_string(&path).with_context(|| path.display().to_string())
     }
 

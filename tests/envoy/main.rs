@@ -22,6 +22,7 @@ mod hostile_reviews;
 mod lab;
 mod life;
 mod live_change;
+mod logs;
 mod metrics;
 mod observing;
 mod own_answers;
@@ -59,6 +60,7 @@ const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
     hostile_reviews::BEHAVIOURS,
     live_change::BEHAVIOURS,
     streams::BEHAVIOURS,
+    logs::BEHAVIOURS,
     wrong_configuration::BEHAVIOURS,
     reinstallation::BEHAVIOURS,
     asset_fallback::ON_EVERY_ENVOY,

@@ -28,6 +28,10 @@ fn title(fence: &Fence) -> String {
 
 fn prove(document: &str, fence: &Fence) -> Result<()> {
     match (document, fence.language.as_str()) {
+        ("README.md", "jsonl") => is_used_by(
+            "tests/envoy",
+            "fn the_line_in_the_readme_is_one_of_a_real_log",
+        ),
         ("README.md", "json") => configuration::loads(&fence.text),
         ("README.md", "http") => reload_answer::is_the_filters(&fence.text),
         ("README.md" | "CONTRIBUTING.md", "sh") => commands::work(&fence.text),

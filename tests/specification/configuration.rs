@@ -58,6 +58,7 @@ fn releases_alone_are_a_configuration_and_the_rest_has_its_default() {
     );
     assert!(policy.current.is_none() && policy.pin_cookie.is_none() && policy.preview.is_none());
     assert!(policy.enforce && policy.hints && policy.asset_fallback);
+    assert!(!policy.log_outcome);
     assert_eq!(policy.vary, ["x-bundle-version", "x-deployment-id"]);
     assert_eq!(policy.reload.status, 409);
     assert_eq!(policy.revision, None);
@@ -92,13 +93,14 @@ fn the_configuration_of_the_design_is_good() {
             "upstreamVersion": {"responseHeader": "X-App-Version"},
             "preview": {"sha256": "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b", "header": "x-preview-key", "query": "preview", "cookie": "__preview"},
             "enforce": false,
+            "logOutcome": true,
             "revision": 17
         }"#,
     );
     assert_eq!(policy.route_header, "x-release");
     assert_eq!(policy.releases.len(), 3);
     assert_eq!(policy.revision, Some(17));
-    assert!(policy.vary.is_empty() && !policy.enforce);
+    assert!(policy.vary.is_empty() && !policy.enforce && policy.log_outcome);
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn an_empty_configuration_is_told_the_least_that_is_needed() {
 
 #[test]
 fn a_list_or_a_deep_nest_where_an_object_belongs_is_named_and_cut_short() {
-    let keys = "hosts, paths, routeHeader, sources, releases, current, unknownVersion, minVersion, denied, pinnedNavigation, unpinnedPaths, pinCookie, reload, cors, conditional, hints, vary, assetFallback, upstreamVersion, preview, enforce and revision";
+    let keys = "hosts, paths, routeHeader, sources, releases, current, unknownVersion, minVersion, denied, pinnedNavigation, unpinnedPaths, pinCookie, reload, cors, conditional, hints, vary, assetFallback, upstreamVersion, preview, enforce, logOutcome and revision";
     assert_problem(
         "[1, 2]",
         &format!("configuration: [1, 2] is a list; allowed: an object with the keys {keys}"),

@@ -7,6 +7,7 @@
     reason = "a test that finds something missing is to end there"
 )]
 
+mod account;
 mod answers;
 mod configuration;
 mod decision;

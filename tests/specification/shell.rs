@@ -199,6 +199,23 @@ mod cost {
     }
 
     #[test]
+    fn the_outcome_is_noted_for_access_logs_where_it_is_asked_for() {
+        let noted = SHOP.replace(r#""revision":7"#, r#""logOutcome":true,"vary":false"#);
+        assert_calls(
+            &noted,
+            CALL,
+            &[
+                "read the request",
+                "count",
+                "set attribute skew_guard.outcome",
+                "set x-release",
+            ],
+            JSON,
+            &[],
+        );
+    }
+
+    #[test]
     fn a_request_outside_the_scope_costs_one_read() {
         let other = SHOP.replace(r#""revision":7"#, r#""hosts":["other.example.com"]"#);
         assert_calls(&other, CALL, &["read the request"], JSON, &[]);
@@ -615,6 +632,22 @@ mod replies {
         assert_eq!(flow, Flow::Answered);
         answer(&host, &mut exchange, &[(":status", "409")], "");
         assert!(host.calls().is_empty());
+    }
+
+    #[test]
+    fn a_forged_route_header_is_not_in_the_log_of_a_request_that_goes_no_further() {
+        let host = gateway("shop");
+        let installation = configured(&host, SHOP);
+        let gone = [
+            (":path", "/api"),
+            ("x-bundle-version", "1.0.0"),
+            ("x-release", "v2"),
+        ];
+        let (_, flow) = request(&host, &installation, &gone);
+        assert_eq!(flow, Flow::Answered);
+        assert!(host.request_lines("x-release").is_empty());
+        request(&host, &installation, &gone[..2]);
+        assert_eq!(host.calls(), ["read the request", "count", "reply"]);
     }
 
     #[test]

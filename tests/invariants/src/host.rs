@@ -233,6 +233,11 @@ impl Host for FakeHost {
         self.0.attributes.borrow().get(&path).cloned()
     }
 
+    fn set_attribute(&self, path: &str, value: &str) {
+        self.note("set attribute", path);
+        self.attribute_is(path, value.as_bytes());
+    }
+
     fn reply(&self, reply: &Reply) {
         self.note("reply", "");
         self.0.replies.borrow_mut().push(reply.clone());

@@ -1,0 +1,65 @@
+//! What the debug log says of one request: a line, of which a client makes no more than one, and that holds no secret of
+//! its.
+
+use std::fmt;
+
+use crate::decision::{Course, Decision};
+use crate::request::Request;
+
+/// A request as a line names it: method, host and path. What a client sent is escaped and cut off, and the query is left
+/// out, because a preview key may stand there.
+pub struct Named<'a>(pub &'a Request<'a>);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(request) = self;
+        escape(request.method(), f)?;
+        f.write_str(" ")?;
+        escape(request.host().unwrap_or_default(), f)?;
+        escape(request.path(), f)
+    }
+}
+
+/// The most bytes of a part of a request.
+const LONGEST: usize = 256;
+
+fn escape(part: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match part.get(..LONGEST) {
+        Some(start) if start.len() < part.len() => write!(f, "{}...", start.escape_ascii()),
+        _ => write!(f, "{}", part.escape_ascii()),
+    }
+}
+
+/// A request and what was decided on it.
+pub struct Account<'a> {
+    /// The request.
+    pub request: &'a Request<'a>,
+    /// What was decided.
+    pub decision: &'a Decision,
+    /// Whether it is carried out.
+    pub enforced: bool,
+}
+
+impl fmt::Display for Account<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decision = self.decision;
+        write!(f, "{} ({}", Named(self.request), decision.class.name())?;
+        match (&decision.client, decision.client_version_for_logs()) {
+            (None, _) => f.write_str("), no version")?,
+            (Some(_), None) => f.write_str("), version in a cookie")?,
+            (Some(_), Some(version)) => write!(f, "), version {version}")?,
+        }
+        write!(f, ": {}", decision.outcome.name())?;
+        match (&decision.course, decision.release()) {
+            (Course::Answer(_), _) => f.write_str(", answered here")?,
+            (_, Some(release)) => write!(f, ", to {}", release.route)?,
+            (_, None) => f.write_str(", left to the mesh")?,
+        }
+        write!(f, "; {}", decision.rule)?;
+        if self.enforced {
+            Ok(())
+        } else {
+            f.write_str("; observed only")
+        }
+    }
+}
