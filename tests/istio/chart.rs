@@ -84,6 +84,11 @@ impl<'a> Chart<'a> {
         &self.name
     }
 
+    /// The namespace of the Helm release.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// The image of the module under test.
     pub fn image(&self) -> &Image {
         &self.image

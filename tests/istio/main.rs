@@ -24,6 +24,7 @@ mod shop;
 mod stage;
 mod upgrades;
 mod visitors;
+mod waiting;
 
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -144,6 +145,14 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("a_jump_back_by_helm_rollback_skews_nothing", |cluster| {
         Box::pin(upgrades::taken_back_by_helm_rollback(cluster))
     }),
+    (
+        "wait_finds_the_gateways_of_each_moment_and_proves_plugin_and_routes",
+        |cluster| Box::pin(waiting::finds_the_gateways_of_each_moment(cluster)),
+    ),
+    (
+        "wait_is_not_satisfied_while_the_routes_are_refused",
+        |cluster| Box::pin(waiting::routes_that_were_refused(cluster)),
+    ),
     (
         "istioctl_analyze_finds_nothing_but_the_catch_all",
         |cluster| Box::pin(analysis::finds_only_the_catch_all(cluster)),

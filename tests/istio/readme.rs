@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
     /// Runs a block of commands as it is but for its placeholders; ends at the first that fails.
     async fn run(&self, block: &str) -> Result<()> {
         let block = block
-            .replace(GATEWAY_POD, "127.0.0.1")
+            .replace(GATEWAY_POD, &self.gateway.name().address().to_string())
             .replace(REVISION.0, REVISION.1);
         for line in block.lines().filter(|line| !line.is_empty()) {
             eprintln!("  $ {line}");

@@ -11,7 +11,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::api::Api;
 use super::gate::Gate;
+use super::registered_pod::RegisteredPod;
 use super::tools::Tools;
 use super::{isolation, istio};
 use crate::process::Process;
@@ -52,8 +54,13 @@ impl GatewayName {
         }
     }
 
-    /// No endpoint of a service: istiod takes a proxy at such an address for that service's workload.
-    fn address(self) -> Ipv4Addr {
+    /// Where Envoy and its agent show metrics on this machine, in the place of those ports of the Pod.
+    fn metrics_ports(self) -> [(u16, u16); 2] {
+        [15_020, 15_090].map(|port| (port, self.shifted(port + 100)))
+    }
+
+    /// Its Pod's. No endpoint of a service: istiod takes a proxy at such an address for that service's workload.
+    pub fn address(self) -> Ipv4Addr {
         match self {
             Self::First => Ipv4Addr::new(10, 244, 255, 1),
             Self::Second => Ipv4Addr::new(10, 244, 255, 2),
@@ -65,6 +72,7 @@ impl GatewayName {
 #[derive(Debug)]
 pub struct Gateway {
     name: GatewayName,
+    pod: RegisteredPod,
     agent: Process,
     gate: Gate,
     http: reqwest::Client,
@@ -72,12 +80,23 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    pub(super) async fn start(tools: &Tools, namespace: &str, name: GatewayName) -> Result<Self> {
+    pub(super) async fn start(
+        tools: &Tools,
+        api: &Api,
+        namespace: &str,
+        name: GatewayName,
+    ) -> Result<Self> {
         let directory = TempDir::with_prefix("skew-guard-gateway-")?;
         let gate = Gate::before(istio::DISCOVERY).await?;
         let binary = mortal_envoy(directory.path())?;
         let mut command = isolation::with_own_state(tools.istio("pilot-agent").as_os_str());
         let labels = json!({ "istio": "ingressgateway", "gateway": name.label() });
+        let mut pod =
+            RegisteredPod::register(api, namespace, name.label(), &labels, name.address()).await?;
+        for (port, here) in name.metrics_ports() {
+            pod.open(port, here).await?;
+        }
+        let [(_, agent_port), (_, envoy_port)] = name.metrics_ports();
         command
             .current_dir(directory.path())
             .args([
@@ -96,14 +115,14 @@ impl Gateway {
             ])
             .env(
                 "PROXY_CONFIG",
-                proxy_config(tools, name, &binary, &gate).to_string(),
+                proxy_config(tools, name, agent_port, &binary, &gate).to_string(),
             )
             .env("ISTIO_METAJSON_LABELS", labels.to_string())
             .env("INSTANCE_IP", name.address().to_string())
             // Without TLS only where the port says so; nothing here needs a certificate.
             .env("CA_ADDR", istio::DISCOVERY.to_string())
             .env("ENVOY_STATUS_PORT", name.shifted(15_021).to_string())
-            .env("ENVOY_PROMETHEUS_PORT", name.shifted(15_090).to_string())
+            .env("ENVOY_PROMETHEUS_PORT", envoy_port.to_string())
             .env(
                 "PROXY_XDS_DEBUG_VIA_AGENT_PORT",
                 name.shifted(15_004).to_string(),
@@ -120,6 +139,7 @@ impl Gateway {
         let agent = Process::start(format!("gateway {}", name.label()), command)?;
         let mut gateway = Self {
             name,
+            pod,
             agent,
             gate,
             http: http::client()?,
@@ -130,6 +150,7 @@ impl Gateway {
             .agent
             .serving(async || Ok(gateway.http.get(&ready).send().await?.status().is_success()))
             .await?;
+        gateway.pod.say_ready(true).await?;
         Ok(gateway)
     }
 
@@ -160,10 +181,7 @@ impl Gateway {
 
     /// Where a Prometheus server would scrape it, which is what a pipeline waits by.
     pub fn metrics_url(&self) -> String {
-        format!(
-            "http://127.0.0.1:{}/stats/prometheus",
-            self.name.shifted(15_090)
-        )
+        format!("http://{}:15090/stats/prometheus", self.name.address())
     }
 
     /// Counters and gauges whose name matches the regular expression.
@@ -212,6 +230,7 @@ impl Gateway {
 
     /// Ends it as the kubelet would, and waits until its connections are drained.
     pub async fn stop(mut self) -> Result<()> {
+        self.pod.leave().await?;
         self.agent.stop(Duration::from_secs(30)).await?;
         Ok(())
     }
@@ -221,7 +240,13 @@ impl Gateway {
     }
 }
 
-fn proxy_config(tools: &Tools, name: GatewayName, envoy: &Path, gate: &Gate) -> Value {
+fn proxy_config(
+    tools: &Tools,
+    name: GatewayName,
+    status_port: u16,
+    envoy: &Path,
+    gate: &Gate,
+) -> Value {
     json!({
         "binaryPath": envoy,
         "configPath": "./etc/istio/proxy",
@@ -229,7 +254,7 @@ fn proxy_config(tools: &Tools, name: GatewayName, envoy: &Path, gate: &Gate) -> 
         "discoveryAddress": gate.address().to_string(),
         "controlPlaneAuthPolicy": "NONE",
         "proxyAdminPort": name.shifted(15_000),
-        "statusPort": name.shifted(15_020),
+        "statusPort": status_port,
         "terminationDrainDuration": "1s",
         "extraStatTags": ["release", "outcome", "class", "sight", "plugin"],
     })

@@ -1,7 +1,7 @@
 //! Istio's own control plane: its resource definitions and istiod.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
@@ -9,6 +9,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::kubernetes::Kubernetes;
+use super::registered_pod::RegisteredPod;
 use super::tools::Tools;
 use crate::http;
 use crate::process::Process;
@@ -17,12 +18,23 @@ use crate::process::Process;
 pub(super) const DISCOVERY: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15_010);
 
+/// Where istiod shows its metrics, and its Pod's address.
+const MONITORING: u16 = 15_014;
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 253, 1);
+
+/// The running istiod, and the Pod that Kubernetes knows it by.
+#[derive(Debug)]
+pub(super) struct Istiod {
+    _process: Process,
+    _pod: RegisteredPod,
+}
+
 /// Applies the resource definitions and starts istiod.
 pub(super) async fn start(
     tools: &Tools,
     kubernetes: &Kubernetes,
     directory: &Path,
-) -> Result<Process> {
+) -> Result<Istiod> {
     kubernetes
         .apply_file(&tools.istio("crd-all.gen.yaml"))
         .await?;
@@ -46,7 +58,14 @@ pub(super) async fn start(
                 .is_success())
         })
         .await?;
-    Ok(istiod)
+    let labels = json!({ "app": "istiod" });
+    let pod = RegisteredPod::register(kubernetes.api(), "istio-system", "istiod", &labels, ADDRESS)
+        .await?;
+    pod.say_ready(true).await?;
+    Ok(Istiod {
+        _process: istiod,
+        _pod: pod,
+    })
 }
 
 /// Certificates, injection and validation need webhooks into the cluster, and the two filters left out exist only in
@@ -71,7 +90,7 @@ fn start_istiod(tools: &Tools, kubernetes: &Kubernetes, mesh: &Path) -> Result<P
             "--secureGRPCAddr",
             "",
             "--monitoringAddr",
-            "127.0.0.1:15014",
+            &format!("{ADDRESS}:{MONITORING}"),
             "--ctrlz_port",
             "0",
         ])

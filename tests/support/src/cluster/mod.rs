@@ -10,6 +10,9 @@
 //!                        registry ────────┘ the module
 //! ```
 //!
+//! Gateways and istiod are started by themselves, and are Pods for whoever asks Kubernetes: with addresses, ports and
+//! metrics, and with what `kubectl port-forward` needs of a kubelet.
+//!
 //! [`isolation::enter`] has to come first, because the programs use their well-known ports.
 
 mod api;
@@ -19,21 +22,26 @@ pub mod isolation;
 mod istio;
 mod kubelet;
 mod kubernetes;
+mod port_forward;
+mod registered_pod;
+mod spdy;
 mod tools;
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use self::istio::Istiod;
 use self::kubelet::Kubelet;
+use self::port_forward::PortForward;
 use self::tools::Tools;
-use crate::process::Process;
 use crate::registry::{Image, Registry};
 use crate::{pods, wait};
 
@@ -56,7 +64,8 @@ pub struct Cluster {
     tools: Tools,
     // Ended in this order.
     kubelet: Kubelet,
-    _istiod: Process,
+    _port_forward: PortForward,
+    _istiod: Istiod,
     registry: Registry,
     kubernetes: Kubernetes,
     directory: TempDir,
@@ -69,6 +78,7 @@ impl Cluster {
         let directory = TempDir::with_prefix("skew-guard-cluster-")?;
         let registry = Registry::start(REGISTRY, directory.path()).await?;
         let kubernetes = Kubernetes::start(&tools, directory.path()).await?;
+        let port_forward = PortForward::start(kubernetes.api(), directory.path()).await?;
         let istiod = istio::start(&tools, &kubernetes, directory.path()).await?;
         let programs = HashMap::from([(APPLICATION_IMAGE.to_owned(), pods::application()?)]);
         let kubelet = Kubelet::start(kubernetes.api(), programs).await?;
@@ -76,6 +86,7 @@ impl Cluster {
             line,
             tools,
             kubelet,
+            _port_forward: port_forward,
             _istiod: istiod,
             registry,
             kubernetes,
@@ -100,7 +111,7 @@ impl Cluster {
 
     /// The same in another namespace than Istio's own.
     pub async fn start_gateway_in(&self, namespace: &str, name: GatewayName) -> Result<Gateway> {
-        Gateway::start(&self.tools, namespace, name).await
+        Gateway::start(&self.tools, self.kubernetes.api(), namespace, name).await
     }
 
     /// Publishes a module in the cluster's registry.
@@ -135,21 +146,39 @@ impl Cluster {
     /// Runs a script of commands in a folder, as a user would with `kubectl`, `helm` and that tool on the PATH.
     pub async fn shell(&self, script: &str, folder: &Path, tool: &Path) -> Result<String> {
         let mut command = self.user_command(Path::new("bash"));
-        let programs = [
-            self.tools.kubernetes("kubectl"),
-            self.tools.helm(),
-            tool.to_owned(),
-        ];
-        let inherited = std::env::var_os("PATH").unwrap_or_default();
-        let folders = programs
-            .iter()
-            .filter_map(|program| program.parent().map(Path::to_owned));
-        let path = std::env::join_paths(folders.chain(std::env::split_paths(&inherited)))?;
+        let path = self.path_with(tool)?;
         command
             .args(["-euo", "pipefail", "-c", script])
             .env("PATH", path)
             .current_dir(folder);
         output(command).await
+    }
+
+    /// Runs that program as a user would with `kubectl` and `helm` on the PATH, however it ends.
+    pub async fn run(&self, program: &Path, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.user_command(program);
+        let path = self.path_with(program)?;
+        command.args(arguments).env("PATH", path);
+        command
+            .output()
+            .await
+            .with_context(|| format!("running {}", program.display()))
+    }
+
+    /// The PATH of a user of that program.
+    fn path_with(&self, program: &Path) -> Result<OsString> {
+        let programs = [
+            self.tools.kubernetes("kubectl"),
+            self.tools.helm(),
+            program.to_owned(),
+        ];
+        let inherited = std::env::var_os("PATH").unwrap_or_default();
+        let folders = programs
+            .iter()
+            .filter_map(|program| program.parent().map(Path::to_owned));
+        Ok(std::env::join_paths(
+            folders.chain(std::env::split_paths(&inherited)),
+        )?)
     }
 
     /// Where the programs find the cluster, and nothing of whoever runs this.

@@ -1,0 +1,148 @@
+//! `skew-guard wait` with nothing but a kubeconfig: it finds gateways, revision and routes, and is right about them.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName};
+use skew_guard_lab::tool;
+
+use crate::chart::Chart;
+use crate::stage::Stage;
+
+/// What the tool said, as it says it to machines.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub answer: Value,
+}
+
+/// Runs the tool on a chart, and returns when it has ended.
+pub async fn run(
+    cluster: &Cluster,
+    command: &str,
+    chart: &Chart<'_>,
+    arguments: &[&str],
+) -> Result<Said> {
+    let chart = [
+        "--helm-release",
+        chart.name(),
+        "--namespace",
+        chart.namespace(),
+    ];
+    let all = [&["--output", "json", command], &chart[..], arguments].concat();
+    let output = cluster.run(&tool::path()?, &all).await?;
+    let progress = String::from_utf8(output.stderr)?;
+    Ok(Said {
+        code: output.status.code().context("it was killed")?,
+        answer: serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("an answer, not: {progress}"))?,
+    })
+}
+
+impl Said {
+    fn ends(self, code: i32) -> Result<Self> {
+        ensure!(self.code == code, "not {code}: {self:?}");
+        Ok(self)
+    }
+
+    /// What is said of a gateway.
+    fn state_of(&self, gateway: GatewayName) -> &str {
+        let name = format!("{GATEWAY_NAMESPACE}/{}", gateway.label());
+        let gateways = self.answer["gateways"].as_array();
+        let mut gateways = gateways.into_iter().flatten();
+        let found = gateways.find(|gateway| gateway["gateway"] == *name);
+        found.map_or("not there", |found| {
+            found["state"].as_str().unwrap_or_default()
+        })
+    }
+}
+
+/// A gateway is waited for as soon as it is there, and let go when it is gone.
+pub async fn finds_the_gateways_of_each_moment(cluster: &Cluster) -> Result<()> {
+    let mut stage = Stage::set(cluster, "found").await?;
+    stage.deploy("1.4.2").await?;
+    stage.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
+    stage.chart.upgrade().await?;
+    let said = run(cluster, "wait", &stage.chart, &["--timeout", "60s"]).await?;
+    let said = said.ends(0)?;
+    ensure!(said.state_of(GatewayName::First) == "in_force", "{said:?}");
+    ensure!(
+        said.state_of(GatewayName::Second) == "not there",
+        "{said:?}"
+    );
+
+    let second = cluster.start_gateway(GatewayName::Second).await?;
+    second.gate().close();
+    stage.chart.upgrade().await?;
+    let said = run(cluster, "wait", &stage.chart, &["--timeout", "8s"])
+        .await?
+        .ends(1)?;
+    ensure!(said.state_of(GatewayName::First) == "in_force", "{said:?}");
+    ensure!(said.state_of(GatewayName::Second) == "other", "{said:?}");
+    let skip = [
+        "--skip-gateway",
+        GatewayName::Second.label(),
+        "--timeout",
+        "60s",
+    ];
+    let said = run(cluster, "wait", &stage.chart, &skip).await?.ends(0)?;
+    ensure!(said.state_of(GatewayName::Second) == "skipped", "{said:?}");
+    second.stop().await?;
+    run(cluster, "wait", &stage.chart, &["--timeout", "60s"])
+        .await?
+        .ends(0)?;
+    stage.strike().await
+}
+
+/// Another team's object makes Envoy refuse all routes of the port; the plugin's part comes another way.
+pub async fn routes_that_were_refused(cluster: &Cluster) -> Result<()> {
+    let mut stage = Stage::set(cluster, "refused").await?;
+    stage.deploy("1.4.2").await?;
+    stage.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
+    cluster.kubernetes().apply(&bad_filter()).await?;
+    stage
+        .chart
+        .list(&[("2.0.0", "live"), ("1.4.2", "live")], json!("1.4.2"));
+    let revision = stage.chart.upgrade().await?;
+    stage.chart.in_force(&stage.gateway, revision).await?;
+    let said = run(cluster, "wait", &stage.chart, &["--timeout", "8s"])
+        .await?
+        .ends(1)?;
+    ensure!(
+        said.state_of(GatewayName::First) == "old_routes",
+        "{said:?}"
+    );
+    let hints = said.answer["hints"].to_string();
+    ensure!(
+        hints.contains("refusals of routes by first.istio-system"),
+        "{said:?}"
+    );
+    let filter = [
+        "delete",
+        "envoyfilter",
+        "bad",
+        "--namespace",
+        GATEWAY_NAMESPACE,
+    ];
+    cluster.kubernetes().kubectl(filter).await?;
+    run(cluster, "wait", &stage.chart, &["--timeout", "60s"])
+        .await?
+        .ends(0)?;
+    stage.strike().await
+}
+
+/// Istio takes it, and Envoy does not: no route may remove `:path`.
+fn bad_filter() -> Value {
+    json!({
+        "apiVersion": "networking.istio.io/v1alpha3",
+        "kind": "EnvoyFilter",
+        "metadata": { "name": "bad", "namespace": GATEWAY_NAMESPACE },
+        "spec": { "configPatches": [{
+            "applyTo": "VIRTUAL_HOST",
+            "match": { "context": "GATEWAY" },
+            "patch": {
+                "operation": "MERGE",
+                "value": { "request_headers_to_remove": [":path"] },
+            },
+        }] },
+    })
+}
