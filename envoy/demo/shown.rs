@@ -27,7 +27,9 @@ use tokio::signal;
 use fleet::Fleet;
 use gateway::Gateway;
 use stage::Stage;
-use story::{Key, Story};
+use story::{Key, STAGED, Story};
+
+use crate::site::{NEW, OLD};
 
 /// Starts everything, tells where it is, and ends it all on Ctrl-C.
 pub async fn run(pages: &Path, listen: SocketAddr, admin: SocketAddr) -> Result<ExitCode> {
@@ -37,6 +39,7 @@ pub async fn run(pages: &Path, listen: SocketAddr, admin: SocketAddr) -> Result<
             "{address}: whoever reaches the demo can press its buttons, so it listens on loopback only"
         );
     }
+    check_pages(pages)?;
     let tool = tool::path()?;
     let controls = TcpListener::bind("127.0.0.1:0").await?;
     let story = Story::new(Key::random()?);
@@ -51,6 +54,18 @@ pub async fn run(pages: &Path, listen: SocketAddr, admin: SocketAddr) -> Result<
         ended = buttons => ended?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_pages(pages: &Path) -> Result<()> {
+    for version in [OLD, NEW, STAGED] {
+        let page = pages.join(version).join("index.html");
+        ensure!(
+            page.is_file(),
+            "there is no {}; `make up` builds the pages of {OLD}, {NEW} and {STAGED}",
+            page.display()
+        );
+    }
+    Ok(())
 }
 
 fn invitation(stage: &Stage) -> String {
@@ -68,4 +83,29 @@ Worth trying, when 2.0.0 is deployed and skew-guard is on:
 
 Ctrl-C ends everything."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_missing_is_named() -> Result<()> {
+        let pages = TempDir::new()?;
+        for version in [OLD, NEW] {
+            fs::create_dir(pages.path().join(version))?;
+            fs::write(pages.path().join(version).join("index.html"), "")?;
+        }
+        let problem = check_pages(pages.path()).map_err(|problem| problem.to_string());
+        let expected = format!(
+            "there is no {}/2.1.0/index.html; `make up` builds the pages of 1.4.2, 2.0.0 and 2.1.0",
+            pages.path().display()
+        );
+        assert_eq!(problem, Err(expected));
+        Ok(())
+    }
 }

@@ -215,12 +215,11 @@ impl Envoy {
     }
 
     async fn wait_until_ready(&mut self) -> Result<()> {
-        wait::until("Envoy to be ready", async || {
-            self.process.check_running()?;
-            Ok(self.admin_get("/ready").await?.trim() == "LIVE")
-        })
-        .await
-        .with_context(|| format!("Envoy printed:\n{}", self.process.log_tail()))
+        let ready = format!("http://{}/ready", self.admin);
+        let http = self.http.clone();
+        self.process
+            .serving(async || Ok(http.get(&ready).send().await?.text().await?.trim() == "LIVE"))
+            .await
     }
 
     /// Its admin interface.
