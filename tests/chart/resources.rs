@@ -748,3 +748,56 @@ fn subsets<'a>(manifests: &'a Manifests, host: &str) -> Result<Vec<&'a str>> {
         .map(|subset| text(&subset["name"]))
         .collect()
 }
+
+const MONITORED: &str = "podMonitor: {enabled: true, labels: {release: prometheus}}";
+
+#[test]
+fn no_pod_monitor_is_made_where_none_is_asked_for() -> Result<()> {
+    for values in ["", "enabled: false\npodMonitor: {enabled: true}"] {
+        assert!(
+            helm::render(values)?.all("PodMonitor").is_empty(),
+            "{values}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_pod_monitor_has_the_gateways_scraped_where_the_plugin_is() -> Result<()> {
+    let manifests = helm::render(MONITORED)?;
+    let monitor = manifests.one("PodMonitor")?;
+    let plugin = manifests.one("WasmPlugin")?;
+    for same in ["/metadata/namespace", "/spec/selector"] {
+        assert_eq!(monitor.pointer(same), plugin.pointer(same), "{same}");
+    }
+    assert_eq!(monitor["metadata"]["labels"]["release"], "prometheus");
+    let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
+    assert_eq!(endpoint["interval"], "15s");
+    assert_eq!(endpoint["path"], "/stats/prometheus");
+    Ok(())
+}
+
+#[test]
+fn it_gives_the_metrics_their_labels_by_the_rules_that_are_tried_in_prometheus() -> Result<()> {
+    let tried: Value =
+        serde_saphyr::from_str(include_str!("../../envoy/observability/relabel.yaml"))?;
+    let manifests = helm::render(MONITORED)?;
+    let endpoint = &manifests.one("PodMonitor")?["spec"]["podMetricsEndpoints"][0];
+    let (keep, rules) = list(&endpoint["metricRelabelings"])
+        .split_last()
+        .context("rules")?;
+    let tried = list(&tried["metric_relabel_configs"]);
+    assert_eq!(rules.len(), tried.len());
+    for (rule, tried) in rules.iter().zip(tried) {
+        for (here, there) in [
+            ("sourceLabels", "source_labels"),
+            ("regex", "regex"),
+            ("targetLabel", "target_label"),
+            ("replacement", "replacement"),
+        ] {
+            assert_eq!(rule[here], tried[there], "{here}");
+        }
+    }
+    assert_eq!(keep["action"], "keep", "what is not looked at is not kept");
+    Ok(())
+}
