@@ -127,7 +127,8 @@ test-chart: ## Test what the Helm chart makes of its values (builds Helm, needs 
 	cargo test --test chart
 
 .PHONY: test-observability
-test-observability: build $(PROMETHEUS)/.unpacked ## Test what an operator sees: a real Prometheus that scrapes a real Envoy
+test-observability: build $(PROMETHEUS)/.unpacked ## Test what an operator sees: a real Prometheus that scrapes a real Envoy (needs Node)
+	npm --prefix tests/observability/grafana ci --no-audit --no-fund --loglevel=error
 	cargo test --test observability
 
 # Unpacked, not installed: installing would start a service, and needs root.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use skew_guard_lab::cargo;
-use skew_guard_lab::picture::{self, Panel, Place, Plot, Series, Shape, Unit, colour};
+use skew_guard_lab::picture::{self, Body, Panel, Place, Plot, Series, Shape, colour};
 
 use crate::course::{Answers, Course, Pods};
 use crate::report::{NAMES, Runs};
@@ -54,7 +54,7 @@ fn skewed_answers(run: &Outcome, name: &str, left: u32, seconds: f64) -> Panel {
         },
         title: name.into(),
         note: format!("skewed answers: {skewed} of {requests}"),
-        plot: Plot {
+        body: Body::Plot(Plot {
             shape: Shape::Areas,
             series: vec![Series {
                 name: "skewed answers".into(),
@@ -63,8 +63,8 @@ fn skewed_answers(run: &Outcome, name: &str, left: u32, seconds: f64) -> Panel {
             }],
             seconds,
             ceiling: 100.0,
-            unit: Unit::Percent,
-        },
+            label: Box::new(|share| format!("{share:.0} %")),
+        }),
     }
 }
 
@@ -114,7 +114,7 @@ fn pods(course: &Course, left: u32, seconds: f64) -> Panel {
         },
         title: String::new(),
         note: String::new(),
-        plot: Plot {
+        body: Body::Plot(Plot {
             shape: Shape::Areas,
             series: vec![
                 series(OLD, colour::ORANGE, steps(|pods| pods.old)),
@@ -122,8 +122,8 @@ fn pods(course: &Course, left: u32, seconds: f64) -> Panel {
             ],
             seconds,
             ceiling: number(PODS as u64 + 2),
-            unit: Unit::Count,
-        },
+            label: Box::new(|pods| pods.to_string()),
+        }),
     }
 }
 

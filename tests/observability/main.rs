@@ -9,6 +9,10 @@
     reason = "a test that finds something missing is to end there"
 )]
 
+mod dashboard;
+mod picture;
 mod relabel;
+mod roll_out;
 mod rules;
+mod site;
 mod status;

@@ -3,16 +3,17 @@
 //! The sheet is white and not transparent, so that it can be read on a dark page too.
 
 mod plot;
+mod table;
 
 use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
-use plotters::element::Rectangle;
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{BLACK, Color, FontStyle, IntoFont, RGBColor, TextStyle, WHITE};
+use plotters::style::{BLACK, FontStyle, IntoFont, RGBColor, TextStyle, WHITE};
 
-pub use plot::{Plot, Series, Shape, Unit};
+pub use plot::{Plot, Series, Shape};
+pub use table::Table;
 
 /// Colours that stay apart for the colour-blind (Okabe and Ito, <https://jfly.uni-koeln.de/color/>).
 pub mod colour {
@@ -24,10 +25,21 @@ pub mod colour {
     pub const ORANGE: RGBColor = RGBColor(230, 159, 0);
     /// For what is wrong.
     pub const VERMILION: RGBColor = RGBColor(213, 94, 0);
+    /// For any number of things, in turn.
+    pub const IN_TURN: [RGBColor; 7] = [
+        BLUE,
+        ORANGE,
+        RGBColor(0, 158, 115),
+        RGBColor(204, 121, 167),
+        RGBColor(86, 180, 233),
+        VERMILION,
+        RGBColor(110, 110, 110),
+    ];
 }
 
 const TITLE: i32 = 22;
 const WORDS: i32 = 17;
+const FIGURE: i32 = 34;
 const GREY: RGBColor = RGBColor(85, 85, 85);
 
 /// The height of a line of words.
@@ -49,8 +61,7 @@ pub struct Place {
     pub height: u32,
 }
 
-/// A plot, and what it says about itself.
-#[derive(Debug, Clone)]
+/// Something shown, and what it says about itself.
 pub struct Panel {
     /// Where it is.
     pub place: Place,
@@ -59,7 +70,17 @@ pub struct Panel {
     /// A sentence below that; empty for none.
     pub note: String,
     /// What it shows.
-    pub plot: Plot,
+    pub body: Body,
+}
+
+/// What a panel shows.
+pub enum Body {
+    /// Values over time.
+    Plot(Plot),
+    /// One value, in large letters.
+    Figure(String),
+    /// Rows of words.
+    Table(Table),
 }
 
 /// Draws the panels on a sheet of that size.
@@ -94,27 +115,15 @@ impl Panel {
             area.draw_text(&self.note, &words(), (0, below))?;
             below += LINE;
         }
-        if let [_, _, ..] = self.plot.series.as_slice() {
-            self.draw_legend(&area, below)?;
-            below += LINE;
+        let rest = area.margin(below, 0, 0, 0);
+        match &self.body {
+            Body::Plot(plot) => plot.draw(&rest),
+            Body::Figure(figure) => {
+                let large = ("sans-serif", FIGURE).into_font().color(&BLACK);
+                Ok(rest.draw_text(figure, &large, (0, 0))?)
+            }
+            Body::Table(table) => table.draw(&rest),
         }
-        self.plot.draw(&area.margin(below + 4, 0, 0, 0))
-    }
-
-    /// Names each series beside a square of its colour.
-    fn draw_legend(&self, area: &Area<'_>, top: i32) -> Result<()> {
-        const SQUARE: i32 = 12;
-        const GAP: i32 = 7;
-        let mut left = 0;
-        for series in &self.plot.series {
-            let square = [(left, top + 2), (left + SQUARE, top + 2 + SQUARE)];
-            area.draw(&Rectangle::new(square, series.colour.filled()))?;
-            left += SQUARE + GAP;
-            area.draw_text(&series.name, &words(), (left, top))?;
-            let (width, _) = area.estimate_text_size(&series.name, &words())?;
-            left += i32::try_from(width)? + 2 * GAP;
-        }
-        Ok(())
     }
 }
 
@@ -139,13 +148,13 @@ mod tests {
             },
             title: "A title".into(),
             note: "A note".into(),
-            plot: Plot {
+            body: Body::Plot(Plot {
                 shape,
                 series,
                 seconds: 10.0,
                 ceiling: 100.0,
-                unit: Unit::Percent,
-            },
+                label: Box::new(|value| format!("{value} %")),
+            }),
         }
     }
 
@@ -172,6 +181,22 @@ mod tests {
         for shape in [Shape::Areas, Shape::Line] {
             let drawn = svg(400, 300, &[panel(shape, vec![series("none", &[])])])?;
             assert!(drawn.ends_with("</svg>\n"), "{drawn}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn figures_and_tables_say_what_they_are_given() -> Result<()> {
+        let cells = |words: [&str; 2]| words.map(str::to_owned).to_vec();
+        let table = Table {
+            header: cells(["release", "state"]),
+            rows: vec![cells(["v1-4-2", "draining"])],
+        };
+        for body in [Body::Table(table), Body::Figure("draining".into())] {
+            let mut panel = panel(Shape::Line, Vec::new());
+            panel.body = body;
+            let drawn = svg(400, 300, &[panel])?;
+            assert!(drawn.contains("\ndraining\n"), "{drawn}");
         }
         Ok(())
     }

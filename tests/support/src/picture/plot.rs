@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use plotters::chart::ChartBuilder;
+use plotters::element::Rectangle;
 use plotters::series::{AreaSeries, LineSeries};
 use plotters::style::{BLACK, Color, IntoFont, RGBColor};
 
-use super::{Area, WORDS};
+use super::{Area, LINE, WORDS, words};
 
 /// Values over time.
-#[derive(Debug, Clone)]
 pub struct Plot {
     /// How the values are shown.
     pub shape: Shape,
@@ -18,8 +18,8 @@ pub struct Plot {
     pub seconds: f64,
     /// Where the axis of values ends.
     pub ceiling: f64,
-    /// What the values are.
-    pub unit: Unit,
+    /// How a value is written.
+    pub label: Box<dyn Fn(f64) -> String>,
 }
 
 /// The values of one thing.
@@ -42,29 +42,13 @@ pub enum Shape {
     Areas,
 }
 
-/// What values are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Numbers of things.
-    Count,
-    /// Shares, of a hundred.
-    Percent,
-}
-
-impl Unit {
-    fn label(self, value: f64) -> String {
-        match self {
-            Self::Count => format!("{value}"),
-            Self::Percent => format!("{value:.0} %"),
-        }
-    }
-}
-
 impl Plot {
     pub(super) fn draw(&self, area: &Area<'_>) -> Result<()> {
-        let mut chart = ChartBuilder::on(area)
+        let below = self.draw_legend(area)?;
+        let area = area.margin(below, 0, 0, 0);
+        let mut chart = ChartBuilder::on(&area)
             .x_label_area_size(24)
-            .y_label_area_size(46)
+            .y_label_area_size(64)
             .margin_right(14)
             .margin_top(8)
             .build_cartesian_2d(0.0..self.seconds, 0.0..self.ceiling)?;
@@ -78,7 +62,7 @@ impl Plot {
             .x_labels(6)
             .y_labels(5)
             .x_label_formatter(&|second| format!("{second} s"))
-            .y_label_formatter(&|value| self.unit.label(*value))
+            .y_label_formatter(&|value| (self.label)(*value))
             .draw()?;
         for (colour, points) in self.outlines() {
             if self.shape == Shape::Areas {
@@ -88,6 +72,29 @@ impl Plot {
             chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         }
         Ok(())
+    }
+
+    /// Names each series beside a square of its colour, where there are several; how high that is.
+    fn draw_legend(&self, area: &Area<'_>) -> Result<i32> {
+        const SQUARE: i32 = 12;
+        const GAP: i32 = 7;
+        if self.series.len() < 2 {
+            return Ok(0);
+        }
+        let (width, _) = area.dim_in_pixel();
+        let (mut left, mut top) = (0, 0);
+        for series in &self.series {
+            let (words_wide, _) = area.estimate_text_size(&series.name, &words())?;
+            let wide = SQUARE + GAP + i32::try_from(words_wide)?;
+            if left > 0 && left + wide > i32::try_from(width)? {
+                (left, top) = (0, top + LINE);
+            }
+            let square = [(left, top + 2), (left + SQUARE, top + 2 + SQUARE)];
+            area.draw(&Rectangle::new(square, series.colour.filled()))?;
+            area.draw_text(&series.name, &words(), (left + SQUARE + GAP, top))?;
+            left += wide + 2 * GAP;
+        }
+        Ok(top + LINE)
     }
 
     /// The upper edge of each series, the highest first where they stand upon each other, so that none hides another.
@@ -134,7 +141,7 @@ mod tests {
             ],
             seconds: 1.0,
             ceiling: 5.0,
-            unit: Unit::Count,
+            label: Box::new(|value| value.to_string()),
         };
         let expected = vec![
             (BLUE, vec![(0.0, 4.0), (1.0, 5.0)]),
