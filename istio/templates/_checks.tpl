@@ -8,11 +8,63 @@ the words of the plugin, which would refuse most of it too. What the schema says
 {{- include "skew-guard.problemsOfCurrent" . -}}
 {{- include "skew-guard.problemsOfConfig" . -}}
 {{- include "skew-guard.problemsOfServices" . -}}
-{{- if and (has "*" .Values.hosts) (gt (len .Values.hosts) 1) }}
+{{- include "skew-guard.problemsOfHosts" . -}}
+{{- include "skew-guard.problemsOfPlugins" . -}}
+{{- end }}
+
+{{- define "skew-guard.problemsOfHosts" -}}
+{{- if has "*" .Values.hosts -}}
+  {{- if gt (len .Values.hosts) 1 }}
 - hosts: "*" is all hosts and stands alone
-{{- end -}}
-{{- if and (has "*" .Values.hosts) (has "mesh" .Values.gateways) }}
+  {{- end -}}
+  {{- if has "mesh" .Values.gateways }}
 - hosts: "*" is nothing that Istio takes for the gateway "mesh"; name the services that callers ask for
+  {{- end -}}
+  {{- if not .Values.ownsGateway }}
+- hosts: "*" takes every request of these gateways for this application, those of others included; name its hosts, or set ownsGateway: true where nobody else is behind them
+  {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "skew-guard.problemsOfPlugins" -}}
+{{- if .Values.plugins -}}
+  {{- if .Values.selector }}
+- selector: each of plugins says its own; leave this one out
+  {{- end -}}
+  {{- if .Values.plugin.namespace }}
+- plugin.namespace: each of plugins says its own; leave this one out
+  {{- end -}}
+  {{- $covered := list -}}
+  {{- $byResource := dict -}}
+  {{- range $index, $plugin := (include "skew-guard.plugins" . | fromJson).list -}}
+    {{- $at := printf "plugins[%d]" $index -}}
+    {{- $resource := printf "%s/%s" .namespace .resource -}}
+    {{- if hasKey $byResource $resource }}
+- {{ $at }}.name: {{ get $byResource $resource }} is in the namespace {{ .namespace }} too, and has {{ ternary "this name" "no name either" (hasKey $plugin "name") }}; give each a name of its own
+    {{- end -}}
+    {{- $_ := set $byResource $resource $at -}}
+    {{- if and (gt (len $.Values.plugins) 1) (not .gateways) }}
+- {{ $at }}.gateways: say which of gateways these pods serve, so that none is left without the plugin
+    {{- end -}}
+    {{- range .gateways -}}
+      {{- if not (has . $.Values.gateways) }}
+- {{ $at }}.gateways: {{ quote . }} is not in gateways: {{ join ", " $.Values.gateways }}
+      {{- end -}}
+    {{- end -}}
+    {{- $covered = concat $covered .covers -}}
+  {{- end -}}
+  {{- range $index, $gateway := .Values.gateways -}}
+    {{- if not (has . $covered) }}
+- gateways[{{ $index }}]: {{ quote . }} is in the gateways of no plugin: there old tabs would be skewed, and a client could choose its release
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- include "skew-guard.problemsOfExport" . -}}
+{{- if and (not .Values.plugin.create) (not .Values.routes.create) }}
+- plugin.create: false with routes.create: false leaves nothing to install
+{{- end -}}
+{{- if and (not (hasKey .Values.config "revision")) (or (not .Values.plugin.create) (not .Values.routes.create)) }}
+- config.revision: two installations make one whole, and each Helm release counts for itself; give both this number, counted up with each change
 {{- end -}}
 {{- end }}
 
@@ -152,11 +204,19 @@ the words of the plugin, which would refuse most of it too. What the schema says
 {{- end }}
 
 {{- define "skew-guard.problemsOfServices" -}}
+{{- $listed := list -}}
+{{- range .Values.releases -}}{{- $listed = append $listed .version -}}{{- end -}}
 {{- $byPath := dict -}}
 {{- $byHost := dict -}}
 {{- range $index, $service := .Values.services -}}
   {{- $at := printf "services[%d]" $index -}}
-  {{- $host := include "skew-guard.shortHost" .host -}}
+  {{- $host := include "skew-guard.fullHost" (dict "root" $ "service" .) -}}
+  {{- if hasSuffix ".svc" .host }}
+- {{ $at }}.host: Istio completes a name without dots only, and knows no {{ quote .host }}; write {{ .host }}.cluster.local
+  {{- end -}}
+  {{- if and .namespace (not (contains "." .host)) (ne .namespace $.Release.Namespace) }}
+- {{ $at }}.host: {{ quote .host }} is another service in the namespace {{ .namespace }} than for the routes; write it in full
+  {{- end -}}
   {{- if hasKey $byHost $host }}
 - {{ $at }}.host: {{ quote .host }} is the service of services[{{ get $byHost $host }}] too; put all its paths there
   {{- else -}}
@@ -167,6 +227,11 @@ the words of the plugin, which would refuse most of it too. What the schema says
 - {{ $at }}.paths[{{ $number }}]: {{ quote . }} leads to {{ get $byPath . }} already
     {{- else -}}
       {{- $_ := set $byPath . $service.host -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range $number, $version := .releases -}}
+    {{- if not (has . $listed) }}
+- {{ $at }}.releases[{{ $number }}]: {{ quote . }} is not in releases
     {{- end -}}
   {{- end -}}
   {{- if and .probePath (ne (include "skew-guard.serviceOfPath" (dict "path" .probePath "root" $)) .host) }}
@@ -189,6 +254,25 @@ the words of the plugin, which would refuse most of it too. What the schema says
   {{- end -}}
 {{- end -}}
 {{- $found -}}
+{{- end }}
+
+{{- /* A gateway that cannot see a rule or the routes answers 503 or 404. */ -}}
+{{- define "skew-guard.problemsOfExport" -}}
+{{- if and .Values.exportTo .Values.plugin.create (not (has "*" .Values.exportTo)) -}}
+  {{- $owners := append (splitList " " (include "skew-guard.ruleNamespaces" .)) .Release.Namespace -}}
+  {{- $hidden := list -}}
+  {{- range $plugin := (include "skew-guard.plugins" . | fromJson).list -}}
+    {{- range $owner := without (uniq $owners) "" -}}
+      {{- $isOwn := and (has "." $.Values.exportTo) (eq $owner $plugin.namespace) -}}
+      {{- if not (or $isOwn (has $plugin.namespace $.Values.exportTo)) -}}
+        {{- $hidden = append $hidden $plugin.namespace -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range uniq $hidden }}
+- exportTo: the gateways in {{ . }} would not see the routes and the rules; add {{ quote . }}
+  {{- end -}}
+{{- end -}}
 {{- end }}
 
 {{- define "skew-guard.isSemver" -}}

@@ -6,17 +6,65 @@
 {{- end -}}
 {{- end }}
 
+{{- /*
+Two releases of one name, from two namespaces, must not meet: in another namespace than its own a name holds that one. No
+namespace has a dot, so that `a.b-c` can be read in one way only.
+*/ -}}
+{{- define "skew-guard.nameIn" -}}
+{{- $name := include "skew-guard.fullname" .root -}}
+{{- if ne .namespace .root.Release.Namespace -}}
+{{- $name = printf "%s.%s" .root.Release.Namespace $name -}}
+{{- end -}}
+{{- $name -}}
+{{- end }}
+
 {{- define "skew-guard.labels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+skew-guard/release-namespace: {{ .Release.Namespace }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{- /* The ways to write one Kubernetes service's host in full or in short, as one. */ -}}
+{{- /* A Kubernetes service's host without what all of them have. */ -}}
 {{- define "skew-guard.shortHost" -}}
-{{- . | trimSuffix ".cluster.local" | trimSuffix ".svc" -}}
+{{- . | trimSuffix ".svc.cluster.local" -}}
+{{- end }}
+
+{{- /* The host in full, where Istio would complete it: of a name without a dot. */ -}}
+{{- define "skew-guard.fullHost" -}}
+{{- if contains "." .service.host -}}
+{{- .service.host -}}
+{{- else -}}
+{{- printf "%s.%s.svc.cluster.local" .service.host .root.Release.Namespace -}}
+{{- end -}}
+{{- end }}
+
+{{- /*
+Where Istio looks for a service's DestinationRule on behalf of every caller: the namespace of the service. (In that of the
+caller, too, and before; but a rule there is for callers from there only.)
+*/ -}}
+{{- define "skew-guard.ruleNamespace" -}}
+{{- $written := regexFind "^[^.]+\\.[^.]+\\.svc\\." (include "skew-guard.fullHost" .) -}}
+{{- if .service.namespace -}}
+{{- .service.namespace -}}
+{{- else if $written -}}
+{{- index (splitList "." $written) 1 -}}
+{{- else -}}
+{{- .root.Release.Namespace -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Where the rules are: namespaces, a space between two. */ -}}
+{{- define "skew-guard.ruleNamespaces" -}}
+{{- $namespaces := list -}}
+{{- range .Values.services -}}
+  {{- if include "skew-guard.versioned" . -}}
+    {{- $namespaces = append $namespaces (include "skew-guard.ruleNamespace" (dict "root" $ "service" .)) -}}
+  {{- end -}}
+{{- end -}}
+{{- join " " (uniq $namespaces) -}}
 {{- end }}
 
 {{- /* The labels of a release's pods, to be read. */ -}}

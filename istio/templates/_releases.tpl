@@ -61,12 +61,12 @@ tie, so that a bypassed plugin neither mixes releases nor shows a staged one. No
 {{- end -}}
 {{- end }}
 
-{{- /* {"list": [{path, service}]}, the longest path first. */ -}}
+{{- /* {"list": [{path, service, index}]}, the longest path first. */ -}}
 {{- define "skew-guard.paths" -}}
 {{- $byOrder := dict -}}
-{{- range $service := .Values.services -}}
+{{- range $index, $service := .Values.services -}}
   {{- range $path := .paths -}}
-    {{- $_ := set $byOrder (printf "%05d %s" (sub 99999 (len $path)) $path) (dict "path" $path "service" $service) -}}
+    {{- $_ := set $byOrder (printf "%05d %s" (sub 99999 (len $path)) $path) (dict "path" $path "service" $service "index" $index) -}}
   {{- end -}}
 {{- end -}}
 {{- $list := list -}}
@@ -74,6 +74,45 @@ tie, so that a bypassed plugin neither mixes releases nor shows a staged one. No
   {{- $list = append $list (get $byOrder $order) -}}
 {{- end -}}
 {{- dict "list" $list | toJson -}}
+{{- end }}
+
+{{- /*
+{"list": [{paths, service}]}, in the order in which a mesh has to try them. Paths of one service are together, because
+Envoy tries routes one by one: what lies above a path of another service stands in a later group than that. The root is
+by itself: a gateway that merges the routes of several teams tries catch-alls last.
+*/ -}}
+{{- define "skew-guard.groups" -}}
+{{- $ranks := dict -}}
+{{- $groups := dict -}}
+{{- range $entry := (include "skew-guard.paths" . | fromJson).list -}}
+  {{- $rank := 0 -}}
+  {{- $below := printf "%s/" (trimSuffix "/" .path) -}}
+  {{- range $path, $other := $ranks -}}
+    {{- if and (hasPrefix $below $path) (ne (int $other.index) (int $entry.index)) (ge (int $other.rank) (int $rank)) -}}
+      {{- $rank = add1 $other.rank -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $_ := set $ranks .path (dict "rank" $rank "index" .index) -}}
+  {{- $key := printf "%05d %05d" (int $rank) (int .index) -}}
+  {{- if eq .path "/" -}}
+    {{- $key = "root" -}}
+  {{- else if dig "rewrite" "uri" "" (.service.http | default dict) -}}
+    {{- $key = printf "%s %s" $key .path -}}
+  {{- end -}}
+  {{- $paths := list -}}
+  {{- if hasKey $groups $key -}}{{- $paths = (get $groups $key).paths -}}{{- end -}}
+  {{- $_ := set $groups $key (dict "paths" (append $paths .path) "service" .service) -}}
+{{- end -}}
+{{- $list := list -}}
+{{- range $key := keys $groups | sortAlpha -}}
+  {{- $list = append $list (get $groups $key) -}}
+{{- end -}}
+{{- dict "list" $list | toJson -}}
+{{- end }}
+
+{{- /* Whether a service has a release: all of them where it names none. Takes service and version. */ -}}
+{{- define "skew-guard.hasRelease" -}}
+{{- if or (not .service.releases) (has .version (.service.releases | default list)) -}}true{{- end -}}
 {{- end }}
 
 {{- /* `versioned` of a service: true unless it says false (which `default` would take for absent). */ -}}
@@ -126,18 +165,4 @@ the plugin's gauge, a gateway says that it has these. One word: a tag's value en
 {{- /* The path by which a versioned service is asked whether a release answers. */ -}}
 {{- define "skew-guard.probePath" -}}
 {{- .probePath | default (first .paths) -}}
-{{- end }}
-
-{{- /* The module and what is said to it: fields that every kind of plugin resource has. */ -}}
-{{- define "skew-guard.module" -}}
-url: {{ .Values.plugin.url | quote }}
-{{- with .Values.plugin.sha256 }}
-sha256: {{ . | quote }}
-{{- end }}
-{{- with .Values.plugin.imagePullSecret }}
-imagePullSecret: {{ . | quote }}
-{{- end }}
-failStrategy: {{ .Values.plugin.failStrategy }}
-pluginConfig:
-  {{- include "skew-guard.pluginConfig" . | nindent 2 }}
 {{- end }}

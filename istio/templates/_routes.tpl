@@ -1,16 +1,19 @@
 {{- /*
-One HTTP route of the VirtualService. Takes path, service, name, subset (may be empty), header (name), value (of the
+One HTTP route of the VirtualService. Takes paths, service, name, subset (may be empty), header (name), value (of the
 route header: "" for any, absent for no condition), statPrefix (may be empty) and corsPolicy.
 */ -}}
 {{- define "skew-guard.httpRoute" -}}
 - name: {{ .name | quote }}
   match:
-    {{- if eq .path "/" }}
-    {{- include "skew-guard.match" (merge (dict "uri" (dict "prefix" "/")) .) | nindent 4 }}
-    {{- else }}
-    {{- include "skew-guard.match" (merge (dict "uri" (dict "exact" .path)) .) | nindent 4 }}
-    {{- include "skew-guard.match" (merge (dict "uri" (dict "prefix" (printf "%s/" .path))) .) | nindent 4 }}
-    {{- end }}
+    - uri:
+        {{- include "skew-guard.uri" .paths | nindent 8 }}
+      {{- if hasKey . "value" }}
+      headers:
+        {{ .header }}: {{ if .value }}{exact: {{ .value | quote }}}{{ else }}{}{{ end }}
+      {{- end }}
+      {{- with .statPrefix }}
+      statPrefix: {{ . | quote }}
+      {{- end }}
   route:
     - destination:
         host: {{ .service.host | quote }}
@@ -20,7 +23,7 @@ route header: "" for any, absent for no condition), statPrefix (may be empty) an
         port:
           number: {{ .service.port }}
   {{- with .service.http }}
-  {{- include "skew-guard.httpFields" (dict "http" . "path" $.path) | nindent 2 }}
+  {{- include "skew-guard.httpFields" (dict "http" . "paths" $.paths) | nindent 2 }}
   {{- end }}
   {{- with .corsPolicy }}
   corsPolicy:
@@ -28,17 +31,20 @@ route header: "" for any, absent for no condition), statPrefix (may be empty) an
   {{- end }}
 {{- end }}
 
-{{- /* Istio's `prefix: /api` matches /apis too: a path of whole segments takes two conditions. */ -}}
-{{- define "skew-guard.match" -}}
-- uri:
-    {{- toYaml .uri | nindent 4 }}
-  {{- if hasKey . "value" }}
-  headers:
-    {{ .header }}: {{ if .value }}{exact: {{ .value | quote }}}{{ else }}{}{{ end }}
-  {{- end }}
-  {{- with .statPrefix }}
-  statPrefix: {{ . | quote }}
-  {{- end }}
+{{- /*
+One condition for all paths of a group, because each condition is a route to Envoy. It looks at the header first, so that
+the expression is tried for the release that was asked for only. Istio's `prefix: /api` would match /apis, too.
+*/ -}}
+{{- define "skew-guard.uri" -}}
+{{- if eq (first .) "/" -}}
+prefix: /
+{{- else -}}
+{{- $paths := list -}}
+{{- range . -}}{{- $paths = append $paths (regexQuoteMeta .) -}}{{- end -}}
+{{- $one := join "|" $paths -}}
+{{- if gt (len $paths) 1 -}}{{- $one = printf "(%s)" $one -}}{{- end -}}
+regex: {{ printf "%s(/.*)?" $one | quote }}
+{{- end -}}
 {{- end }}
 
 {{- /*
@@ -49,8 +55,8 @@ slash and all; written as a regular expression it replaces the path of the servi
 {{- $http := deepCopy .http -}}
 {{- with dig "rewrite" "uri" "" .http -}}
   {{- $base := trimSuffix "/" . -}}
-  {{- $regex := printf "^%s" (regexQuoteMeta $.path) -}}
-  {{- if eq $.path "/" -}}
+  {{- $regex := printf "^%s" (regexQuoteMeta (first $.paths)) -}}
+  {{- if eq (first $.paths) "/" -}}
     {{- $base = printf "%s/" $base -}}
   {{- else if not $base -}}
     {{- $regex = printf "%s/?" $regex -}}

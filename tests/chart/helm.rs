@@ -49,6 +49,14 @@ pub fn render(values: &str) -> Result<Manifests> {
     Manifests::parse(&succeeded(&template(values)?)?)
 }
 
+/// The same as another Helm release, in another namespace.
+pub fn render_as(name: &str, namespace: &str, values: &str) -> Result<Manifests> {
+    let mut helm = command(&["template", name]);
+    helm.arg(chart()).arg("--values").arg(example());
+    helm.args(["--namespace", namespace]);
+    Manifests::parse(&succeeded(&given(helm, values)?)?)
+}
+
 /// What Helm says when it refuses values.
 pub fn refusal(values: &str) -> Result<String> {
     let output = template(values)?;
@@ -110,8 +118,14 @@ fn run(verb: &[&str], below: &[PathBuf], values: &str) -> Result<Output> {
     for file in below {
         helm.arg("--values").arg(file);
     }
+    helm.args(["--namespace", NAMESPACE]);
+    given(helm, values)
+}
+
+/// What a command of Helm's makes of values that it reads from its input.
+fn given(mut helm: Command, values: &str) -> Result<Output> {
     let mut helm = helm
-        .args(["--namespace", NAMESPACE, "--values", "-"])
+        .args(["--values", "-"])
         .spawn()
         .context("running helm; `make test-chart` builds it")?;
     helm.stdin

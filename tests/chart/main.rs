@@ -10,10 +10,13 @@
 )]
 
 mod gateway;
+mod gateways;
 mod helm;
 mod mesh;
 mod plain;
 mod readme;
 mod refusals;
 mod resources;
+mod size;
 mod steps;
+mod tenants;

@@ -2,6 +2,7 @@
 //! documents for a VirtualService and a DestinationRule.
 
 use anyhow::{Context, Result, bail};
+use regex::Regex;
 use serde_json::Value;
 
 use crate::helm::Manifests;
@@ -114,9 +115,12 @@ fn matches(route: &Value, path: &str, headers: &[(&str, &str)]) -> bool {
     })
 }
 
-/// `prefix` goes by characters, not by segments.
+/// `prefix` goes by characters, not by segments; `regex` has to match all of the path.
 fn path_matches(uri: &Value, path: &str) -> bool {
-    uri["exact"].as_str().is_some_and(|exact| path == exact)
+    let whole = |regex: &str| Regex::new(&format!("^(?:{regex})$"));
+    let by_regex = uri["regex"].as_str().map(whole);
+    by_regex.is_some_and(|regex| regex.is_ok_and(|regex| regex.is_match(path)))
+        || uri["exact"].as_str().is_some_and(|exact| path == exact)
         || uri["prefix"]
             .as_str()
             .is_some_and(|prefix| path.starts_with(prefix))

@@ -228,7 +228,7 @@ fn a_service_without_releases_has_plain_routes_and_no_subsets() -> Result<()> {
     );
     assert_eq!(
         route_names(&manifests)?[..2],
-        ["default|/login", "default|/auth"]
+        ["default|/login", "v2-0-0|/"]
     );
     for header in ["v2-0-0", "v9-9-9"] {
         let destination = Mesh::of(&manifests).send("/auth/token", &[("x-release", header)])?;
@@ -373,7 +373,7 @@ fn the_routes_say_what_belongs_to_them() -> Result<()> {
     let annotations = &manifests.one("VirtualService")?["metadata"]["annotations"];
     assert_eq!(
         annotations["skew-guard/plugin"],
-        "TrafficExtension/edge/skew-guard"
+        "TrafficExtension/edge/shop.skew-guard"
     );
     assert_eq!(
         annotations["skew-guard/stat-prefix"],
@@ -465,7 +465,7 @@ fn the_plugin_takes_what_the_chart_makes() -> Result<()> {
 
 #[test]
 fn all_hosts_are_in_scope_only_where_they_are_asked_for() -> Result<()> {
-    let manifests = helm::render(r#"hosts: ["*"]"#)?;
+    let manifests = helm::render("hosts: ['*']\nownsGateway: true")?;
     assert!(manifests.plugin_config()?.get("hosts").is_none());
     assert_eq!(
         manifests.one("VirtualService")?["spec"]["hosts"],

@@ -1,7 +1,7 @@
 //! The chart, installed for a shop with real Helm, one upgrade a step.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -47,6 +47,7 @@ impl Part {
 /// A Helm release of the chart.
 pub struct Chart<'a> {
     cluster: &'a Cluster,
+    directory: PathBuf,
     name: String,
     namespace: String,
     image: Image,
@@ -72,6 +73,7 @@ impl<'a> Chart<'a> {
         let name = format!("{}-skew-guard", shop.namespace());
         Ok(Self {
             cluster,
+            directory: directory(),
             name,
             namespace: shop.namespace().to_owned(),
             image,
@@ -79,7 +81,15 @@ impl<'a> Chart<'a> {
         })
     }
 
-    /// The name of the Helm release, and of the routes and the plugin that it makes.
+    /// The same as another Helm release, in another namespace than the shop's.
+    #[must_use]
+    pub fn named(mut self, name: &str, namespace: &str) -> Self {
+        name.clone_into(&mut self.name);
+        namespace.clone_into(&mut self.namespace);
+        self
+    }
+
+    /// The name of the Helm release, and of the routes that it makes.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -87,6 +97,16 @@ impl<'a> Chart<'a> {
     /// The namespace of the Helm release.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The name of the plugin's resource: it stands in another namespace than the rest.
+    pub fn plugin(&self) -> String {
+        format!("{}.{}", self.namespace, self.name)
+    }
+
+    /// Where the chart's files are from now on.
+    pub fn move_to(&mut self, directory: &Path) {
+        directory.clone_into(&mut self.directory);
     }
 
     /// The image of the module under test.
@@ -143,8 +163,11 @@ impl<'a> Chart<'a> {
     }
 
     async fn upgrade_with(&self, options: &[&str]) -> Result<u64> {
-        let (chart, values) = (directory(), self.values_file()?);
-        let (chart, values) = (chart.to_string_lossy(), values.path().to_string_lossy());
+        let values = self.values_file()?;
+        let (chart, values) = (
+            self.directory.to_string_lossy(),
+            values.path().to_string_lossy(),
+        );
         let arguments = [
             "upgrade",
             "--install",
@@ -166,7 +189,7 @@ impl<'a> Chart<'a> {
     pub async fn apply_part(&self, part: Part) -> Result<()> {
         let values = self.values_file()?;
         let template = format!("templates/{}.yaml", part.template());
-        let (chart, values) = (directory(), values.path().to_string_lossy());
+        let (chart, values) = (&self.directory, values.path().to_string_lossy());
         let arguments = [
             "template",
             &self.name,
@@ -223,10 +246,13 @@ impl<'a> Chart<'a> {
 
     async fn gauge(&self, gateway: &Gateway, name: &str) -> Result<Option<u64>> {
         let stats = gateway.stats(name).await?;
-        Ok(stats
-            .into_iter()
-            .find(|(stat, _)| stat.contains(&self.name))
-            .map(|(_, value)| value))
+        let of = |plugin: &str| {
+            let plugin = format!("{GATEWAY_NAMESPACE}.{plugin}");
+            let mut named = stats.iter().filter(|(stat, _)| stat.contains(&plugin));
+            named.next().map(|(_, value)| *value)
+        };
+        // A gauge stays when its plugin has gone, so that the former name counts only where there is no other.
+        Ok(of(&self.plugin()).or_else(|| of(&self.name)))
     }
 
     /// Runs `helm` in the shop's namespace.
@@ -239,7 +265,7 @@ impl<'a> Chart<'a> {
     /// Changes the plugin's resource past the chart, which would refuse it.
     pub async fn patch_plugin(&self, spec: Value) -> Result<()> {
         let patch = json!({ "spec": spec }).to_string();
-        let plugin = format!("wasmplugin/{}", self.name);
+        let plugin = format!("wasmplugin/{}", self.plugin());
         let arguments = [
             "--namespace",
             GATEWAY_NAMESPACE,
@@ -260,7 +286,7 @@ impl<'a> Chart<'a> {
             GATEWAY_NAMESPACE,
             "delete",
             "wasmplugin",
-            &self.name,
+            &self.plugin(),
         ];
         self.cluster.kubernetes().kubectl(arguments).await?;
         Ok(())
@@ -268,7 +294,10 @@ impl<'a> Chart<'a> {
 
     /// Removes routes and plugin, and leaves the subsets.
     pub async fn delete_routes_and_plugin(&self) -> Result<()> {
-        let selector = format!("app.kubernetes.io/instance={}", self.name);
+        let selector = format!(
+            "app.kubernetes.io/instance={},skew-guard/release-namespace={}",
+            self.name, self.namespace
+        );
         let arguments = [
             "delete",
             "virtualservice,wasmplugin",

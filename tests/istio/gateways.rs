@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
+use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
 use skew_guard_lab::load::Load;
 
 use crate::chart::Chart;
@@ -76,6 +76,42 @@ async fn step(
     late.gate().open();
     stage.chart.in_force(late, revision).await?;
     load.answers(300).await
+}
+
+/// Pods of two kinds serve the routes: on each an old tab keeps its release, and nobody chooses one by the header.
+pub async fn each_with_a_plugin_of_its_own(cluster: &Cluster) -> Result<()> {
+    let mut stage = Stage::set(cluster, "several").await?;
+    let second = cluster.start_gateway(GatewayName::Second).await?;
+    let plugin = |name: GatewayName| {
+        json!({
+            "name": name.label(), "namespace": GATEWAY_NAMESPACE, "selector": { "gateway": name.label() },
+            "gateways": [name.label()],
+        })
+    };
+    let plugins = [GatewayName::First, GatewayName::Second].map(plugin);
+    stage.chart.values()["plugins"] = json!(plugins);
+    let settings = stage.chart.values()["plugin"].as_object_mut();
+    settings.context("a map")?.remove("namespace");
+    stage.deploy("1.4.2").await?;
+    stage.deploy("2.0.0").await?;
+    let listed = [("2.0.0", "live"), ("1.4.2", "draining")];
+    stage.chart.list(&listed, json!("2.0.0"));
+    stage.chart.step(&[&stage.gateway, &second]).await?;
+    for gateway in [&stage.gateway, &second] {
+        for (headers, version) in [
+            ([("x-bundle-version", "1.4.2")], "1.4.2"),
+            ([("x-release", "v1-4-2")], "2.0.0"),
+        ] {
+            let answer = ask(gateway.address(), &stage.shop, "/api/cart", &headers).await?;
+            ensure!(
+                answered_by(&answer) == version,
+                "{}: {} answers {headers:?}",
+                gateway.name().label(),
+                answered_by(&answer)
+            );
+        }
+    }
+    stage.strike().await
 }
 
 /// One has a chart of its own with another route header, the other only a version header of the same name as ours.

@@ -18,10 +18,12 @@ mod gateways;
 mod installation;
 mod life;
 mod module;
+mod policy;
 mod readme;
 mod rolling_update;
 mod shop;
 mod stage;
+mod tenants;
 mod upgrades;
 mod visitors;
 mod waiting;
@@ -131,6 +133,26 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("a_gateway_that_learns_late_causes_no_skew", |cluster| {
         Box::pin(gateways::one_that_learns_late(cluster))
     }),
+    (
+        "every_gateway_that_serves_the_routes_runs_the_plugin",
+        |cluster| Box::pin(gateways::each_with_a_plugin_of_its_own(cluster)),
+    ),
+    (
+        "two_teams_with_services_elsewhere_install_under_one_name",
+        |cluster| Box::pin(tenants::of_one_name(cluster)),
+    ),
+    (
+        "a_plugin_under_its_former_name_is_replaced_without_a_gap",
+        |cluster| Box::pin(tenants::renamed_plugin(cluster)),
+    ),
+    (
+        "tenants_write_only_the_plugins_that_the_platform_allows",
+        |cluster| Box::pin(policy::of_the_platform(cluster)),
+    ),
+    (
+        "a_second_team_gets_a_path_of_our_host_through_the_chart",
+        |cluster| Box::pin(tenants::a_path_for_another_team(cluster)),
+    ),
     (
         "other_applications_on_the_gateway_are_not_disturbed",
         |cluster| Box::pin(gateways::other_applications(cluster)),

@@ -281,7 +281,12 @@ pub async fn two_releases_under_load<'a>(
     cluster: &'a Cluster,
     name: &str,
 ) -> Result<(Stage<'a>, Load)> {
-    let (mut stage, load) = Stage::open(cluster, name, "1.4.2").await?;
+    with_two_releases_under_load(Stage::set(cluster, name).await?).await
+}
+
+/// The same on a stage that is set.
+pub async fn with_two_releases_under_load(stage: Stage<'_>) -> Result<(Stage<'_>, Load)> {
+    let (mut stage, load) = stage.opened("1.4.2").await?;
     let listed = [("2.0.0", "live"), ("1.4.2", "live")];
     stage.step_under(&load, &listed, json!("1.4.2")).await?;
     stage.deploy("2.0.0").await?;

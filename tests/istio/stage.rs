@@ -35,12 +35,16 @@ impl<'a> Stage<'a> {
 
     /// The same with one release, current, and visitors who use it.
     pub async fn open(cluster: &'a Cluster, name: &str, version: &str) -> Result<(Self, Load)> {
-        let mut stage = Self::set(cluster, name).await?;
-        stage.deploy(version).await?;
-        stage.step(&[(version, "live")], json!(version)).await?;
-        let load = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
+        Self::set(cluster, name).await?.opened(version).await
+    }
+
+    /// The stage with one release, current, and visitors who use it.
+    pub async fn opened(mut self, version: &str) -> Result<(Self, Load)> {
+        self.deploy(version).await?;
+        self.step(&[(version, "live")], json!(version)).await?;
+        let load = visitors::arrive(&[&self.gateway], &self.shop).await?;
         load.answers(SOME).await?;
-        Ok((stage, load))
+        Ok((self, load))
     }
 
     /// Starts the Pods of a release, both halves, and waits for them.

@@ -110,7 +110,7 @@ struct Known {
     pods: Option<BTreeMap<String, Vec<Pods>>>,
     gateways: Vec<Sighting>,
     /// The plugin, where it is named.
-    plugin: Option<String>,
+    plugins: Vec<String>,
 }
 
 impl Status {
@@ -143,7 +143,7 @@ impl Status {
             }
             let mut report = self.report(&subject, &before, &history, troubles);
             if let Some(prometheus) = &prometheus {
-                report.remember(prometheus, before.plugin.as_deref());
+                report.remember(prometheus, &before.plugins);
             }
             let answer = report.answer();
             if !self.watch || !tell(&answer)? {
@@ -183,7 +183,7 @@ impl Status {
                     line: Arc::clone(line),
                 };
                 let expected = Expected {
-                    plugin: Some(installation.plugin.full_name()),
+                    plugins: installation.plugin_names(),
                     revision: Some(installation.revision),
                     routes: Some(Routes {
                         stat_prefix: installation.stat_prefix.clone(),
@@ -193,7 +193,7 @@ impl Status {
                 Ok(Known {
                     side: Side::load(installation.config.to_string().as_bytes()).ok(),
                     pods: Some(pods::by_route(kubectl, &installation)?),
-                    plugin: expected.plugin.clone(),
+                    plugins: expected.plugins.clone(),
                     gateways: look(&source, &expected)?,
                 })
             }
@@ -204,7 +204,7 @@ impl Status {
         let read = |file| -> Result<Side> { Ok(documents::read_one(file)?.load_right()?) };
         let side = self.config.as_deref().map(read).transpose()?;
         let expected = Expected {
-            plugin: self.plugin.clone(),
+            plugins: self.plugin.iter().cloned().collect(),
             revision: side.as_ref().and_then(|side| side.config.revision),
             routes: None,
         };
@@ -212,7 +212,7 @@ impl Status {
         Ok(Known {
             gateways: look(&source, &expected)?,
             pods: None,
-            plugin: self.plugin.clone(),
+            plugins: self.plugin.iter().cloned().collect(),
             side,
         })
     }

@@ -73,7 +73,7 @@ impl Wait {
         let Some(helm_release) = &self.helm_release else {
             let wanted = Wanted {
                 revision: self.revision.unwrap_or_default(),
-                plugin: self.plugin.clone(),
+                plugins: self.plugin.iter().cloned().collect(),
                 routes: self.routes.clone().map(|stat_prefix| Routes {
                     stat_prefix,
                     hosts: Vec::new(),
@@ -156,7 +156,7 @@ fn wanted(installation: &Installation, revision: Option<u64>) -> Wanted {
         .trim_end_matches(|letter: char| letter.is_ascii_digit());
     Wanted {
         revision,
-        plugin: Some(installation.plugin.full_name()),
+        plugins: installation.plugin_names(),
         routes: Some(Routes {
             stat_prefix: format!("{family}{revision}"),
             hosts: installation.hosts.clone(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::installation::Installation;
+use super::installation::{Installation, Plugin};
 use super::kubectl::{Kubectl, Scope};
 use super::objects::{Pod, selector};
 use super::problem::Problem;
@@ -72,12 +72,14 @@ impl Gateways {
         kubectl: &Kubectl,
         installation: &Installation,
     ) -> Result<Vec<Gateway>, Problem> {
-        let labels = selector(&installation.selector);
         let mut gateways = Vec::new();
-        for scope in self.scopes(installation) {
-            let pods = kubectl.list::<Pod>("pods", scope, &labels)?;
-            let running = pods.into_iter().filter(|pod| !pod.has_ended());
-            gateways.extend(running.map(Gateway::from));
+        for plugin in &installation.plugins {
+            let labels = selector(&plugin.selector);
+            for scope in self.scopes(plugin) {
+                let pods = kubectl.list::<Pod>("pods", scope, &labels)?;
+                let running = pods.into_iter().filter(|pod| !pod.has_ended());
+                gateways.extend(running.map(Gateway::from));
+            }
         }
         gateways.sort();
         gateways.dedup();
@@ -93,12 +95,18 @@ impl Gateways {
 
     /// Which Pods those are, in words.
     pub fn in_words(&self, installation: &Installation) -> String {
-        let labels = match selector(&installation.selector) {
+        let plugins = installation.plugins.iter();
+        let words: Vec<_> = plugins.map(|plugin| self.pods_in_words(plugin)).collect();
+        words.join(" and no ")
+    }
+
+    fn pods_in_words(&self, plugin: &Plugin) -> String {
+        let labels = match selector(&plugin.selector) {
             labels if labels.is_empty() => "pods".to_owned(),
             labels => format!("pods with the labels {labels}"),
         };
         let places: Vec<_> = self
-            .scopes(installation)
+            .scopes(plugin)
             .into_iter()
             .map(|scope| match scope {
                 Scope::Namespace(namespace) => format!("namespace {namespace}"),
@@ -108,10 +116,9 @@ impl Gateways {
         format!("{labels} in {}", places.join(" and "))
     }
 
-    fn scopes<'a>(&'a self, installation: &'a Installation) -> Vec<Scope<'a>> {
-        let namespace = &installation.plugin.namespace;
-        if *namespace != self.root_namespace {
-            vec![Scope::Namespace(namespace)]
+    fn scopes<'a>(&'a self, plugin: &'a Plugin) -> Vec<Scope<'a>> {
+        if plugin.namespace != self.root_namespace {
+            vec![Scope::Namespace(&plugin.namespace)]
         } else if self.gateway_namespace.is_empty() {
             vec![Scope::All]
         } else {

@@ -16,16 +16,16 @@ const ROUTES: &str = "virtualservices.networking.istio.io";
 const PLUGIN: &str = "skew-guard/plugin";
 const STAT_PREFIX: &str = "skew-guard/stat-prefix";
 const PROBE_PATHS: &str = "skew-guard/probe-paths";
+const RULES: &str = "skew-guard/rule-namespaces";
 
 /// An installed chart, read from the objects that it made. (Not from Helm, so that it is the same under Argo CD.)
 #[derive(Clone, Debug, PartialEq)]
 pub struct Installation {
     pub helm_release: String,
     pub namespace: String,
-    pub plugin: Plugin,
-    /// The labels of the Pods that run the plugin.
-    pub selector: BTreeMap<String, String>,
-    /// The plugin's configuration.
+    /// The plugin, once for each kind of gateway Pods.
+    pub plugins: Vec<Plugin>,
+    /// Its configuration, the same for all.
     pub config: Value,
     /// The revision of that.
     pub revision: u64,
@@ -36,15 +36,23 @@ pub struct Installation {
     pub gateways: Vec<String>,
     /// For each versioned service a path that its Pods answer.
     pub probe_paths: Vec<String>,
+    /// Where its DestinationRules are.
+    pub rule_namespaces: Vec<String>,
 }
 
-/// The resource that is the plugin.
+/// A resource that is the plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
     /// `WasmPlugin` or `TrafficExtension`.
     pub kind: String,
     pub namespace: String,
     pub name: String,
+    /// The labels of the Pods that run it.
+    pub selector: BTreeMap<String, String>,
+    /// Where the module is.
+    pub url: String,
+    /// The Secret by which it is fetched; "" for none.
+    pub image_pull_secret: String,
 }
 
 impl Plugin {
@@ -58,13 +66,16 @@ impl Plugin {
         format!("{}s.extensions.istio.io", self.kind.to_lowercase())
     }
 
-    /// What the chart writes: `WasmPlugin/istio-ingress/shop-skew-guard`.
-    fn parse(text: &str) -> Option<Self> {
+    /// What the chart writes: `WasmPlugin/istio-ingress/shop.shop-skew-guard`.
+    fn named(text: &str) -> Option<Self> {
         let mut parts = text.split('/').map(str::to_owned);
         let plugin = Self {
             kind: parts.next()?,
             namespace: parts.next()?,
             name: parts.next()?,
+            selector: BTreeMap::new(),
+            url: String::new(),
+            image_pull_secret: String::new(),
         };
         parts.next().is_none().then_some(plugin)
     }
@@ -82,11 +93,11 @@ struct Routes {
 struct PluginSpec {
     #[serde(default)]
     selector: Selector,
-    #[serde(default)]
-    plugin_config: Value,
+    #[serde(flatten)]
+    module: Module,
     /// Where a `TrafficExtension` has what a `WasmPlugin` has itself.
     #[serde(default)]
-    wasm: Wasm,
+    wasm: Module,
 }
 
 #[derive(Default, Deserialize)]
@@ -97,54 +108,79 @@ struct Selector {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wasm {
-    #[serde(default)]
+#[serde(rename_all = "camelCase", default)]
+struct Module {
+    url: String,
+    image_pull_secret: String,
     plugin_config: Value,
 }
 
 impl Installation {
+    /// What gateways call its plugins.
+    pub fn plugin_names(&self) -> Vec<String> {
+        self.plugins.iter().map(Plugin::full_name).collect()
+    }
+
+    /// The labels of all that it made, as a selector of kubectl's.
+    pub fn labels(&self) -> String {
+        labels(&self.helm_release)
+    }
+
     /// The chart that was installed under this name in this namespace.
     pub fn of(kubectl: &Kubectl, namespace: &str, helm_release: &str) -> Result<Self> {
         let routes = routes(kubectl, namespace, helm_release)?;
         let annotation = |name| routes.metadata.annotations.get(name);
-        let Some(plugin) = annotation(PLUGIN) else {
+        let Some(plugins) = annotation(PLUGIN) else {
             bail!(
                 "Helm release {helm_release} in namespace {namespace} has no plugin: either it was installed with enabled: false, or by a chart that is older than this tool"
             );
         };
-        let plugin = Plugin::parse(plugin)
-            .with_context(|| format!("{plugin:?} of annotation {PLUGIN} names no plugin"))?;
         let stat_prefix = annotation(STAT_PREFIX)
             .with_context(|| format!("the routes have no annotation {STAT_PREFIX}"))?;
         let probe_paths = annotation(PROBE_PATHS).map_or("[]", String::as_str);
         let probe_paths = serde_json::from_str(probe_paths)
             .with_context(|| format!("annotation {PROBE_PATHS} is no list of paths"))?;
-        let spec = plugin_spec(kubectl, &plugin)?;
-        let config = match spec.plugin_config {
-            Value::Null => spec.wasm.plugin_config,
-            config => config,
-        };
+        let rule_namespaces = annotation(RULES).map_or(namespace, String::as_str);
+        let rule_namespaces = rule_namespaces
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        let mut config = Value::Null;
+        let mut found = Vec::new();
+        for name in plugins.split(' ') {
+            let plugin = Plugin::named(name)
+                .with_context(|| format!("{name:?} of annotation {PLUGIN} names no plugin"))?;
+            let spec = plugin_spec(kubectl, &plugin)?;
+            let module = match spec.module.plugin_config {
+                Value::Null => spec.wasm,
+                _ => spec.module,
+            };
+            config = module.plugin_config;
+            found.push(Plugin {
+                selector: spec.selector.match_labels,
+                url: module.url,
+                image_pull_secret: module.image_pull_secret,
+                ..plugin
+            });
+        }
         let revision = config.get("revision").and_then(Value::as_u64);
         Ok(Self {
             helm_release: helm_release.to_owned(),
             namespace: namespace.to_owned(),
-            selector: spec.selector.match_labels,
-            revision: revision
-                .with_context(|| format!("plugin {} has no revision", plugin.full_name()))?,
+            revision: revision.with_context(|| format!("plugin {plugins} has no revision"))?,
             config,
             stat_prefix: stat_prefix.clone(),
             hosts: routes.spec.hosts,
             gateways: routes.spec.gateways,
             probe_paths,
-            plugin,
+            rule_namespaces,
+            plugins: found,
         })
     }
 }
 
 fn routes(kubectl: &Kubectl, namespace: &str, helm_release: &str) -> Result<Object<Routes>> {
-    let labels =
-        format!("app.kubernetes.io/name=skew-guard,app.kubernetes.io/instance={helm_release}");
+    let labels = labels(helm_release);
     let mut found = kubectl
         .list::<Object<Routes>>(ROUTES, Scope::Namespace(namespace), &labels)
         .with_context(|| format!("cannot look for Helm release {helm_release}"))?;
@@ -161,11 +197,16 @@ fn routes(kubectl: &Kubectl, namespace: &str, helm_release: &str) -> Result<Obje
     }
 }
 
+fn labels(helm_release: &str) -> String {
+    format!("app.kubernetes.io/name=skew-guard,app.kubernetes.io/instance={helm_release}")
+}
+
 fn plugin_spec(kubectl: &Kubectl, plugin: &Plugin) -> Result<PluginSpec> {
     let Plugin {
         kind,
         namespace,
         name,
+        ..
     } = plugin;
     let found: Option<Object<PluginSpec>> = kubectl.object(&plugin.resource(), namespace, name)?;
     let found =

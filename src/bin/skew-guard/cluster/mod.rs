@@ -13,8 +13,8 @@
 //!   that several commands read are in [`objects`]); [`Kubectl::raw`] reads a path of the API;
 //!   [`Kubectl::run`] does everything else. Each answers a [`Problem`] that says in one line
 //!   what went wrong; [`Problem::may_pass`] tells what a patient command waits for from what it ends with.
-//! - [`Installation::of`] reads what one Helm release of the chart has put into the cluster: its plugin, the selector and
-//!   the configuration of that, the revision, and what the routes are called.
+//! - [`Installation::of`] reads what one Helm release of the chart has put into the cluster: its plugins, their
+//!   selectors and configuration, the revision, and what the routes are called.
 //! - [`Gateways::list`] answers the Pods that run the plugin, afresh at each call.
 //! - [`Line`] asks one of them: [`Line::metrics`], or [`Line::port`] for a port of it on this machine.
 

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What gateways should have.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
-    pub plugin: Option<String>,
+    pub plugins: Vec<String>,
     /// By default the newest that any of them has.
     pub revision: Option<u64>,
     pub routes: Option<Routes>,
@@ -74,13 +74,13 @@ fn sighting(target: &Target, expected: &Expected) -> Sighting {
         Err(why) => return Sighting::without(target, State::Unreachable(why)),
     };
     let metrics = Metrics(&text);
-    let (plugin, revision) = match in_force(metrics, expected.plugin.as_deref()) {
+    let (plugin, revision) = match in_force(metrics, &expected.plugins) {
         Ok(in_force) => in_force,
         Err(state) => return Sighting::without(target, state),
     };
     let wanted = Wanted {
         revision: expected.revision.unwrap_or(revision),
-        plugin: expected.plugin.clone(),
+        plugins: expected.plugins.clone(),
         routes: expected.routes.clone(),
         drained: false,
     };

@@ -56,15 +56,16 @@ pub fn by_route(
     kubectl: &Kubectl,
     installation: &Installation,
 ) -> Result<BTreeMap<String, Vec<Pods>>, Problem> {
-    let Installation {
-        namespace,
-        helm_release,
-        ..
-    } = installation;
-    let labels =
-        format!("app.kubernetes.io/name=skew-guard,app.kubernetes.io/instance={helm_release}");
-    let scope = Scope::Namespace(namespace);
-    let rules: Vec<Object<Rule>> = kubectl.list(RULES, scope, &labels)?;
+    let namespace = &installation.namespace;
+    // Another one of the same name may have rules beside ours.
+    let labels = format!(
+        "{},skew-guard/release-namespace={namespace}",
+        installation.labels()
+    );
+    let mut rules: Vec<Object<Rule>> = Vec::new();
+    for place in &installation.rule_namespaces {
+        rules.extend(kubectl.list(RULES, Scope::Namespace(place), &labels)?);
+    }
     let mut by_route: BTreeMap<String, Vec<Pods>> = BTreeMap::new();
     for rule in rules {
         let service = Service::read(kubectl, &rule.spec.host, namespace)?;

@@ -21,7 +21,8 @@ pub struct Prometheus(String);
 /// A release, and what gateways say of it now.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    pub plugin: Option<&'a str>,
+    /// What the plugin may be called; empty for any.
+    pub plugins: &'a [String],
     pub route: &'a str,
     /// Its requests since the gateways started.
     pub total: u64,
@@ -111,12 +112,16 @@ fn query(asked: Asked<'_>) -> String {
             '.'
         }
     };
-    let plugin = asked
-        .plugin
-        .map(|plugin| plugin.chars().map(any).collect::<String>());
-    let plugin = plugin.map_or(String::new(), |plugin| {
-        format!(",plugin=~\"(.*[._])?{plugin}\"")
-    });
+    let plugins: Vec<String> = asked
+        .plugins
+        .iter()
+        .map(|plugin| plugin.chars().map(any).collect())
+        .collect();
+    let plugin = if plugins.is_empty() {
+        String::new()
+    } else {
+        format!(",plugin=~\"(.*[._])?({})\"", plugins.join("|"))
+    };
     format!(
         "skew_guard_requests_total{{release=\"{}\"{plugin}}}",
         asked.route

@@ -47,7 +47,7 @@ impl Report {
     }
 
     /// Looks up what gateways do not remember: since when nobody asks for a release that drains.
-    pub fn remember(&mut self, prometheus: &Prometheus, plugin: Option<&str>) {
+    pub fn remember(&mut self, prometheus: &Prometheus, plugins: &[String]) {
         let Self {
             releases,
             circumstances,
@@ -60,7 +60,7 @@ impl Report {
                 && matches!(release.traffic.quiet, Quiet::AtLeast(_));
             let route = release.route.as_str();
             let asked = Asked {
-                plugin,
+                plugins,
                 route,
                 total,
             };

@@ -12,8 +12,9 @@ pub const LOOKS: u32 = 2;
 pub struct Wanted {
     /// The revision of the plugin's configuration.
     pub revision: u64,
-    /// The plugin, where several run in one gateway, with or without its namespace.
-    pub plugin: Option<String>,
+    /// What the plugin may be called where several run in one gateway, with or without its namespace; empty where it is
+    /// the only one.
+    pub plugins: Vec<String>,
     /// The routes that belong to it; `None` where they cannot be told.
     pub routes: Option<Routes>,
     /// No listener with old connections.
@@ -110,7 +111,7 @@ impl fmt::Display for State {
 impl State {
     /// What the gateway's metrics show.
     pub fn of(metrics: Metrics<'_>, wanted: &Wanted) -> Self {
-        match in_force(metrics, wanted.plugin.as_deref()) {
+        match in_force(metrics, &wanted.plugins) {
             Ok((plugin, revision)) => Self::of_plugin(metrics, &plugin, revision, wanted),
             Err(state) => state,
         }
@@ -219,9 +220,11 @@ impl Routes {
 ///
 /// # Errors
 /// What the gateway shows in its place.
-pub fn in_force(metrics: Metrics<'_>, wanted: Option<&str>) -> Result<(Plugin, u64), State> {
+pub fn in_force(metrics: Metrics<'_>, wanted: &[String]) -> Result<(Plugin, u64), State> {
     let revisions = metrics.revisions();
-    let is_meant = |plugin: &&Plugin| wanted.is_none_or(|wanted| plugin.is_called(wanted));
+    let is_meant = |plugin: &&Plugin| {
+        wanted.is_empty() || wanted.iter().any(|wanted| plugin.is_called(wanted))
+    };
     let named = revisions.keys().filter(is_meant);
     let (alive, gone): (Vec<_>, Vec<_>) = named.partition(|plugin| metrics.has(plugin));
     let plugin = match (alive.as_slice(), gone.first()) {

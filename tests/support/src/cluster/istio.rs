@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
-use serde_json::json;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
 
 use super::kubernetes::Kubernetes;
 use super::registered_pod::RegisteredPod;
@@ -41,11 +41,7 @@ pub(super) async fn start(
     let namespace =
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "istio-system" } });
     kubernetes.apply(&namespace).await?;
-    let mesh = directory.join("mesh.json");
-    fs::write(
-        &mesh,
-        serde_json::to_vec(&json!({ "enableAutoMtls": false }))?,
-    )?;
+    let mesh = configure(directory, json!({}))?;
     let mut istiod = start_istiod(tools, kubernetes, &mesh)?;
     let client = http::client()?;
     istiod
@@ -66,6 +62,15 @@ pub(super) async fn start(
         _process: istiod,
         _pod: pod,
     })
+}
+
+/// Writes the mesh's configuration, which a running istiod reads again.
+pub(super) fn configure(directory: &Path, mut settings: Value) -> Result<PathBuf> {
+    let object = settings.as_object_mut().context("settings are an object")?;
+    object.insert("enableAutoMtls".to_owned(), json!(false));
+    let mesh = directory.join("mesh.json");
+    fs::write(&mesh, serde_json::to_vec(&settings)?)?;
+    Ok(mesh)
 }
 
 /// Certificates, injection and validation need webhooks into the cluster, and the two filters left out exist only in

@@ -104,6 +104,12 @@ impl Cluster {
         &self.kubernetes
     }
 
+    /// Gives the whole mesh these settings, and Istio's defaults for all others.
+    pub fn configure_mesh(&self, settings: Value) -> Result<()> {
+        istio::configure(self.directory.path(), settings)?;
+        Ok(())
+    }
+
     /// Starts a gateway with nothing kept from an earlier one, as a new Pod would.
     pub async fn start_gateway(&self, name: GatewayName) -> Result<Gateway> {
         self.start_gateway_in(GATEWAY_NAMESPACE, name).await

@@ -1,0 +1,231 @@
+//! Several teams on shared gateways: whose resource is where, under which name, and who gets which path.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
+use skew_guard_lab::wait;
+use tempfile::TempDir;
+
+use crate::chart::{self, Chart};
+use crate::configuration::{answers_to_the_old_tab, two_releases};
+use crate::module::with_two_releases_under_load;
+use crate::shop::{Half, POD_PORT, Shop};
+use crate::stage::{Stage, deployment};
+use crate::visitors::{self, answered_by, ask};
+
+/// How many answers are waited for after each change.
+const SOME: u64 = 1_000;
+
+/// A mesh that hides what does not say whom it is for.
+fn hiding() -> Value {
+    json!({ "defaultDestinationRuleExportTo": ["."], "defaultVirtualServiceExportTo": ["."] })
+}
+
+/// Both Helm releases are called `shop`, and stand in namespaces without services. One goes, and the other stays whole.
+pub async fn of_one_name(cluster: &Cluster) -> Result<()> {
+    cluster.configure_mesh(hiding())?;
+    let gateway = cluster.start_gateway(GatewayName::First).await?;
+    let mut teams = Vec::new();
+    // The second may not write into the namespaces of its services.
+    for (name, rules) in [
+        ("first-team", None),
+        ("second-team", Some(GATEWAY_NAMESPACE)),
+    ] {
+        teams.push(Team::move_in(cluster, name, rules, &gateway).await?);
+    }
+    for team in &mut teams {
+        team.keeps_its_tabs(&gateway).await?;
+        team.is_hidden_by_the_mesh_s_default(&gateway).await?;
+    }
+    let [first, second] =
+        <[Team<'_>; 2]>::try_from(teams).map_err(|_| anyhow::anyhow!("there are two teams"))?;
+    first.chart.uninstall().await?;
+    for kind in ["destinationrule", "virtualservice", "wasmplugin"] {
+        let selector = "skew-guard/release-namespace=first-team-routes";
+        let left = [
+            "get",
+            kind,
+            "--all-namespaces",
+            "--output=name",
+            "--selector",
+            selector,
+        ];
+        let left = cluster.kubernetes().kubectl(left).await?;
+        ensure!(left.trim().is_empty(), "left by the first team: {left}");
+    }
+    second.keeps_its_tabs(&gateway).await?;
+    second.chart.uninstall().await?;
+    for shop in [first.shop, second.shop] {
+        shop.close().await?;
+    }
+    cluster.configure_mesh(json!({}))
+}
+
+/// A team whose services are in one namespace, and whose installation of the chart is in another.
+struct Team<'a> {
+    shop: Shop<'a>,
+    chart: Chart<'a>,
+}
+
+impl<'a> Team<'a> {
+    async fn move_in(
+        cluster: &'a Cluster,
+        name: &str,
+        rules: Option<&str>,
+        gateway: &Gateway,
+    ) -> Result<Self> {
+        let shop = Shop::open(cluster, name).await?;
+        let namespace = format!("{name}-routes");
+        let object =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        cluster.kubernetes().apply(&object).await?;
+        for half in Half::BOTH {
+            for version in ["1.4.2", "2.0.0"] {
+                let name = deployment(half, version);
+                shop.deploy(half, &name, version, 1).await?;
+            }
+        }
+        for half in Half::BOTH {
+            for version in ["1.4.2", "2.0.0"] {
+                shop.rolled_out(&deployment(half, version)).await?;
+            }
+        }
+        let mut chart = Chart::of(cluster, &shop)
+            .await?
+            .named("shop-skew-guard", &namespace);
+        chart.values()["gateways"] = json!([format!("{name}/{}", GatewayName::First.label())]);
+        for service in chart.values()["services"]
+            .as_array_mut()
+            .context("a list")?
+        {
+            service["namespace"] = json!(rules);
+        }
+        let listed = [("2.0.0", "live"), ("1.4.2", "draining")];
+        chart.list(&listed, json!("2.0.0"));
+        chart.step(&[gateway]).await?;
+        Ok(Self { shop, chart })
+    }
+
+    /// What the chart's own `exportTo` is good for.
+    async fn is_hidden_by_the_mesh_s_default(&mut self, gateway: &Gateway) -> Result<()> {
+        self.chart.values()["exportTo"] = json!([]);
+        self.chart.upgrade().await?;
+        wait::until("the gateway to see nothing of it", async || {
+            let answer = ask(gateway.address(), &self.shop, "/api/cart", &[]).await?;
+            Ok(!answer.status().is_success())
+        })
+        .await?;
+        self.chart.values()["exportTo"] = json!(["*"]);
+        self.chart.step(&[gateway]).await?;
+        self.keeps_its_tabs(gateway).await
+    }
+
+    async fn keeps_its_tabs(&self, gateway: &Gateway) -> Result<()> {
+        for version in ["1.4.2", "2.0.0"] {
+            let what = format!("a tab of {version} in {}", self.shop.namespace());
+            let headers = [("x-bundle-version", version)];
+            wait::until(&what, async || {
+                let answer = ask(gateway.address(), &self.shop, "/api/cart", &headers).await?;
+                Ok(answer.status().is_success() && answered_by(&answer) == version)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The chart as it was before the plugin's name held the namespace, upgraded under load.
+pub async fn renamed_plugin(cluster: &Cluster) -> Result<()> {
+    let former = TempDir::with_prefix("skew-guard-former-chart-")?;
+    copy(&chart::directory(), former.path())?;
+    let plugins = former.path().join("templates/_plugins.tpl");
+    let written = fs::read_to_string(&plugins)?;
+    let name = "include \"skew-guard.nameIn\" (dict \"root\" $ \"namespace\" $plugin.namespace)";
+    ensure!(written.contains(name), "the plugin's name is made here");
+    let former_name = "include \"skew-guard.fullname\" $";
+    fs::write(&plugins, written.replace(name, former_name))?;
+
+    let mut stage = Stage::set(cluster, "renamed").await?;
+    stage.chart.move_to(former.path());
+    let (mut stage, load) = with_two_releases_under_load(stage).await?;
+    load.answers(SOME).await?;
+    stage.chart.move_to(&chart::directory());
+    stage.chart.step(&[&stage.gateway]).await?;
+    load.answers(SOME).await?;
+    answers_to_the_old_tab(&stage, "1.4.2").await?;
+    let story = "a plugin under another name";
+    visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
+    stage.strike().await
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            fs::create_dir_all(&target)?;
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// A VirtualService of their own for a path of our host is not seen, because ours is older and takes every request that
+/// has the plugin's header. What the chart lists is theirs.
+pub async fn a_path_for_another_team(cluster: &Cluster) -> Result<()> {
+    let mut stage = two_releases(cluster, "shared-host").await?;
+    let theirs = Shop::open(cluster, "blog").await?;
+    theirs.deploy(Half::Api, "api", "7.0.0", 1).await?;
+    theirs.rolled_out("api").await?;
+    stage.shop.apply(blog(&stage.shop, &theirs)).await?;
+    wait::until("the gateway to have their route", async || {
+        let routes = stage.gateway.config_dump().await?.to_string();
+        Ok(routes.contains("their-blog"))
+    })
+    .await?;
+    let path = "/blog/request";
+    let answer = ask(stage.gateway.address(), &stage.shop, path, &[]).await?;
+    ensure!(
+        answered_by(&answer) == "2.0.0",
+        "{} takes the path: what the README says is not so",
+        answered_by(&answer)
+    );
+
+    let services = stage.chart.values()["services"].as_array_mut();
+    services.context("a list")?.push(json!({
+        "host": theirs.service_host(Half::Api), "port": POD_PORT, "paths": ["/blog"], "versioned": false,
+    }));
+    stage.chart.step(&[&stage.gateway]).await?;
+    wait::until("the other team to have its path", async || {
+        let answer = ask(stage.gateway.address(), &stage.shop, path, &[]).await?;
+        Ok(answered_by(&answer) == "7.0.0")
+    })
+    .await?;
+    answers_to_the_old_tab(&stage, "1.4.2").await?;
+    theirs.close().await?;
+    stage.strike().await
+}
+
+fn blog(ours: &Shop<'_>, theirs: &Shop<'_>) -> Value {
+    let destination =
+        json!({ "host": theirs.service_host(Half::Api), "port": { "number": POD_PORT } });
+    json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": { "name": "blog" },
+        "spec": {
+            "hosts": [ours.host()],
+            "gateways": [GatewayName::First.label()],
+            "http": [{
+                "name": "their-blog",
+                "match": [{ "uri": { "prefix": "/blog" } }],
+                "route": [{ "destination": destination }],
+            }],
+        },
+    })
+}
