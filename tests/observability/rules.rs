@@ -124,6 +124,33 @@ fn every_alert_names_its_runbook_and_every_runbook_its_alert() -> Result<()> {
     Ok(())
 }
 
+/// What the rules set beside the filter's series has to come from the same job: what the PodMonitor leaves out makes an
+/// alert silent.
+#[test]
+fn the_charts_pod_monitor_keeps_what_the_rules_look_at_on_a_gateway() -> Result<()> {
+    let monitor = fs::read_to_string("istio/templates/podmonitor.yaml")?;
+    let kept = monitor
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("regex: skew_guard_.+|"))
+        .context("the series that are kept")?;
+    let is_kept = |name: &str| {
+        kept.split('|')
+            .any(|pattern| match pattern.strip_suffix(".+") {
+                Some(beginning) => name.starts_with(beginning),
+                None => name == pattern,
+            })
+    };
+    let rules = fs::read_to_string(RULES)?;
+    let names = rules
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .filter(|word| word.starts_with("envoy_") || word.starts_with("istio_"))
+        // A label.
+        .filter(|word| *word != "envoy_route");
+    let lost: BTreeSet<_> = names.filter(|name| !is_kept(name)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    Ok(())
+}
+
 struct Alert {
     name: String,
     runbook: String,
