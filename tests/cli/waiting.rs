@@ -320,6 +320,45 @@ async fn a_real_gateway_is_waited_for_from_one_configuration_to_the_next() -> Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn routes_are_waited_for_by_the_counter_of_one_of_them() -> Result<()> {
+    let bootstrap = Bootstrap::read("envoy/envoy.yaml")?
+        .with_module(&module::path()?)
+        .on_free_ports();
+    let envoy = Envoy::start(&envoy::installed()?, bootstrap.value()).await?;
+    let url = format!("http://{}/stats/prometheus", envoy.admin());
+    let wait = async |arguments: &[&str]| {
+        let first = ["--revision", "1", "--timeout", "20s"];
+        wait_for(&[&first[..], arguments, &[url.as_str()]].concat()).await
+    };
+    wait(&["--routes", "skew-guard-r1"])
+        .await?
+        .ends(0)
+        .never_says("not looked at");
+    let late = |routes| {
+        let arguments = [
+            "--revision",
+            "1",
+            "--timeout",
+            "1s",
+            "--routes",
+            routes,
+            url.as_str(),
+        ];
+        async move { wait_for(&arguments).await }
+    };
+    late("skew-guard-r2")
+        .await?
+        .ends(1)
+        .says("has the plugin's part, but still the routes skew-guard-r1 of ");
+    late("another-r1").await?.ends(1).says("none of its routes");
+    wait(&[])
+        .await?
+        .ends(0)
+        .says("its routes were not looked at");
+    envoy.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_without_tag_expressions_is_understood_too() -> Result<()> {
     let plugin = |name: &str| Ok::<_, anyhow::Error>(Plugin::of(&module::path()?).named(name));
     let shop = plugin("ns.shop")?.configured(&configuration(7)).filter();

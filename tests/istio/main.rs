@@ -19,6 +19,7 @@ mod installation;
 mod life;
 mod module;
 mod policy;
+mod probing;
 mod readme;
 mod rolling_update;
 mod shop;
@@ -174,6 +175,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     (
         "wait_is_not_satisfied_while_the_routes_are_refused",
         |cluster| Box::pin(waiting::routes_that_were_refused(cluster)),
+    ),
+    (
+        "a_probe_asks_every_gateway_for_a_release_until_its_pods_answer",
+        |cluster| Box::pin(probing::through_every_gateway(cluster)),
     ),
     (
         "istioctl_analyze_finds_nothing_but_the_catch_all",

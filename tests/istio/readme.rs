@@ -43,6 +43,8 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
         install,
         rolling_update,
         pipeline,
+        wait,
+        probe,
         roll_back,
         leave,
         plain_routes,
@@ -72,6 +74,8 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     reader.deploy("release-2.1.0.yaml", Half::Api, "api-2-1-0", "2.1.0")?;
     reader.deploy("release-2.1.0.yaml", Half::Web, "web-2-1-0", "2.1.0")?;
     reader.run(pipeline).await?;
+    reader.run(wait).await?;
+    reader.run(probe).await?;
     load.until_page_of("2.1.0").await?;
     load.answers(SOME).await?;
 

@@ -8,6 +8,7 @@ use skew_guard_lab::load::Load;
 use crate::chart::Chart;
 use crate::shop::{Half, Shop};
 use crate::visitors;
+use crate::waiting;
 
 /// How many requests a page's load and use make before and after a roll-out.
 const SOME: u64 = 500;
@@ -126,7 +127,8 @@ async fn before_a_roll_out<'a>(
     }
     let mut chart = Chart::of(cluster, &shop).await?;
     chart.list(&[("1.4.2", "live")], json!(""));
-    chart.step(&[&gateway]).await?;
+    chart.upgrade().await?;
+    waiting::holds(cluster, &chart).await?;
     let load = visitors::arrive(&[&gateway], &shop).await?;
     load.answers(SOME).await?;
     chart.list(&[("2.0.0", "live"), ("1.4.2", "live")], json!(""));

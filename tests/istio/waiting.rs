@@ -38,6 +38,14 @@ pub async fn run(
     })
 }
 
+/// Waits as a pipeline does, and fails where the tool does.
+pub async fn holds(cluster: &Cluster, chart: &Chart<'_>) -> Result<()> {
+    run(cluster, "wait", chart, &["--timeout", "60s"])
+        .await?
+        .ends(0)
+        .map(drop)
+}
+
 impl Said {
     fn ends(self, code: i32) -> Result<Self> {
         ensure!(self.code == code, "not {code}: {self:?}");

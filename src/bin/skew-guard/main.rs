@@ -22,6 +22,7 @@ mod file;
 mod interrupted;
 mod likeness;
 mod metrics;
+mod probe;
 mod status;
 mod step;
 mod wait;
@@ -57,6 +58,7 @@ enum Command {
     Rollback(step::Rollback),
     Status(status::Status),
     Wait(wait::Wait),
+    Probe(probe::Probe),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
 }
@@ -101,6 +103,7 @@ impl Command {
             Self::Rollback(rollback) => return rollback.run(),
             Self::Status(status) => status.run(progress, &mut |answer| show(answer, output))?,
             Self::Wait(wait) => wait.run(progress)?,
+            Self::Probe(probe) => probe.run(progress)?,
             Self::Schema => Answer {
                 verdict: Verdict::Good,
                 text: SCHEMA.trim_end().to_owned(),

@@ -1,5 +1,6 @@
 //! The Pods that run a plugin.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::installation::{Installation, Plugin};
@@ -34,6 +35,9 @@ pub struct Gateway {
     pub is_ready: bool,
     /// It was told to end, and takes no new connections.
     pub is_leaving: bool,
+    pub labels: BTreeMap<String, String>,
+    /// The ports that its containers name.
+    pub ports: BTreeMap<String, u16>,
 }
 
 impl fmt::Display for Gateway {
@@ -47,8 +51,10 @@ impl From<Pod> for Gateway {
         Self {
             is_ready: pod.is_ready(),
             is_leaving: pod.is_terminating(),
+            ports: pod.named_ports(),
             namespace: pod.metadata.namespace,
             pod: pod.metadata.name,
+            labels: pod.metadata.labels,
         }
     }
 }

@@ -16,9 +16,11 @@
 //! - [`Installation::of`] reads what one Helm release of the chart has put into the cluster: its plugins, their
 //!   selectors and configuration, the revision, and what the routes are called.
 //! - [`Gateways::list`] answers the Pods that run the plugin, afresh at each call.
+//! - [`Entrance::all`] answers the ports of those Pods by which visitors of the installation come in.
 //! - [`Line`] asks one of them: [`Line::metrics`], or [`Line::port`] for a port of it on this machine.
 
 mod access;
+mod entrance;
 mod forward;
 mod gateways;
 mod installation;
@@ -29,6 +31,7 @@ pub mod objects;
 mod problem;
 
 pub use access::Access;
+pub use entrance::Entrance;
 pub use gateways::{Gateway, Gateways};
 pub use installation::Installation;
 pub use kubectl::{Kubectl, Scope};

@@ -31,7 +31,28 @@ pub struct Metadata {
 pub struct Pod {
     pub metadata: Metadata,
     #[serde(default)]
+    pub spec: PodSpec,
+    #[serde(default)]
     pub status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PodSpec {
+    pub containers: Vec<Container>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Container {
+    pub ports: Vec<ContainerPort>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerPort {
+    pub name: String,
+    pub container_port: u16,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -49,6 +70,15 @@ pub struct Condition {
 }
 
 impl Pod {
+    /// The ports that its containers name.
+    pub fn named_ports(&self) -> BTreeMap<String, u16> {
+        let containers = self.spec.containers.iter();
+        let ports = containers.flat_map(|container| &container.ports);
+        ports
+            .map(|port| (port.name.clone(), port.container_port))
+            .collect()
+    }
+
     pub fn is_ready(&self) -> bool {
         let mut conditions = self.status.conditions.iter();
         conditions.any(|condition| condition.kind == "Ready" && condition.status == "True")
@@ -62,6 +92,12 @@ impl Pod {
     pub fn has_ended(&self) -> bool {
         matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
     }
+}
+
+/// Whether something with these labels is meant by this selector.
+pub fn selects(selector: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
+    let mut wanted = selector.iter();
+    wanted.all(|(name, value)| labels.get(name) == Some(value))
 }
 
 /// Labels as a selector of kubectl's.

@@ -1,0 +1,112 @@
+//! `skew-guard probe`: a release is asked for through every gateway, before it becomes current.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, GatewayName};
+use tempfile::TempDir;
+
+use crate::stage::Stage;
+use crate::waiting::{self, Said};
+
+/// Where the first gateway is spoken to by TLS.
+const TLS_PORT: u16 = 9_443;
+
+/// A release counts when its pods answer through each port of each gateway.
+pub async fn through_every_gateway(cluster: &Cluster) -> Result<()> {
+    let mut stage = Stage::set(cluster, "probed").await?;
+    let second = cluster.start_gateway(GatewayName::Second).await?;
+    let certificate = Certificate::of(&stage.shop.host())?;
+    stage.shop.apply(with_tls(&stage, &certificate)).await?;
+    stage.chart.values()["services"][0]["probePath"] = json!("/api/cart");
+    stage.deploy("1.4.2").await?;
+    let (before, listed) = ([("1.4.2", "live")], [("2.0.0", "live"), ("1.4.2", "live")]);
+    stage.chart.list(&before, json!("1.4.2"));
+    stage.chart.step(&[&stage.gateway, &second]).await?;
+    let said = probe(cluster, &stage, "1.4.2", "60s").await?;
+    ensure!(said.code == 0, "{said:?}");
+    let asked = said.answer["requests"].to_string();
+    for entrance in [
+        format!("first port {} http://", GatewayName::First.port()),
+        format!("first port {TLS_PORT} https://"),
+        format!("second port {} http://", GatewayName::Second.port()),
+    ] {
+        ensure!(asked.contains(&entrance), "{entrance} in {asked}");
+    }
+
+    stage.chart.list(&listed, json!("1.4.2"));
+    stage.chart.step(&[&stage.gateway, &second]).await?;
+    let said = probe(cluster, &stage, "2.0.0", "3s").await?;
+    ensure!(said.code == 1, "{said:?}");
+    ensure!(
+        said.answer.to_string().contains("2.0.0 is gone"),
+        "{said:?}"
+    );
+    stage.deploy("2.0.0").await?;
+    let said = probe(cluster, &stage, "2.0.0", "60s").await?;
+    ensure!(said.code == 0, "{said:?}");
+    drop(second);
+    stage.strike().await
+}
+
+async fn probe(cluster: &Cluster, stage: &Stage<'_>, version: &str, timeout: &str) -> Result<Said> {
+    waiting::run(
+        cluster,
+        "probe",
+        &stage.chart,
+        &[version, "--timeout", timeout],
+    )
+    .await
+}
+
+/// The first gateway's ports, one with TLS.
+fn with_tls(stage: &Stage<'_>, certificate: &Certificate) -> Value {
+    let hosts = json!([stage.shop.host()]);
+    json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": { "name": GatewayName::First.label() },
+        "spec": {
+            "selector": { "gateway": GatewayName::First.label() },
+            "servers": [
+                { "port": { "number": GatewayName::First.port(), "name": "http", "protocol": "HTTP" }, "hosts": hosts },
+                {
+                    "port": { "number": TLS_PORT, "name": "https", "protocol": "HTTPS" },
+                    "hosts": hosts,
+                    "tls": {
+                        "mode": "SIMPLE",
+                        "serverCertificate": certificate.file("crt"),
+                        "privateKey": certificate.file("key"),
+                    },
+                },
+            ],
+        },
+    })
+}
+
+/// One that nobody vouches for.
+struct Certificate(TempDir);
+
+impl Certificate {
+    fn of(host: &str) -> Result<Self> {
+        let certificate = Self(TempDir::with_prefix("skew-guard-certificate-")?);
+        let made = Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+            ])
+            .args(["-subj", &format!("/CN={host}")])
+            .args(["-keyout", &certificate.file("key")])
+            .args(["-out", &certificate.file("crt")])
+            .output()
+            .context("running openssl")?;
+        let problem = String::from_utf8_lossy(&made.stderr);
+        ensure!(made.status.success(), "openssl: {problem}");
+        Ok(certificate)
+    }
+
+    fn file(&self, suffix: &str) -> String {
+        let file = self.0.path().join(format!("gateway.{suffix}"));
+        file.display().to_string()
+    }
+}
