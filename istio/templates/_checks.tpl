@@ -10,6 +10,11 @@ the words of the plugin, which would refuse most of it too. What the schema says
 {{- include "skew-guard.problemsOfServices" . -}}
 {{- include "skew-guard.problemsOfHosts" . -}}
 {{- include "skew-guard.problemsOfPlugins" . -}}
+{{- with .Values.expectedRevision -}}
+{{- if ne (int64 .) (int64 $.Release.Revision) }}
+- expectedRevision: revision {{ int64 . }} was to be made, and this would be {{ int64 $.Release.Revision }}: somebody has upgraded meanwhile, so look at the list again. (`skew-guard deploy` writes this key; an upgrade by hand leaves it out: --set expectedRevision=null)
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{- define "skew-guard.problemsOfHosts" -}}

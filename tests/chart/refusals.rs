@@ -623,3 +623,17 @@ fn gateways_and_plugin_are_what_istio_takes() {
         "at '/keepRetired': minimum: got -1, want 0",
     );
 }
+
+#[test]
+fn an_upgrade_that_would_make_another_revision_than_expected_is_refused() -> Result<()> {
+    helm::render("expectedRevision: 1")?;
+    assert_refused(
+        "expectedRevision: 7",
+        "- expectedRevision: revision 7 was to be made, and this would be 1: somebody has upgraded meanwhile",
+    );
+    assert_refused(
+        "expectedRevision: 0",
+        "at '/expectedRevision': minimum: got 0, want 1",
+    );
+    Ok(())
+}
