@@ -9,12 +9,14 @@ use crate::config::{Config, Problem, Problems};
 use crate::policy::Policy;
 
 mod assess;
+mod deployment;
 mod edit;
 mod hazard;
 mod life;
 mod path;
 
 pub use assess::{Assessment, HORIZON, assess};
+pub use deployment::{Aim, Deployment, Next, Pods, Standing, WayBack, tidy_up};
 pub use edit::{Edit, Reader, apply, written_entry};
 pub use hazard::Hazard;
 pub use life::{Life, Refusal, Stage, Wish};

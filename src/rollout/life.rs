@@ -218,7 +218,7 @@ impl<'a> Life<'a> {
     }
 
     /// Releases that have drained count as retired already; this writes it down.
-    fn retire_drained(&self) -> impl Iterator<Item = Edit> {
+    pub(super) fn retire_drained(&self) -> impl Iterator<Item = Edit> {
         self.releases()
             .iter()
             .filter(|release| {
@@ -448,16 +448,14 @@ impl<'a> Life<'a> {
 
     /// The changes, where the configuration after them is a right one and the step to it safe. The
     /// revision is counted up where there is one.
-    fn checked(&self, mut edits: Edits) -> Result<Edits, Refusal> {
+    pub(super) fn checked(&self, mut edits: Edits) -> Result<Edits, Refusal> {
         if edits.is_empty() {
             return Ok(edits);
         }
         if let Some(revision) = self.side.config.revision {
             edits.push(Edit::Revision(revision.saturating_add(1)));
         }
-        let mut json = self.side.json.clone();
-        apply(&edits, &mut json, Reader::Plugin);
-        let after = Side::load(json.to_string().as_bytes()).map_err(Refusal::Wrong)?;
+        let after = after(self.side, &edits)?;
         let hazards = assess(self.side, &after, self.now).hazards;
         if hazards.is_empty() {
             Ok(edits)
@@ -486,6 +484,13 @@ impl<'a> Life<'a> {
     }
 }
 
+/// A configuration after some changes.
+pub(super) fn after(side: &Side, edits: &[Edit]) -> Result<Side, Refusal> {
+    let mut json = side.json.clone();
+    apply(edits, &mut json, Reader::Plugin);
+    Side::load(json.to_string().as_bytes()).map_err(Refusal::Wrong)
+}
+
 fn shares(current: &CurrentConfig) -> Vec<(&Version, u64)> {
     match current {
         CurrentConfig::One(version) => vec![(version, 1)],
@@ -504,7 +509,7 @@ fn live(version: &Version) -> Edit {
     }
 }
 
-fn retired(version: &Version) -> Edit {
+pub(super) fn retired(version: &Version) -> Edit {
     Edit::State {
         version: version.clone(),
         state: State::Retired,

@@ -8,6 +8,7 @@
     reason = "a property that does not hold is to end there"
 )]
 
+mod deployment;
 mod invariants;
 mod life;
 mod robust;

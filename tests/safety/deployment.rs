@@ -1,0 +1,315 @@
+//! Whole deployments that are broken off at any moment, and gone on with: whatever state one was left in, each next
+//! step is safe from every list that a gateway may have, and the same command again comes to its end.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Map, json};
+use skew_guard::config::{CurrentConfig, State};
+use skew_guard::rollout::{
+    Aim, Deployment, Edit, Next, Pods, Reader, Refusal, Side, Standing, WayBack, Wish, apply,
+    assess, tidy_up,
+};
+use skew_guard::version::Version;
+
+use crate::shop::{NOW, load};
+
+const VERSIONS: [&str; 4] = ["1.0.0", "1.1.0", "2.0.0", "2.1.0"];
+const HOUR: u64 = 60 * 60;
+
+/// More steps than any run has.
+const MANY: usize = 40;
+
+#[derive(Clone, Debug)]
+enum Command {
+    Deploy(usize, Aim, Option<u8>),
+    Rollback,
+    Tidy,
+}
+
+/// How a run ends: by itself, or killed before its step of that number, and then what became of the upgrade that was
+/// the step, if it was one.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    ByItself,
+    Killed(usize, Half),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Half {
+    NotBegun,
+    /// Some of it was given out, and Helm keeps it as failed.
+    GivenOutInPart,
+    /// Helm has come to its end after whoever called it was killed.
+    GivenOut,
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let percent = proptest::option::of(select(vec![10, 50]));
+    prop_oneof![
+        6 => (0..VERSIONS.len(), percent).prop_map(|(version, percent)| Command::Deploy(version, Aim::Current, percent)),
+        1 => (0..VERSIONS.len()).prop_map(|version| Command::Deploy(version, Aim::Preview, None)),
+        1 => (0..VERSIONS.len()).prop_map(|version| Command::Deploy(version, Aim::Rolling, None)),
+        3 => Just(Command::Rollback),
+        1 => Just(Command::Tidy),
+    ]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    let half = select(vec![Half::NotBegun, Half::GivenOutInPart, Half::GivenOut]);
+    prop_oneof![
+        1 => Just(End::ByItself),
+        2 => (0..8_usize, half).prop_map(|(step, half)| End::Killed(step, half)),
+    ]
+}
+
+/// What the cluster holds, and what its gateways may have.
+#[derive(Clone, Debug)]
+struct Cluster {
+    /// Helm's history, and whether each revision was given out whole.
+    history: Vec<(Side, bool)>,
+    /// The place of the list that every gateway had for sure.
+    sure: usize,
+    now: u64,
+}
+
+/// What one run has seen.
+#[derive(Debug)]
+struct Seen {
+    is_in_force: bool,
+    pods: Pods,
+    has_deleted: bool,
+}
+
+impl Cluster {
+    fn new(has_current: bool) -> Self {
+        let mut root = json!({
+            "releases": [{"version": "1.0.0"}],
+            "sources": [{"header": "x-bundle-version"}, {"query": "dpl"}],
+            "pinCookie": {"name": "pin"},
+        });
+        if has_current {
+            root["current"] = json!("1.0.0");
+        }
+        Self {
+            history: vec![(load(&root).expect("a right configuration"), true)],
+            sure: 0,
+            now: NOW,
+        }
+    }
+
+    fn newest(&self) -> &Side {
+        &self.history.last().expect("a revision").0
+    }
+
+    fn next(&self, command: &Command, seen: &Seen) -> Result<Next, Refusal> {
+        let before_last = self.history.len() - 1;
+        let earlier: Vec<_> = self.history[self.sure.min(before_last)..before_last]
+            .iter()
+            .map(|(side, _)| side.clone())
+            .collect();
+        let standing = Standing {
+            newest: self.newest(),
+            earlier: &earlier,
+            is_whole: self.history.last().expect("a revision").1,
+            is_in_force: seen.is_in_force,
+            now: self.now,
+        };
+        match command {
+            Command::Deploy(version, aim, percent) => Deployment {
+                wish: &self.wish(*version, *percent),
+                aim: *aim,
+                settings: None,
+            }
+            .next(&standing, seen.pods, seen.has_deleted),
+            Command::Rollback => WayBack {
+                bad: None,
+                to: None,
+            }
+            .next(&standing),
+            Command::Tidy => tidy_up(&standing, seen.has_deleted),
+        }
+    }
+
+    fn wish(&self, version: usize, percent: Option<u8>) -> Wish {
+        Wish {
+            version: Version::parse(VERSIONS[version].as_bytes()).expect("a version"),
+            stage: None,
+            drain_until: self.now + 24 * HOUR,
+            percent,
+            route: None,
+            labels: Map::new(),
+        }
+    }
+
+    /// The list that a step gives out.
+    fn given_out(&self, next: &Next) -> Option<Side> {
+        match next {
+            Next::Change(edits) => Some(after(self.newest(), edits)),
+            Next::Again => Some(self.newest().clone()),
+            Next::Before(place) => Some(self.history[self.sure + place].0.clone()),
+            _ => None,
+        }
+    }
+
+    /// Gateways may have any list since the one that all of them had.
+    fn expect_safe(&self, given_out: &Side, is_in_force: bool) -> Result<(), TestCaseError> {
+        let first = if is_in_force {
+            self.history.len() - 1
+        } else {
+            self.sure
+        };
+        for (held, _) in &self.history[first..] {
+            let hazards = assess(held, given_out, self.now).hazards;
+            prop_assert!(
+                hazards.is_empty(),
+                "{hazards:?}\nfrom {}\nto {}",
+                held.json,
+                given_out.json
+            );
+        }
+        Ok(())
+    }
+
+    /// Runs a command; whether it came to its end, and `None` where a step was refused.
+    fn run(&mut self, command: &Command, end: End) -> Result<Option<bool>, TestCaseError> {
+        let mut seen = Seen {
+            is_in_force: false,
+            pods: Pods::Unseen,
+            has_deleted: false,
+        };
+        for step in 0..MANY {
+            let Ok(next) = self.next(command, &seen) else {
+                return Ok(None);
+            };
+            let killed = match end {
+                End::Killed(at, half) if at == step => Some(half),
+                _ => None,
+            };
+            if let Some(side) = self.given_out(&next) {
+                self.expect_safe(&side, seen.is_in_force)?;
+                self.expect_pods(command, &next, &seen)?;
+                match killed {
+                    Some(Half::NotBegun) => {}
+                    Some(Half::GivenOutInPart) => self.history.push((side, false)),
+                    Some(Half::GivenOut) | None => self.history.push((side, true)),
+                }
+                seen.is_in_force = false;
+            }
+            if killed.is_some() {
+                return Ok(Some(false));
+            }
+            match next {
+                Next::Done => return Ok(Some(true)),
+                Next::Wait => {
+                    seen.is_in_force = true;
+                    self.sure = self.history.len() - 1;
+                }
+                Next::Delete => {
+                    prop_assert!(seen.is_in_force, "pods are deleted while gateways disagree");
+                    seen.has_deleted = true;
+                }
+                Next::Apply => seen.pods = Pods::Applied,
+                Next::AwaitPods => seen.pods = Pods::Ready,
+                Next::Probe => seen.pods = Pods::Answering,
+                _ => {}
+            }
+        }
+        Err(TestCaseError::fail(format!("{command:?} has no end")))
+    }
+
+    /// Nobody is sent to a release whose pods have not answered.
+    fn expect_pods(
+        &self,
+        command: &Command,
+        next: &Next,
+        seen: &Seen,
+    ) -> Result<(), TestCaseError> {
+        if let (Command::Deploy(..), Next::Change(edits)) = (command, next) {
+            let leads = edits.iter().any(|edit| matches!(edit, Edit::Current(_)));
+            prop_assert!(!leads || seen.pods == Pods::Answering, "{edits:?}");
+        }
+        Ok(())
+    }
+
+    fn expect_goal(&self, command: &Command) -> Result<(), TestCaseError> {
+        let config = &self.newest().config;
+        let Command::Deploy(version, aim, percent) = command else {
+            return Ok(());
+        };
+        let version = VERSIONS[*version];
+        let state = config
+            .releases
+            .iter()
+            .find(|release| release.version.as_str() == version)
+            .map(|release| release.state);
+        match (aim, percent) {
+            (Aim::Preview, _) => prop_assert_eq!(state, Some(State::Staged)),
+            (Aim::Rolling, _) => prop_assert_eq!(state, Some(State::Live)),
+            (Aim::Current, None) => prop_assert!(
+                matches!(&config.current, Some(CurrentConfig::One(held)) if held.as_str() == version),
+                "{:?}",
+                config.current
+            ),
+            (Aim::Current, Some(_)) => prop_assert!(
+                matches!(&config.current, Some(CurrentConfig::Weighted(shares))
+                    if shares.iter().any(|share| share.version.as_str() == version && share.weight > 0)),
+                "{:?}",
+                config.current
+            ),
+        }
+        Ok(())
+    }
+}
+
+fn after(side: &Side, edits: &[Edit]) -> Side {
+    let mut root = side.json.clone();
+    apply(edits, &mut root, Reader::Plugin);
+    load(&root).expect("the tool makes right configurations")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_deployment_that_was_killed_at_any_moment_goes_on_safely_and_comes_to_its_end(
+        has_current in proptest::bool::weighted(0.8),
+        days in proptest::collection::vec((command(), proptest::collection::vec(end(), 0..3), 0..40 * HOUR), 1..8),
+    ) {
+        let mut cluster = Cluster::new(has_current);
+        for (command, ends, passes) in &days {
+            let makes_sense = cluster.clone().run(command, End::ByItself)? == Some(true);
+            for end in ends {
+                cluster.run(command, *end)?;
+            }
+            let outcome = cluster.run(command, End::ByItself)?;
+            if makes_sense {
+                prop_assert_eq!(outcome, Some(true), "{:?} is not gone on with: {}", command, cluster.newest().json);
+            }
+            if outcome == Some(true) {
+                prop_assert_eq!(cluster.sure, cluster.history.len() - 1);
+                cluster.expect_goal(command)?;
+            }
+            cluster.now += passes;
+        }
+    }
+
+    /// Rolled back by somebody else wherever a deployment was killed.
+    #[test]
+    fn a_way_back_leads_away_from_wherever_a_deployment_was_killed(
+        end in end(),
+        percent in proptest::option::of(select(vec![10, 50])),
+    ) {
+        let mut cluster = Cluster::new(true);
+        let command = Command::Deploy(1, Aim::Current, percent);
+        cluster.run(&command, end)?;
+        let was_listed = cluster.newest().config.releases.len() > 1;
+        let outcome = cluster.run(&Command::Rollback, End::ByItself)?;
+        if was_listed {
+            prop_assert_eq!(outcome, Some(true));
+            let config = &cluster.newest().config;
+            prop_assert_eq!(config.releases[0].state, State::Retired);
+            let is_back = matches!(&config.current, Some(CurrentConfig::One(held)) if held.as_str() == "1.0.0");
+            prop_assert!(is_back, "{:?}", config.current);
+        }
+    }
+}
