@@ -11,6 +11,8 @@ mod answering;
 mod checking;
 mod cluster;
 mod comparing;
+#[cfg(unix)]
+mod deploying;
 mod explaining;
 mod layout;
 mod schema;

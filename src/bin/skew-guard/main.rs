@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 mod answer;
 mod check;
 mod cluster;
+mod deploy;
 mod diff;
 mod document;
 mod documents;
@@ -22,6 +23,7 @@ mod file;
 mod interrupted;
 mod likeness;
 mod metrics;
+mod naming;
 mod probe;
 mod status;
 mod step;
@@ -52,11 +54,13 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Check),
+    Deploy(deploy::Deploy),
     Diff(diff::Diff),
     Explain(explain::Explain),
     Release(step::Release),
     Rollback(step::Rollback),
     Status(status::Status),
+    Tidy(deploy::Tidy),
     Wait(wait::Wait),
     Probe(probe::Probe),
     /// Print the JSON Schema of the configuration, for editors
@@ -97,11 +101,13 @@ impl Command {
     fn run(&self, progress: &mut dyn FnMut(String), output: Output) -> Result<Prepared> {
         let answer = match self {
             Self::Check(check) => check.run()?,
+            Self::Deploy(deploy) => deploy.run(output)?,
             Self::Diff(diff) => diff.run()?,
             Self::Explain(explain) => explain.run()?,
             Self::Release(release) => return release.run(),
-            Self::Rollback(rollback) => return rollback.run(),
+            Self::Rollback(rollback) => return rollback.run(output),
             Self::Status(status) => status.run(progress, &mut |answer| show(answer, output))?,
+            Self::Tidy(tidy) => tidy.run(output)?,
             Self::Wait(wait) => wait.run(progress)?,
             Self::Probe(probe) => probe.run(progress)?,
             Self::Schema => Answer {
@@ -115,10 +121,10 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let prepared = arguments.command.run(&mut remark, arguments.output);
+    let Arguments { output, command } = Arguments::parse();
+    let prepared = command.run(&mut remark, output);
     let prepared = prepared.or_else(|error| Ok(error.downcast::<Wrong>()?.answer().into()));
-    match prepared.and_then(|prepared| tell_and_do(prepared, arguments.output)) {
+    match prepared.and_then(|prepared| tell_and_do(prepared, output)) {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::from(1),
         Err(error) => {
@@ -162,6 +168,8 @@ const CLEARED: &str = "\x1b[H\x1b[2J";
 fn told(answer: &Answer, output: Output) -> String {
     match output {
         Output::Text => format!("{}\n", answer.text),
+        // The last of several events stands on one line, like the others.
+        Output::Json if answer.json.get("event").is_some() => format!("{}\n", answer.json),
         Output::Json => format!("{:#}\n", answer.json),
     }
 }

@@ -60,7 +60,8 @@ impl Outcome {
         self.obstacle.is_none() && self.requests.iter().all(|(_, answer)| answer.is_ok())
     }
 
-    fn complaints(&self) -> impl Iterator<Item = String> {
+    /// What was not good.
+    pub fn complaints(&self) -> impl Iterator<Item = String> {
         let bad = self.requests.iter().filter_map(|(request, answer)| {
             let why = answer.as_ref().err()?;
             Some(format!("{request} {why}"))

@@ -4,21 +4,22 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use similar::TextDiff;
 use skew_guard::rollout::{Edit, Life, Reader, Refusal, Side, Stage, Wish, apply, changes};
 use skew_guard::version::Version;
 
-use crate::Moment;
 use crate::answer::{Answer, Prepared, Verdict};
+use crate::deploy::{Back, Options};
 use crate::document::{Document, Form};
 use crate::documents;
 use crate::edit;
 use crate::file::Locked;
-use crate::likeness::{Unclear, made_like};
+use crate::naming::{self, Naming};
 use crate::yaml::Node;
+use crate::{Moment, Output};
 
 /// Make the next safe step of a release in a file of releases
 ///
@@ -51,38 +52,51 @@ pub struct Release {
     /// Give it to so many percent of the visitors only (needs pinCookie)
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: Option<u8>,
-    /// Its route; by default made as those of the other releases are
-    #[arg(long)]
-    route: Option<String>,
-    /// A label of its pods for the chart, 'name=value'; by default made as those of the others are
-    #[arg(long = "label", value_parser = parse_label)]
-    labels: Vec<(String, String)>,
+    #[command(flatten)]
+    naming: Naming,
     #[command(flatten)]
     making: Making,
 }
 
-/// Take the newest step back in a file of releases
+/// Take the newest step back, in a file of releases or in the cluster
 ///
 /// Puts current back to the release before, and the bad one to retired, in one safe step: visitors
 /// get the old release, and tabs of the bad one are told to reload. Without current the pods are
 /// rolled back: called before, it lists the old release again and drains the bad one; called after,
 /// it retires that. When the newest release is retired already, nothing is done.
+///
+/// With --helm-release it makes the step in the cluster's list, whatever state a deployment has left
+/// that in, takes the lease over from one that is under way, and waits for every gateway.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard rollback shop.yaml
   skew-guard rollback shop.yaml --to 1.4.2 --dry-run
-  skew-guard rollback shop.yaml --bad 2.0.0                   # though 2.1.0 was rolled back already")]
+  skew-guard rollback shop.yaml --bad 2.0.0                   # though 2.1.0 was rolled back already
+  skew-guard rollback --helm-release shop --namespace shop
+  skew-guard rollback --helm-release shop --namespace shop --apply k8s/1.4.2/   # without current")]
 pub struct Rollback {
     /// The file
-    file: PathBuf,
+    #[arg(required_unless_present = "helm_release")]
+    file: Option<PathBuf>,
+    /// The Helm release of the chart whose list is changed, in the cluster
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    helm_release: Option<String>,
     /// The bad release; by default the newest that is not staged
     #[arg(long, value_parser = parse_version)]
     bad: Option<Version>,
     /// The release to go back to; by default the newest that is older and has pods
     #[arg(long, value_parser = parse_version)]
     to: Option<Version>,
+    /// Without current: the manifests of the release to go back to, rolled out in the safe order
+    #[arg(long, value_name = "PATH", requires = "helm_release")]
+    apply: Option<PathBuf>,
+    /// Without current: the pods were rolled back by hand
+    #[arg(long, requires = "helm_release", conflicts_with = "apply")]
+    pods_are_back: bool,
     #[command(flatten)]
     making: Making,
+    #[command(flatten)]
+    options: Options,
 }
 
 /// The steps by name.
@@ -122,14 +136,8 @@ struct Making {
     moment: Moment,
 }
 
-fn parse_version(text: &str) -> Result<Version, String> {
+pub fn parse_version(text: &str) -> Result<Version, String> {
     Version::parse(text.as_bytes()).ok_or_else(|| format!("a version is {}", Version::ALLOWED))
-}
-
-fn parse_label(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .ok_or_else(|| "a label is written 'name=value'".to_owned())
 }
 
 impl Release {
@@ -138,7 +146,7 @@ impl Release {
         let now = self.making.moment.seconds();
         let subject = Subject::read(&self.file, &self.making)?;
         self.expect_to_apply(&subject)?;
-        let model = subject.model_for(&self.version);
+        let model = naming::model(&subject.document, &subject.side, &self.version);
         let drain_for = self.drain_for.unwrap_or(DRAIN_FOR);
         let drain_until = now.saturating_add(drain_for.as_secs());
         ensure!(
@@ -150,8 +158,8 @@ impl Release {
             stage: self.step.map(Stage::from),
             drain_until,
             percent: self.percent,
-            route: self.route(model.as_ref())?,
-            labels: self.labels(model.as_ref())?,
+            route: self.naming.route(&self.version, model.as_ref())?,
+            labels: self.naming.labels(&self.version, model.as_ref())?,
         };
         let edits = Life::new(&subject.side, now).release(&wish);
         let nothing_left = match self.step {
@@ -191,7 +199,7 @@ impl Release {
             "--drain-for is for the step that gives a release to all visitors: with --percent below 100 nothing drains"
         );
         ensure!(
-            self.labels.is_empty() || subject.document.form == Form::Chart,
+            self.naming.labels.is_empty() || subject.document.form == Form::Chart,
             "--label is for the values of the chart, and {} is a plugin's configuration, which has no labels",
             subject.name()
         );
@@ -203,7 +211,7 @@ impl Release {
         let Some(listed) = subject.listed(&self.version) else {
             return Ok(());
         };
-        if let Some(route) = &self.route {
+        if let Some(route) = &self.naming.route {
             let releases = subject.side.config.releases.iter();
             let mut own = releases.filter(|release| release.version == self.version);
             ensure!(
@@ -212,7 +220,7 @@ impl Release {
                 self.version
             );
         }
-        for (name, value) in &self.labels {
+        for (name, value) in &self.naming.labels {
             let label = listed.get("labels").and_then(|labels| labels.get(name));
             ensure!(
                 label.and_then(Node::text) == Some(value),
@@ -222,59 +230,37 @@ impl Release {
         }
         Ok(())
     }
-
-    /// The route of the release, where it has to be listed and routes are written: made as that of the
-    /// newest release.
-    fn route(&self, model: Option<&Node>) -> Result<Option<String>> {
-        let route = model.and_then(|model| model.get("route"));
-        match (&self.route, route.and_then(Node::text)) {
-            (Some(route), _) => Ok(Some(route.clone())),
-            (None, None) => Ok(None),
-            (None, Some(route)) => self.like("route", route, model, "--route ROUTE").map(Some),
-        }
-    }
-
-    fn labels(&self, model: Option<&Node>) -> Result<Map<String, Value>> {
-        if !self.labels.is_empty() {
-            let given = self.labels.iter();
-            return Ok(given
-                .map(|(name, value)| (name.clone(), json!(value)))
-                .collect());
-        }
-        let labels = model.and_then(|model| model.get("labels"));
-        labels
-            .map_or(&[][..], Node::entries)
-            .iter()
-            .map(|(name, value)| {
-                let (what, option) = (format!("label {name}"), format!("--label {name}=VALUE"));
-                let value = value.text().unwrap_or_default();
-                Ok((
-                    name.clone(),
-                    json!(self.like(&what, value, model, &option)?),
-                ))
-            })
-            .collect()
-    }
-
-    /// A text of another release, made for this one: with its version in the place of the other's.
-    fn like(&self, what: &str, text: &str, model: Option<&Node>, option: &str) -> Result<String> {
-        let other = model.and_then(|model| model.get("version"));
-        let other = other.and_then(Node::text).unwrap_or_default();
-        made_like(text, other, self.version.as_str()).map_err(|unclear| {
-            let why = match unclear {
-                Unclear::Absent => "does not hold its version as a word",
-                Unclear::Several => "holds its version more than once",
-            };
-            anyhow!("how the {what} is made cannot be told from that of {other}: \"{text}\" {why}; give {option}")
-        })
-    }
 }
 
 impl Rollback {
     /// Runs the command.
-    pub fn run(&self) -> Result<Prepared> {
+    pub fn run(&self, output: Output) -> Result<Prepared> {
+        match (&self.helm_release, &self.file) {
+            (Some(helm_release), _) => Ok(self.in_cluster(helm_release, output)?.into()),
+            (None, Some(file)) => self.in_file(file),
+            (None, None) => bail!("neither a file nor --helm-release"),
+        }
+    }
+
+    fn in_cluster(&self, helm_release: &str, output: Output) -> Result<Answer> {
+        ensure!(
+            self.making.moment.now.is_none(),
+            "--now is for a file: in a cluster it is now"
+        );
+        let back = Back {
+            helm_release,
+            options: &self.options,
+            bad: self.bad.as_ref(),
+            to: self.to.as_ref(),
+            apply: self.apply.as_ref(),
+            dry_run: self.making.dry_run,
+        };
+        back.run(self.pods_are_back, output)
+    }
+
+    fn in_file(&self, file: &Path) -> Result<Prepared> {
         let now = self.making.moment.seconds();
-        let subject = Subject::read(&self.file, &self.making)?;
+        let subject = Subject::read(file, &self.making)?;
         let edits = Life::new(&subject.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
         let nothing_left = match &self.bad {
             Some(bad) => format!("{bad} is retired: nothing is left to do"),
@@ -288,7 +274,7 @@ impl Rollback {
 pub const DRAIN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The last second that a configuration can write: of the year 9999.
-const LAST_SECOND: u64 = 253_402_300_799;
+pub const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A file in which a step is made.
 struct Subject {
@@ -324,20 +310,6 @@ impl Subject {
         let is_it =
             |release: &&Node| release.get("version").and_then(Node::text) == Some(version.as_str());
         releases.iter().find(is_it).cloned()
-    }
-
-    /// The release that a new one is written like, where this one is new: the newest that is not
-    /// retired.
-    fn model_for(&self, version: &Version) -> Option<Node> {
-        if self.listed(version).is_some() {
-            return None;
-        }
-        let configuration = self.document.node()?;
-        let releases = configuration.get("releases")?;
-        let is_retired =
-            |release: &&Node| release.get("state").and_then(Node::text) == Some("retired");
-        let mut releases = releases.items().iter();
-        releases.find(|release| !is_retired(release)).cloned()
     }
 
     fn make(

@@ -201,3 +201,56 @@ fn summary(wanted: &Wanted, outcome: &Outcome) -> String {
     );
     lines.join("\n")
 }
+
+/// What another command sees that waits for all of a Helm release's gateways.
+#[derive(Debug)]
+pub enum Seen {
+    /// Plugin and routes of the newest revision are in force in these, and those were not asked.
+    InForce {
+        gateways: Vec<String>,
+        skipped: Vec<String>,
+    },
+    /// What is missing, a line for each gateway.
+    Lacking(String),
+}
+
+/// Looks for so long whether every gateway has the newest revision of a Helm release.
+pub fn in_force(
+    kubectl: &Kubectl,
+    namespace: &str,
+    helm_release: &str,
+    gateways: &Gateways,
+    timeout: Duration,
+    progress: &mut dyn FnMut(String),
+) -> Result<Seen> {
+    let installation = Installation::of(kubectl, namespace, helm_release)?;
+    let wanted = wanted(&installation, None);
+    let source = Source::cluster(kubectl, &installation, gateways);
+    let outcome = looks::until(&source, &wanted, timeout, progress)?;
+    let names = |is_wanted: fn(&State) -> bool| -> Vec<String> {
+        let gateways = outcome.gateways.iter();
+        let wanted = gateways.filter(|(_, state)| is_wanted(state));
+        wanted.map(|(name, _)| name.clone()).collect()
+    };
+    if outcome.is_settled() {
+        return Ok(Seen::InForce {
+            gateways: names(|state| *state != State::Skipped),
+            skipped: names(|state| *state == State::Skipped),
+        });
+    }
+    let late = outcome
+        .gateways
+        .iter()
+        .filter(|(_, state)| !state.is_settled());
+    let lines = late.map(|(name, state)| format!("{name} {state}"));
+    let hints = hints(kubectl, &gateways.root_namespace, &outcome);
+    let lines: Vec<_> = std::iter::once(format!(
+        "revision {} is not in force everywhere:",
+        wanted.revision
+    ))
+    .chain(outcome.obstacle.iter().cloned())
+    .chain(lines)
+    .chain(hints)
+    .collect();
+    Ok(Seen::Lacking(lines.join("\n  ")))
+}

@@ -1,6 +1,7 @@
 //! Running kubectl.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
@@ -123,7 +124,7 @@ impl Kubectl {
         let mut command = self.command();
         command.args(["get", "--output=json", REQUEST_TIMEOUT]);
         command.args(arguments);
-        parsed(&answer(command)?, "get")
+        parsed(&answer(command, None)?, "get")
     }
 
     /// A path of the API, `kubectl get --raw`.
@@ -138,7 +139,18 @@ impl Kubectl {
     ) -> Result<String, Problem> {
         let mut command = self.command();
         command.args(arguments);
-        answer(command)
+        answer(command, None)
+    }
+
+    /// The same with something to read, as `kubectl apply --filename=-` wants it.
+    pub fn run_with<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+        input: &[u8],
+    ) -> Result<String, Problem> {
+        let mut command = self.command();
+        command.args(arguments);
+        answer(command, Some(input))
     }
 
     pub(super) fn command(&self) -> Command {
@@ -149,11 +161,18 @@ impl Kubectl {
 }
 
 /// What it printed. Nobody is there to type an answer to it.
-fn answer(mut command: Command) -> Result<String, Problem> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Problem::of_start(&error))?;
+fn answer(mut command: Command, input: Option<&[u8]>) -> Result<String, Problem> {
+    let failed = |error| Problem::of_start(&error);
+    command
+        .stdin(input.map_or_else(Stdio::null, |_| Stdio::piped()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = command.spawn().map_err(failed)?;
+    if let (Some(mut stdin), Some(input)) = (running.stdin.take(), input) {
+        // Who does not read it to its end complains for a reason of its own, and that is told below.
+        let _unread = stdin.write_all(input);
+    }
+    let output = running.wait_with_output().map_err(failed)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -1,0 +1,263 @@
+//! Running Helm.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use semver::Version;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tempfile::NamedTempFile;
+
+use crate::cluster::Access;
+
+/// The oldest Helm that the chart is for.
+const OLDEST: Version = Version::new(3, 18, 0);
+
+/// How this tool's upgrades are described in Helm's history.
+const OURS: &str = "skew-guard: ";
+
+/// The words of the chart where the revision is not the expected one.
+const RACE: &str = "expectedRevision: revision";
+
+/// The user's Helm, pointed at one release.
+#[derive(Clone, Debug)]
+pub struct Helm {
+    access: Access,
+    name: String,
+    namespace: String,
+}
+
+/// A revision of the Helm release.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Revision {
+    #[serde(rename = "revision")]
+    pub number: u64,
+    pub status: Status,
+    /// Name and version.
+    pub chart: String,
+    #[serde(default)]
+    description: String,
+}
+
+/// What became of a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    Deployed,
+    Superseded,
+    Failed,
+    PendingInstall,
+    PendingUpgrade,
+    PendingRollback,
+    #[serde(other)]
+    Other,
+}
+
+impl Status {
+    /// Whether Helm takes the release for being worked on.
+    pub fn is_pending(self) -> bool {
+        matches!(
+            self,
+            Self::PendingInstall | Self::PendingUpgrade | Self::PendingRollback
+        )
+    }
+
+    /// Whether all of it was applied.
+    pub fn is_whole(self) -> bool {
+        matches!(self, Self::Deployed | Self::Superseded)
+    }
+}
+
+impl Revision {
+    /// Whether this tool made it.
+    pub fn is_ours(&self) -> bool {
+        self.description.starts_with(OURS)
+    }
+}
+
+/// Why an upgrade was not made.
+#[derive(Debug)]
+pub enum NotMade {
+    /// Somebody else made one meanwhile.
+    Race(String),
+    /// Anything else, in Helm's words.
+    Failed(anyhow::Error),
+}
+
+/// What one upgrade does.
+#[derive(Clone, Copy, Debug)]
+pub struct Upgrade<'a> {
+    /// A folder, an archive, or a reference.
+    pub chart: &'a str,
+    /// Its version, where the reference does not say it.
+    pub chart_version: Option<&'a str>,
+    pub values: &'a Value,
+    /// The revision that it is to make.
+    pub revision: u64,
+    /// In a few words, for Helm's history.
+    pub what: &'a str,
+}
+
+impl Helm {
+    /// Finds Helm and makes sure that it is new enough. The cluster is not asked yet.
+    pub fn find(access: &Access, name: &str, namespace: &str) -> Result<Self> {
+        let helm = Self {
+            access: access.clone(),
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+        };
+        let printed = helm.run(["version", "--template", "{{.Version}}"])?;
+        let version = version_of(printed.trim())
+            .with_context(|| format!("helm says that it is of version \"{}\"", printed.trim()))?;
+        ensure!(
+            version >= OLDEST,
+            "helm is {version}; {OLDEST} or later is needed"
+        );
+        Ok(helm)
+    }
+
+    /// What the release is called, in messages.
+    pub fn title(&self) -> String {
+        format!("Helm release {}", self.name)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The revisions that Helm keeps, the oldest first; none where there is no such release.
+    pub fn history(&self) -> Result<Vec<Revision>> {
+        let history = self.run(["history", &self.name, "--max=64", "--output=json"]);
+        match history {
+            Err(error) if error.to_string().contains("release: not found") => Ok(Vec::new()),
+            history => parsed(&history?, "history"),
+        }
+    }
+
+    /// What its users gave at that revision.
+    pub fn values(&self, revision: u64) -> Result<Value> {
+        let revision = format!("--revision={revision}");
+        let values = self.run(["get", "values", &self.name, &revision, "--output=json"])?;
+        let values: Option<Map<String, Value>> = parsed(&values, "get values")?;
+        Ok(Value::Object(values.unwrap_or_default()))
+    }
+
+    /// The same with what the chart itself has.
+    pub fn all_values(&self, revision: u64) -> Result<Value> {
+        let revision = format!("--revision={revision}");
+        let values = self.run([
+            "get",
+            "values",
+            &self.name,
+            &revision,
+            "--all",
+            "--output=json",
+        ])?;
+        parsed(&values, "get values")
+    }
+
+    /// Makes an upgrade, whose values are all that is given.
+    pub fn upgrade(&self, upgrade: &Upgrade<'_>) -> Result<(), NotMade> {
+        self.try_upgrade(upgrade).map_err(|error| {
+            let said = format!("{error:#}");
+            let is_race = [RACE, "another operation", "already exists"]
+                .iter()
+                .any(|words| said.contains(words));
+            if is_race {
+                NotMade::Race(said)
+            } else {
+                NotMade::Failed(error)
+            }
+        })
+    }
+
+    fn try_upgrade(&self, upgrade: &Upgrade<'_>) -> Result<()> {
+        let mut values = upgrade.values.clone();
+        if let Some(values) = values.as_object_mut() {
+            values.insert("expectedRevision".to_owned(), upgrade.revision.into());
+        }
+        let mut file = NamedTempFile::with_suffix(".json")?;
+        file.write_all(values.to_string().as_bytes())?;
+        let path = path_of(file.path())?;
+        let description = format!("{OURS}{}", upgrade.what);
+        let arguments = [
+            "upgrade",
+            &self.name,
+            upgrade.chart,
+            "--reset-values",
+            "--values",
+            path,
+            "--description",
+            &description,
+            "--output=json",
+        ];
+        let version = upgrade.chart_version.iter();
+        let version = version.flat_map(|version| ["--version", version]);
+        self.run(arguments.into_iter().chain(version))?;
+        Ok(())
+    }
+
+    fn run<'s>(&self, arguments: impl IntoIterator<Item = &'s str>) -> Result<String> {
+        let mut command = Command::new("helm");
+        command.args(arguments).args(self.connection());
+        let output = command.output().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => anyhow::anyhow!(
+                "there is no helm on the PATH, and upgrades are made by it: https://helm.sh/docs/intro/install/"
+            ),
+            _ => anyhow::anyhow!("helm cannot be run: {error}"),
+        })?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("helm: {}", said.trim().trim_start_matches("Error: "));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn connection(&self) -> Vec<OsString> {
+        let mut arguments = vec![
+            OsString::from("--namespace"),
+            OsString::from(&self.namespace),
+        ];
+        if let Some(file) = &self.access.kubeconfig {
+            arguments.extend([OsString::from("--kubeconfig"), file.into()]);
+        }
+        if let Some(context) = &self.access.context {
+            arguments.extend([OsString::from("--kube-context"), context.into()]);
+        }
+        arguments
+    }
+}
+
+impl fmt::Display for NotMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Race(said) => f.write_str(said),
+            Self::Failed(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+/// A Helm that was built from its sources says `v4.3`.
+fn version_of(printed: &str) -> Option<Version> {
+    let version = printed.trim_start_matches('v');
+    let parsed = Version::parse(version).or_else(|_| Version::parse(&format!("{version}.0")));
+    parsed.ok()
+}
+
+fn path_of(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is no UTF-8")
+}
+
+fn parsed<T: DeserializeOwned>(answer: &str, what: &str) -> Result<T> {
+    serde_json::from_str(answer)
+        .with_context(|| format!("the answer of `helm {what}` is not understood"))
+}

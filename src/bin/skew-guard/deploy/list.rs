@@ -1,0 +1,220 @@
+//! The list of releases as the cluster holds it: the values of a Helm release.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+use skew_guard::rollout::{Edit, Reader, Side, apply, assess};
+use skew_guard::version::Version;
+
+use super::helm::{Helm, Revision};
+use super::patience::Stop;
+use crate::document::{Document, Form, chart_route};
+use crate::yaml;
+
+/// What this tool passes beside the values of the team.
+const EXPECTED: &str = "expectedRevision";
+
+/// The values of one revision.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// The revision of the Helm release; none of values that were not given out yet.
+    pub revision: u64,
+    pub values: Value,
+    pub side: Side,
+}
+
+impl List {
+    /// The values as they were given at that revision.
+    pub fn of(helm: &Helm, revision: u64) -> Result<Self> {
+        let mut values = helm.values(revision)?;
+        if let Some(values) = values.as_object_mut() {
+            values.remove(EXPECTED);
+        }
+        Self::new(revision, values)
+            .with_context(|| format!("the values of revision {revision} of {}", helm.title()))
+    }
+
+    pub fn new(revision: u64, values: Value) -> Result<Self> {
+        let side = document(&values)?.load_right()?;
+        Ok(Self {
+            revision,
+            values,
+            side,
+        })
+    }
+
+    /// As a document, which knows how its releases are written.
+    pub fn document(&self) -> Result<Document> {
+        document(&self.values)
+    }
+
+    /// The values after some changes.
+    pub fn edited(&self, edits: &[Edit]) -> Value {
+        let mut values = self.values.clone();
+        apply(edits, &mut values, Reader::Chart);
+        values
+    }
+
+    /// The same list in other values: what the team's file says beside it stays.
+    pub fn with_list_of(&self, other: &Self) -> Value {
+        let mut values = self.values.clone();
+        if let Some(values) = values.as_object_mut() {
+            for key in LIST {
+                match other.values.get(key) {
+                    Some(value) => values.insert(key.to_owned(), value.clone()),
+                    None => values.remove(key),
+                };
+            }
+        }
+        values
+    }
+
+    /// The labels of a release's pods.
+    pub fn labels(&self, version: &Version) -> Map<String, Value> {
+        let releases = self.values.get("releases").and_then(Value::as_array);
+        let of_it = |release: &&Value| release["version"].as_str() == Some(version.as_str());
+        let release = releases.into_iter().flatten().find(of_it);
+        let labels = release.and_then(|release| release.get("labels")?.as_object());
+        match labels.filter(|labels| !labels.is_empty()) {
+            Some(labels) => labels.clone(),
+            None => {
+                let route = release.and_then(|release| release.get("route")?.as_str());
+                let route = route.map_or_else(|| chart_route(version.as_str()), str::to_owned);
+                Map::from_iter([("version".to_owned(), json!(route))])
+            }
+        }
+    }
+
+    /// The services whose pods are of one release each, as the values name them.
+    pub fn versioned_services(&self) -> Vec<&Value> {
+        let services = self.values.get("services").and_then(Value::as_array);
+        services
+            .into_iter()
+            .flatten()
+            .filter(|service| service.get("versioned") != Some(&json!(false)))
+            .collect()
+    }
+}
+
+/// The keys that only the cluster's list has.
+const LIST: [&str; 2] = ["releases", "current"];
+
+fn document(values: &Value) -> Result<Document> {
+    Ok(Document {
+        file: PathBuf::from("values.json"),
+        index: 0,
+        name: "chart values".to_owned(),
+        form: Form::Chart,
+        at: Vec::new(),
+        root: Rc::new(yaml::read_json(&values.to_string())?),
+    })
+}
+
+/// Lays the team's values over those of the cluster, as Helm does; its list of releases is not the team's file's.
+pub fn overlaid(values: &Value, own: &[Value]) -> Value {
+    let mut laid = values.clone();
+    for own in own {
+        let mut own = own.clone();
+        if let Some(own) = own.as_object_mut() {
+            for key in LIST.into_iter().chain([EXPECTED]) {
+                own.remove(key);
+            }
+        }
+        lay_over(&mut laid, &own);
+    }
+    laid
+}
+
+fn lay_over(below: &mut Value, above: &Value) {
+    match (below.as_object_mut(), above.as_object()) {
+        (Some(below), Some(above)) => {
+            for (key, value) in above {
+                match below.get_mut(key) {
+                    _ if value.is_null() => {
+                        below.remove(key);
+                    }
+                    Some(there) if there.is_object() && value.is_object() => {
+                        lay_over(there, value);
+                    }
+                    _ => {
+                        below.insert(key.clone(), value.clone());
+                    }
+                }
+            }
+        }
+        _ => *below = above.clone(),
+    }
+}
+
+/// Where somebody else has upgraded after this tool did: the step that they made has to be one of a release's life.
+pub fn check_steps_of_others(helm: &Helm, history: &[Revision], now: u64) -> Result<()> {
+    let Some(last_of_ours) = history.iter().rposition(Revision::is_ours) else {
+        return Ok(());
+    };
+    let mut known: Option<List> = None;
+    for revision in history.iter().skip(last_of_ours) {
+        let list = List::of(helm, revision.number)?;
+        if let Some(before) = &known {
+            let hazards = assess(&before.side, &list.side, now).hazards;
+            if !hazards.is_empty() {
+                let said: Vec<_> = hazards.iter().map(|hazard| format!("  {hazard}")).collect();
+                bail!(Stop(format!(
+                    "somebody has upgraded {} to revision {} past skew-guard, with another list than that of revision {}, perhaps from an old file:\n{}\nNothing was changed now. To go on with the list as it was: --list-of {}. To go on with the list as it is: --list-of {}",
+                    helm.title(),
+                    revision.number,
+                    before.revision,
+                    said.join("\n"),
+                    before.revision,
+                    revision.number
+                )));
+            }
+        }
+        known = Some(list);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_teams_values_are_laid_over_all_but_the_list() {
+        let cluster = json!({
+            "releases": [{"version": "2.0.0"}], "current": "2.0.0",
+            "config": {"hints": true, "cors": {"allowOrigins": ["https://a.example"]}}, "hosts": ["a.example"],
+        });
+        let file = json!({
+            "releases": [{"version": "1.0.0"}], "current": "1.0.0",
+            "config": {"cors": null, "vary": false}, "hosts": ["b.example"],
+        });
+        assert_eq!(
+            overlaid(&cluster, &[file]),
+            json!({
+                "releases": [{"version": "2.0.0"}], "current": "2.0.0",
+                "config": {"hints": true, "vary": false}, "hosts": ["b.example"],
+            })
+        );
+    }
+
+    #[test]
+    fn the_labels_of_a_releases_pods_are_the_charts() -> Result<()> {
+        let values = json!({"releases": [
+            {"version": "2.1.0+a"},
+            {"version": "2.0.0", "route": "two"},
+            {"version": "1.0.0", "labels": {"track": "old", "release": "1"}},
+        ], "current": "2.0.0"});
+        let list = List::new(1, values)?;
+        let labels = |version: &str| {
+            let version = Version::parse(version.as_bytes()).context("a version")?;
+            anyhow::Ok(Value::Object(list.labels(&version)))
+        };
+        assert_eq!(labels("2.1.0+a")?, json!({"version": "v2-1-0-a"}));
+        assert_eq!(labels("2.0.0")?, json!({"version": "two"}));
+        assert_eq!(labels("1.0.0")?, json!({"track": "old", "release": "1"}));
+        assert_eq!(labels("9.9.9")?, json!({"version": "v9-9-9"}));
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! `skew-guard deploy`, `tidy`, and `rollback` of a Helm release: the steps of a release's life, made in the cluster.
+//!
+//! ```text
+//!            list.rs      what the cluster holds        helm.rs, chart.rs, storage.rs
+//!               │                                              ▲
+//!               ▼                                              │
+//! run.rs ── rollout::Deployment: the next safe step ──► an upgrade, by one Lease (lease.rs)
+//!                                                  ├──► a wait for gateways (gateways.rs)
+//!                                                  └──► manifests, pods, a probe (manifests.rs, service.rs, rolling.rs)
+//! ```
+
+mod back;
+mod chart;
+mod gateways;
+mod helm;
+mod lease;
+mod list;
+mod manifests;
+mod options;
+mod patience;
+mod release;
+mod report;
+mod rolling;
+mod run;
+mod service;
+mod storage;
+mod tidy;
+mod workload;
+
+pub use back::Back;
+pub use options::Options;
+pub use release::Deploy;
+pub use tidy::Tidy;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::answer::{Answer, Verdict};
+use patience::Stop;
+
+/// What ends a run without a mistake of the tool's is an answer.
+fn answered(outcome: Result<Answer>) -> Result<Answer> {
+    outcome.or_else(|error| match error.downcast_ref::<Stop>() {
+        Some(Stop(why)) => Ok(Answer {
+            verdict: Verdict::Bad,
+            text: why.clone(),
+            json: json!({"event": "stopped", "text": why}),
+        }),
+        None => Err(error),
+    })
+}
+
+/// The steps that would be made.
+fn plan(steps: &[String]) -> Answer {
+    let lines: Vec<_> = steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| format!("{}. {step}", index + 1))
+        .collect();
+    Answer {
+        verdict: Verdict::Good,
+        text: if lines.is_empty() {
+            "nothing is left to do".to_owned()
+        } else {
+            lines.join("\n")
+        },
+        json: json!({"event": "plan", "steps": steps}),
+    }
+}

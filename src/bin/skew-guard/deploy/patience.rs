@@ -1,0 +1,61 @@
+//! Waiting for something, and saying what for.
+
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::report::Report;
+
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
+/// An end that is no mistake of the tool's: nothing was harmed, and its reason is the answer.
+#[derive(Debug)]
+pub struct Stop(pub String);
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Stop {}
+
+/// Stops where something does not hold, and says why.
+pub fn stop_unless(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { bail!(Stop(why())) }
+}
+
+/// How long each step may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience(pub Duration);
+
+impl Patience {
+    /// Looks again and again until nothing is missing; what is, is told whenever it is something else.
+    pub fn until(
+        self,
+        what: &str,
+        report: &Report,
+        mut missing: impl FnMut() -> Result<Option<String>>,
+    ) -> Result<()> {
+        let started = Instant::now();
+        let mut told = String::new();
+        loop {
+            let Some(now) = missing()? else {
+                return Ok(());
+            };
+            if now != told {
+                report.note(&now);
+                told = now;
+            }
+            if started.elapsed() >= self.0 {
+                bail!(Stop(format!(
+                    "{what} did not come within {}: {told}",
+                    humantime::format_duration(self.0)
+                )));
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! `skew-guard deploy`.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
+use skew_guard::config::{CurrentConfig, State};
+use skew_guard::rollout::{
+    Aim, Deployment, Life, Next, Pods, Refusal, Side, Stage, Standing, Wish,
+};
+use skew_guard::version::Version;
+
+use super::gateways;
+use super::lease::Manners;
+use super::list::List;
+use super::manifests::{self, Intent, Manifests};
+use super::options::Options;
+use super::patience::Stop;
+use super::report::Report;
+use super::rolling::Rolling;
+use super::run::{Chooser, Found, Run};
+use super::service::Service;
+use super::workload::Workload;
+use super::{answered, plan};
+use crate::answer::{Answer, Verdict};
+use crate::naming::{self, Naming};
+use crate::step::{LAST_SECOND, parse_version};
+use crate::{Output, seconds};
+
+/// Deploy a release: every step, each waited for
+///
+/// Lists the version in the cluster's list, waits until every gateway has learned it, applies its
+/// manifests, waits until its pods are ready in every versioned service and answer through every
+/// gateway, puts it into current with its predecessor draining, and waits again. First it does what
+/// `skew-guard tidy` does. The same command again, after whatever interruption, goes on where it was.
+///
+/// The list is that of the Helm release; kubectl and helm of this machine are used, with the rights of
+/// whoever runs it. One deployment runs at a time.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  skew-guard deploy 2.1.0 --helm-release shop --namespace shop --apply k8s/2.1.0/
+  skew-guard deploy 2.1.0 --helm-release shop --namespace shop --apply k8s/2.1.0/ --percent 10
+  skew-guard deploy 2.1.0 --helm-release shop --namespace shop --run 'make pods VERSION=2.1.0'
+  skew-guard deploy 2.1.0 --helm-release shop --namespace shop --apply k8s/ --rolling
+  skew-guard deploy 2.1.0 --helm-release shop --namespace shop --apply k8s/2.1.0/ --dry-run")]
+pub struct Deploy {
+    /// The version
+    #[arg(value_parser = parse_version)]
+    version: Version,
+    /// The Helm release of the chart whose list it is put on
+    #[arg(long, value_name = "NAME")]
+    helm_release: String,
+    /// Its manifests: a file, a folder of files, or a kustomization
+    #[arg(long, value_name = "PATH", conflicts_with = "run")]
+    apply: Option<PathBuf>,
+    /// A command that deploys its pods, in place of --apply; it finds VERSION, NAMESPACE and
+    /// HELM_RELEASE in its environment
+    #[arg(long, value_name = "COMMAND")]
+    run: Option<String>,
+    /// Stop at so many percent of the visitors (needs pinCookie); again with another share goes on
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
+    percent: Option<u8>,
+    /// Stop where only testers with the preview key reach it
+    #[arg(long, conflicts_with_all = ["percent", "rolling", "drain_for"])]
+    preview: bool,
+    /// Roll out plain Deployments, which change their pods, where the list has no current
+    #[arg(long, requires = "apply", conflicts_with_all = ["percent", "drain_for"])]
+    rolling: bool,
+    /// How long predecessors drain: how long their tabs may live
+    #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
+    drain_for: Duration,
+    /// Show the steps, and make none
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    naming: Naming,
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Deploy {
+    /// Runs the command.
+    pub fn run(&self, output: Output) -> Result<Answer> {
+        answered(self.outcome(output))
+    }
+
+    fn outcome(&self, output: Output) -> Result<Answer> {
+        let report = Report::to(output);
+        let mut run = Run::new(&self.options, &self.helm_release, &report)?;
+        let mut choice = Choice {
+            deploy: self,
+            manifests: self
+                .apply
+                .as_ref()
+                .map(|place| Manifests::read(&run.kubectl, place))
+                .transpose()?,
+            pods: Pods::Unseen,
+            has_deleted: false,
+            has_checked: false,
+        };
+        if self.dry_run {
+            return Ok(plan(&run.rehearse(&mut choice)?));
+        }
+        run.take_lease(&format!("deploy {}", self.version), Manners::Polite)?;
+        let found = run.all(&mut choice)?;
+        Ok(self.summary(&run, &found))
+    }
+
+    /// From now on.
+    fn drain_until(&self) -> Result<u64> {
+        let until = seconds(SystemTime::now()).saturating_add(self.drain_for.as_secs());
+        ensure!(until <= LAST_SECOND, "--drain-for ends after the year 9999");
+        Ok(until)
+    }
+
+    fn summary(&self, run: &Run<'_>, found: &Found) -> Answer {
+        let version = &self.version;
+        let config = &found.newest.side.config;
+        let share = match &config.current {
+            Some(CurrentConfig::Weighted(shares)) => {
+                let total: u64 = shares.iter().map(|share| share.weight).sum();
+                let mut own = shares.iter().filter(|share| share.version == *version);
+                own.next()
+                    .map(|share| share.weight.saturating_mul(100) / total.max(1))
+            }
+            _ => None,
+        };
+        let is = match (self.preview, share) {
+            (true, _) => "is staged: testers with the preview key reach it".to_owned(),
+            (false, Some(percent)) => format!("has {percent} percent of the visitors"),
+            (false, None) if self.rolling => "is rolled out".to_owned(),
+            (false, None) => "is current".to_owned(),
+        };
+        let draining = config
+            .releases
+            .iter()
+            .filter(|release| release.state == State::Draining && release.version != *version);
+        let draining: Vec<_> = draining
+            .map(|release| match release.until {
+                Some(until) => format!(
+                    "{} drains until {}",
+                    release.version,
+                    skew_guard::rollout::written_time(until)
+                ),
+                None => format!("{} drains", release.version),
+            })
+            .collect();
+        let revision = found.newest.revision;
+        let mut lines = vec![format!(
+            "{version} {is} (revision {revision}, {})",
+            run.gateways().in_words()
+        )];
+        lines.extend(draining.clone());
+        let way_back = self.options.way_back(&self.helm_release, run.namespace());
+        lines.push(format!("the way back: {way_back}"));
+        Answer {
+            verdict: Verdict::Good,
+            json: json!({
+                "event": "ended",
+                "version": version.as_str(),
+                "revision": revision,
+                "changed": run.upgrades > 0,
+                "gateways": run.gateways().in_force,
+                "skipped": run.gateways().skipped,
+                "draining": draining,
+                "wayBack": way_back,
+                "text": lines.join("\n"),
+            }),
+            text: lines.join("\n"),
+        }
+    }
+}
+
+/// Chooses the steps of a deployment.
+#[derive(Debug)]
+struct Choice<'a> {
+    deploy: &'a Deploy,
+    manifests: Option<Manifests>,
+    pods: Pods,
+    has_deleted: bool,
+    has_checked: bool,
+}
+
+impl Choice<'_> {
+    fn wish(&self, list: &List) -> Result<Wish> {
+        let Deploy {
+            version, naming, ..
+        } = self.deploy;
+        let model = naming::model(&list.document()?, &list.side, version);
+        Ok(Wish {
+            version: version.clone(),
+            stage: None,
+            drain_until: self.deploy.drain_until()?,
+            percent: self.deploy.percent,
+            route: naming.route(version, model.as_ref())?,
+            labels: naming.labels(version, model.as_ref())?,
+        })
+    }
+
+    fn aim(&self) -> Aim {
+        match (self.deploy.preview, self.deploy.rolling) {
+            (true, _) => Aim::Preview,
+            (_, true) => Aim::Rolling,
+            _ => Aim::Current,
+        }
+    }
+
+    /// The list with the release on it, as far as labels are concerned.
+    fn listed(&self, list: &List, now: u64) -> Result<List> {
+        let wish = Wish {
+            stage: Some(Stage::Live),
+            ..self.wish(list)?
+        };
+        match Life::new(&list.side, now).release(&wish) {
+            Ok(edits) => List::new(list.revision, list.edited(&edits)),
+            Err(_) => Ok(list.clone()),
+        }
+    }
+
+    fn with_intent<T>(
+        &self,
+        run: &Run<'_>,
+        list: &List,
+        then: impl FnOnce(&Intent<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let list = self.listed(list, seconds(SystemTime::now()))?;
+        let services = Service::all(&run.kubectl, &list, run.namespace())?;
+        then(&Intent {
+            helm_release: &self.deploy.helm_release,
+            namespace: run.namespace(),
+            version: &self.deploy.version,
+            list: &list,
+            services: &services,
+            is_rolling: self.deploy.rolling,
+        })
+    }
+
+    fn check(&self, run: &Run<'_>, list: &List) -> Result<()> {
+        let Some(manifests) = &self.manifests else {
+            return Ok(());
+        };
+        self.with_intent(run, list, |intent| manifests.check(&run.kubectl, intent))
+    }
+
+    fn apply(&self, run: &Run<'_>, list: &List) -> Result<()> {
+        self.check(run, list)?;
+        run.confirm_lease()?;
+        match (&self.manifests, &self.deploy.run) {
+            (Some(manifests), _) => self.with_intent(run, list, |intent| {
+                if self.deploy.rolling {
+                    return Rolling {
+                        kubectl: &run.kubectl,
+                        manifests,
+                        intent: *intent,
+                        report: run.report,
+                        patience: run.patience(),
+                    }
+                    .run();
+                }
+                let what = format!("applies {}", manifests.place.display());
+                let doing = run.report.begin("apply", what);
+                manifests.apply(&run.kubectl, intent)?;
+                run.report.end(&doing, json!({}));
+                Ok(())
+            }),
+            (None, Some(command)) => self.run_command(run, command),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// What it prints is no part of the answer.
+    fn run_command(&self, run: &Run<'_>, command: &str) -> Result<()> {
+        let doing = run.report.begin("run", format!("runs {command}"));
+        let ended = Command::new("sh")
+            .args(["-c", command])
+            .env("VERSION", self.deploy.version.as_str())
+            .env("NAMESPACE", run.namespace())
+            .env("HELM_RELEASE", &self.deploy.helm_release)
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr())
+            .status()
+            .context("sh cannot be run")?;
+        if !ended.success() {
+            bail!(Stop(format!("`{command}` ended with {ended}")));
+        }
+        run.report.end(&doing, json!({}));
+        Ok(())
+    }
+
+    fn await_pods(&self, run: &Run<'_>, list: &List) -> Result<()> {
+        let version = &self.deploy.version;
+        let what = format!("the pods of {version} are ready in every versioned service");
+        let doing = run.report.begin("pods", what);
+        let services = Service::all(&run.kubectl, list, run.namespace())?;
+        let labels = list.labels(version);
+        let what = format!("the pods of {version}");
+        run.patience().until(&what, run.report, || {
+            run.confirm_lease()?;
+            for service in &services {
+                for deployment in manifests::deployments(&run.kubectl, &service.namespace)? {
+                    let own = Workload::of(&deployment).filter(|workload| {
+                        workload.has_pods_with(&labels)
+                            && service.selects(*workload, &service.namespace)
+                    });
+                    if let Some(missing) = own.and_then(Workload::missing) {
+                        return Ok(Some(missing));
+                    }
+                }
+                if let Some(missing) = service.missing(&run.kubectl, &labels)? {
+                    return Ok(Some(missing));
+                }
+            }
+            Ok(None)
+        })?;
+        run.report.end(&doing, json!({}));
+        Ok(())
+    }
+
+    fn probe(&self, run: &Run<'_>) -> Result<()> {
+        let version = &self.deploy.version;
+        let what = format!("the pods of {version} answer through every gateway");
+        let doing = run.report.begin("probe", what);
+        let what = format!("an answer of {version} through every gateway");
+        run.patience().until(&what, run.report, || {
+            run.confirm_lease()?;
+            gateways::unanswered(
+                &run.kubectl,
+                run.namespace(),
+                &self.deploy.helm_release,
+                &self.deploy.options.gateways,
+                version.as_str(),
+            )
+        })?;
+        run.report.end(&doing, json!({}));
+        Ok(())
+    }
+}
+
+impl Chooser for Choice<'_> {
+    fn next(
+        &mut self,
+        standing: &Standing<'_>,
+        settings: Option<&Side>,
+        found: &Found,
+    ) -> Result<Result<Next, Refusal>> {
+        let wish = self.wish(&found.newest)?;
+        let deployment = Deployment {
+            wish: &wish,
+            aim: self.aim(),
+            settings,
+        };
+        Ok(deployment.next(standing, self.pods, self.has_deleted))
+    }
+
+    fn prepare(&mut self, run: &Run<'_>, found: &Found) -> Result<()> {
+        if !self.has_checked {
+            self.check(run, &found.newest)?;
+            self.has_checked = true;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&self, run: &mut Run<'_>, next: &Next, found: &Found) -> Result<()> {
+        match next {
+            Next::Apply => self.apply(run, &found.newest),
+            Next::AwaitPods => self.await_pods(run, &found.newest),
+            Next::Probe => self.probe(run),
+            _ => Ok(()),
+        }
+    }
+
+    fn made(&mut self, next: &Next) {
+        match next {
+            Next::Apply => self.pods = Pods::Applied,
+            Next::AwaitPods => self.pods = Pods::Ready,
+            Next::Probe => self.pods = Pods::Answering,
+            Next::Delete => self.has_deleted = true,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The order in which plain Deployments change their pods: a pod of the new API is there before the first new page,
+//! and old ones until the last old page.
+//!
+//! The API's roll-out is held by a time that its new pods are never ready for long enough: they serve, and count as
+//! unavailable, so that the controller takes no more old ones away. That is one change with the roll-out itself. (To
+//! pause it afterwards would come too late for whoever is killed in between.)
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::manifests::{Intent, Manifests, apply};
+use super::patience::{Patience, stop_unless};
+use super::report::Report;
+use super::workload::Workload;
+use crate::cluster::Kubectl;
+
+/// A week, in seconds: longer than anybody lets a roll-out lie.
+const NEVER: u64 = 604_800;
+
+/// A roll-out of plain Deployments.
+#[derive(Debug)]
+pub struct Rolling<'a> {
+    pub kubectl: &'a Kubectl,
+    pub manifests: &'a Manifests,
+    pub intent: Intent<'a>,
+    pub report: &'a Report,
+    pub patience: Patience,
+}
+
+impl Rolling<'_> {
+    /// Only Deployments that roll can be held.
+    pub fn check(&self) -> Result<()> {
+        for object in &self.manifests.objects {
+            let Some(workload) =
+                Workload::of(object).filter(|workload| self.is_selected(*workload))
+            else {
+                continue;
+            };
+            let strategy = object
+                .pointer("/spec/strategy/type")
+                .and_then(Value::as_str);
+            let rolls = workload.is_deployment() && strategy != Some("Recreate");
+            stop_unless(rolls, || {
+                format!(
+                    "{} {} cannot be rolled out beside another: --rolling is for Deployments with the strategy RollingUpdate",
+                    workload.kind(),
+                    workload.name()
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Rolls all of it out. Whatever of it an earlier run has done is seen and not done again.
+    pub fn run(&self) -> Result<()> {
+        self.check()?;
+        let everything = &self.manifests.objects;
+        let (pages, rest): (Vec<_>, Vec<_>) = everything
+            .iter()
+            .cloned()
+            .partition(|object| self.is_of_pages(object));
+        let has_api = rest
+            .iter()
+            .any(|object| Workload::of(object).is_some_and(|workload| self.is_selected(workload)));
+        if has_api && !pages.is_empty() && !self.is_rolled_out(&pages)? {
+            let doing = self
+                .report
+                .begin("roll", "starts the API's roll-out, and holds it");
+            let held: Vec<_> = rest.iter().map(|object| self.held(object)).collect();
+            apply(self.kubectl, self.intent.namespace, &held)?;
+            self.until_api_is_there()?;
+            self.report.end(&doing, json!({}));
+            self.roll("rolls the pages out", &pages)?;
+        }
+        self.roll("rolls out all of it", everything)
+    }
+
+    fn roll(&self, what: &str, objects: &[Value]) -> Result<()> {
+        let doing = self.report.begin("roll", what);
+        apply(self.kubectl, self.intent.namespace, objects)?;
+        let workloads: Vec<_> = objects.iter().filter_map(Workload::of).collect();
+        self.patience.until("the roll-out", self.report, || {
+            for workload in &workloads {
+                if let Some(missing) = self.missing(*workload)? {
+                    return Ok(Some(missing));
+                }
+            }
+            Ok(None)
+        })?;
+        self.report.end(&doing, json!({}));
+        Ok(())
+    }
+
+    fn until_api_is_there(&self) -> Result<()> {
+        let labels = self.intent.list.labels(self.intent.version);
+        let services = self.intent.services.iter();
+        let of_api: Vec<_> = services.filter(|service| !service.is_of_pages).collect();
+        self.patience
+            .until("a pod of the new API", self.report, || {
+                for service in &of_api {
+                    if !service.has_ready_pod(self.kubectl, &labels)? {
+                        return Ok(Some(format!(
+                            "service {} has no ready pod of {}",
+                            service.name, self.intent.version
+                        )));
+                    }
+                }
+                Ok(None)
+            })
+    }
+
+    fn is_rolled_out(&self, objects: &[Value]) -> Result<bool> {
+        for workload in objects.iter().filter_map(Workload::of) {
+            if self.missing(workload)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What is missing until a workload is as its manifest says.
+    fn missing(&self, workload: Workload<'_>) -> Result<Option<String>> {
+        let namespace = workload.namespace(self.intent.namespace);
+        let there: Option<Value> =
+            self.kubectl
+                .object(workload.kind(), namespace, workload.name())?;
+        let labels = self.intent.list.labels(self.intent.version);
+        Ok(match there.as_ref().and_then(Workload::of) {
+            Some(there) if !self.is_selected(workload) || there.has_pods_with(&labels) => {
+                there.missing()
+            }
+            _ => Some(format!("{} is not there yet", workload.name())),
+        })
+    }
+
+    fn held(&self, object: &Value) -> Value {
+        let mut object = object.clone();
+        let is_held = Workload::of(&object).is_some_and(|workload| self.is_selected(workload));
+        if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut)
+            && is_held
+        {
+            spec.insert("minReadySeconds".to_owned(), json!(NEVER));
+            spec.insert("progressDeadlineSeconds".to_owned(), json!(NEVER + 1));
+        }
+        object
+    }
+
+    fn is_selected(&self, workload: Workload<'_>) -> bool {
+        let mut services = self.intent.services.iter();
+        services.any(|service| service.selects(workload, self.intent.namespace))
+    }
+
+    fn is_of_pages(&self, object: &Value) -> bool {
+        Workload::of(object).is_some_and(|workload| {
+            let mut services = self.intent.services.iter();
+            services.any(|service| {
+                service.is_of_pages && service.selects(workload, self.intent.namespace)
+            })
+        })
+    }
+}

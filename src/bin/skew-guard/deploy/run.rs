@@ -1,0 +1,555 @@
+//! One step after the other: what the cluster says in, what has to be done next out, and that done.
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
+use skew_guard::config::State;
+use skew_guard::rollout::{Edit, Next, Refusal, Side, Standing, changes};
+
+use super::chart::Chart;
+use super::gateways::Watch;
+use super::helm::{Helm, NotMade, Revision, Upgrade};
+use super::lease::{Lease, Manners};
+use super::list::{self, List};
+use super::manifests::{self, HELM_RELEASE, VERSION};
+use super::options::Options;
+use super::patience::{Patience, Stop};
+use super::report::Report;
+use super::service::Service;
+use super::storage;
+use super::workload::Workload;
+use crate::cluster::Kubectl;
+use crate::seconds;
+
+/// A Helm that is at work needs so long at most; one that was killed says for ever that it is at work.
+const HELM_PATIENCE: Duration = Duration::from_secs(20);
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
+/// How often somebody else may be faster.
+const RACES: u32 = 3;
+
+/// What is to be done with a Helm release, from its Lease to its last step.
+#[derive(Debug)]
+pub struct Run<'a> {
+    pub kubectl: Kubectl,
+    pub helm: Helm,
+    pub report: &'a Report,
+    options: &'a Options,
+    lease: Option<Lease>,
+    chart: Option<Chart>,
+    /// The revision that every gateway was seen to have.
+    in_force: Option<u64>,
+    /// The revision of somebody else's that a person said to go on from.
+    accepted: Option<u64>,
+    races: u32,
+    known: Vec<List>,
+    watch: Watch,
+    /// How many changes were given out.
+    pub upgrades: u32,
+}
+
+/// The Helm release as it was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub newest: List,
+    pub earlier: Vec<List>,
+    pub is_whole: bool,
+}
+
+impl Found {
+    /// What of it the next step is chosen by.
+    fn sides(&self) -> Vec<Side> {
+        self.earlier.iter().map(|list| list.side.clone()).collect()
+    }
+}
+
+/// Who chooses the next step.
+pub trait Chooser {
+    /// The next step. `settings` is the newest list with the team's own values, where these are others.
+    fn next(
+        &mut self,
+        standing: &Standing<'_>,
+        settings: Option<&Side>,
+        found: &Found,
+    ) -> Result<Result<Next, Refusal>>;
+
+    /// Refuses what cannot end well, before anything is changed.
+    fn prepare(&mut self, _: &Run<'_>, _: &Found) -> Result<()> {
+        Ok(())
+    }
+
+    /// Does what only a deployment has: applying, waiting for pods, probing.
+    fn carry_out(&self, run: &mut Run<'_>, next: &Next, found: &Found) -> Result<()>;
+
+    /// A step was made, or is taken for made.
+    fn made(&mut self, next: &Next);
+}
+
+impl<'a> Run<'a> {
+    pub fn new(options: &'a Options, helm_release: &str, report: &'a Report) -> Result<Self> {
+        let kubectl = Kubectl::find(&options.access)?;
+        let namespace = kubectl.namespace()?;
+        let helm = Helm::find(&options.access, helm_release, &namespace)?;
+        Ok(Self {
+            kubectl,
+            helm,
+            report,
+            options,
+            lease: None,
+            chart: None,
+            in_force: None,
+            accepted: None,
+            races: 0,
+            known: Vec::new(),
+            watch: Watch::default(),
+            upgrades: 0,
+        })
+    }
+
+    pub fn patience(&self) -> Patience {
+        Patience(self.options.timeout)
+    }
+
+    pub fn namespace(&self) -> &str {
+        self.helm.namespace()
+    }
+
+    /// Takes the Lease, for as long as this lives.
+    pub fn take_lease(&mut self, doing: &str, manners: Manners) -> Result<()> {
+        let lease = Lease::take(
+            &self.kubectl,
+            self.helm.namespace(),
+            self.helm.name(),
+            doing,
+            manners,
+            &mut |line| self.report.note(line),
+        )?;
+        self.lease = Some(lease);
+        Ok(())
+    }
+
+    /// Makes sure that nobody else has taken the Lease.
+    pub fn confirm_lease(&self) -> Result<()> {
+        self.lease.as_ref().map_or(Ok(()), Lease::confirm)
+    }
+
+    /// All steps until nothing is left to do; the list that it ends with.
+    pub fn all(&mut self, chooser: &mut dyn Chooser) -> Result<Found> {
+        self.go_on_from_the_list_of(self.options.list_of)?;
+        loop {
+            let found = self.look()?;
+            chooser.prepare(self, &found)?;
+            let next = self.choose(chooser, &found)?;
+            match &next {
+                Next::Done => return Ok(found),
+                Next::Wait => self.wait(&found)?,
+                Next::Change(edits) => self.change(&found, edits)?,
+                Next::Again => self.give_out_again(&found, &found.newest, "the same again")?,
+                Next::Before(place) => {
+                    let before = found.earlier.get(*place).context("an earlier list")?;
+                    let what = format!("the list of revision {} again", before.revision);
+                    self.give_out_again(&found, before, &what)?;
+                }
+                Next::Settings => {
+                    let settings = self.settings(&found)?.context("other settings")?;
+                    self.give_out_again(&found, &settings, "the settings of the values file")?;
+                }
+                Next::Delete => self.delete_retired(&found.newest)?,
+                Next::Apply | Next::AwaitPods | Next::Probe => {}
+            }
+            chooser.carry_out(self, &next, &found)?;
+            chooser.made(&next);
+        }
+    }
+
+    /// The steps that would be made, if every one of them ended well.
+    pub fn rehearse(&mut self, chooser: &mut dyn Chooser) -> Result<Vec<String>> {
+        let mut steps = Vec::new();
+        let mut found = self.rehearse_list_of(&mut steps)?;
+        chooser.prepare(self, &found)?;
+        let mut is_in_force = false;
+        loop {
+            let settings = self.settings(&found)?;
+            let earlier = found.sides();
+            let standing = standing(&found, &earlier, is_in_force);
+            let next = chooser.next(&standing, settings.as_ref().map(|list| &list.side), &found)?;
+            let next = next.map_err(|refusal| Stop(refusal.to_string()))?;
+            let revision = found.newest.revision;
+            match &next {
+                Next::Done => return Ok(steps),
+                Next::Wait => {
+                    is_in_force = true;
+                    steps.push(format!("wait until every gateway has revision {revision}"));
+                }
+                Next::Delete => steps.extend(self.rehearse_deletion(&found.newest)?),
+                Next::Apply => steps.push("apply the manifests".to_owned()),
+                Next::AwaitPods => {
+                    steps.push(
+                        "wait until the pods are ready in every versioned service".to_owned(),
+                    );
+                }
+                Next::Probe => steps.push("ask the pods through every gateway".to_owned()),
+                Next::Change(_) | Next::Settings | Next::Again | Next::Before(_) => {
+                    let (after, what) = self.rehearsed(&found, settings, &next)?;
+                    steps.push(format!("helm upgrade to revision {}: {what}", revision + 1));
+                    is_in_force = false;
+                    found = Found {
+                        newest: List {
+                            revision: revision + 1,
+                            ..after
+                        },
+                        earlier: Vec::new(),
+                        is_whole: true,
+                    };
+                }
+            }
+            chooser.made(&next);
+        }
+    }
+
+    /// The Helm release as it is, or with the list that a person wants back.
+    fn rehearse_list_of(&mut self, steps: &mut Vec<String>) -> Result<Found> {
+        let Some(revision) = self.options.list_of else {
+            return self.look();
+        };
+        self.accepted = self.settled_history()?.last().map(|last| last.number);
+        let mut found = self.look()?;
+        let last = found.newest.revision;
+        if revision != last {
+            let wanted = List::of(&self.helm, revision)?;
+            found.newest = List::new(last + 1, found.newest.with_list_of(&wanted))?;
+            steps.push(format!(
+                "helm upgrade to revision {}: the list of revision {revision}",
+                last + 1
+            ));
+        }
+        Ok(found)
+    }
+
+    /// The list that an upgrade would give out, and what it would change.
+    fn rehearsed(
+        &self,
+        found: &Found,
+        settings: Option<List>,
+        next: &Next,
+    ) -> Result<(List, String)> {
+        Ok(match next {
+            Next::Change(edits) => {
+                let after = List::new(0, found.newest.edited(edits))?;
+                let what = changes(&found.newest.side, &after.side).join("; ");
+                (after, what)
+            }
+            Next::Settings => (
+                settings.context("other settings")?,
+                "the settings of the values file".to_owned(),
+            ),
+            Next::Before(place) => {
+                let before = found.earlier.get(*place).context("an earlier list")?;
+                let what = format!("the list of revision {} again", before.revision);
+                (before.clone(), what)
+            }
+            _ => (found.newest.clone(), "the same again".to_owned()),
+        })
+    }
+
+    fn choose(&mut self, chooser: &mut dyn Chooser, found: &Found) -> Result<Next> {
+        let settings = self.settings(found)?;
+        let earlier = found.sides();
+        let is_in_force = self.in_force == Some(found.newest.revision);
+        let standing = standing(found, &earlier, is_in_force);
+        let settings = settings.as_ref().map(|list| &list.side);
+        let next = chooser.next(&standing, settings, found)?;
+        next.map_err(|refusal| Stop(refusal.to_string()).into())
+    }
+
+    /// The Helm release as it is, after whatever Helm is at has come to its end.
+    fn look(&mut self) -> Result<Found> {
+        let history = self.settled_history()?;
+        let last = history.last().context("a revision")?.clone();
+        if self.chart.is_none() {
+            let chart = Chart::choose(self.options.chart.as_deref(), &self.helm, &last)?;
+            self.chart = Some(chart);
+        }
+        if self.accepted != Some(last.number) {
+            let now = seconds(SystemTime::now());
+            list::check_steps_of_others(&self.helm, &history, now)?;
+        }
+        let sure = self.sure(&history);
+        let earlier = history
+            .iter()
+            .filter(|revision| (sure..last.number).contains(&revision.number));
+        let earlier = earlier.map(|revision| self.list(revision.number));
+        Ok(Found {
+            earlier: earlier.collect::<Result<_>>()?,
+            newest: self.list(last.number)?,
+            is_whole: last.status.is_whole(),
+        })
+    }
+
+    /// The newest revision that every gateway had for sure, or the one before the last, where nobody has written it down.
+    fn sure(&self, history: &[Revision]) -> u64 {
+        let written = self.lease.as_ref().and_then(Lease::in_force);
+        let is_kept = |number: &u64| history.iter().any(|revision| revision.number == *number);
+        let before_last = || {
+            let mut before = history.iter().rev().skip(1);
+            before.find(|revision| revision.status.is_whole())
+        };
+        self.in_force
+            .or(written)
+            .filter(is_kept)
+            .or_else(|| before_last().map(|revision| revision.number))
+            .unwrap_or(u64::MAX)
+    }
+
+    fn list(&self, revision: u64) -> Result<List> {
+        let mut known = self.known.iter();
+        match known.find(|list| list.revision == revision) {
+            Some(list) => Ok(list.clone()),
+            None => List::of(&self.helm, revision),
+        }
+    }
+
+    /// The revisions, the last of which is under way no more.
+    fn settled_history(&self) -> Result<Vec<Revision>> {
+        let started = Instant::now();
+        loop {
+            let history = self.helm.history()?;
+            let Some(last) = history.last() else {
+                bail!(Stop(format!(
+                    "there is no {} in namespace {}. The first installation is made by hand, with the first list: helm install {} oci://REGISTRY/skew-guard --namespace {} --values FILE",
+                    self.helm.title(),
+                    self.namespace(),
+                    self.helm.name(),
+                    self.namespace()
+                )));
+            };
+            if !last.status.is_pending() {
+                return Ok(history);
+            }
+            if started.elapsed() >= HELM_PATIENCE {
+                self.repair(last)?;
+                continue;
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+
+    fn repair(&self, revision: &Revision) -> Result<()> {
+        ensure!(
+            self.lease.is_some(),
+            "revision {} of {} is pending",
+            revision.number,
+            self.helm.title()
+        );
+        self.confirm_lease()?;
+        let what = format!(
+            "revision {} was broken off: marks it as failed",
+            revision.number
+        );
+        let doing = self.report.begin("repair", what);
+        storage::mark_failed(&self.kubectl, &self.helm, revision.number)?;
+        self.report
+            .end(&doing, json!({"revision": revision.number}));
+        Ok(())
+    }
+
+    /// The newest list with the team's own values, where these are others.
+    fn settings(&self, found: &Found) -> Result<Option<List>> {
+        let values = list::overlaid(&found.newest.values, &self.options.own_values()?);
+        if values == found.newest.values {
+            return Ok(None);
+        }
+        List::new(0, values).map(Some)
+    }
+
+    fn go_on_from_the_list_of(&mut self, revision: Option<u64>) -> Result<()> {
+        let Some(revision) = revision else {
+            return Ok(());
+        };
+        let history = self.settled_history()?;
+        let last = history.last().context("a revision")?.number;
+        let is_kept = history.iter().any(|kept| kept.number == revision);
+        ensure!(
+            is_kept,
+            "Helm keeps no revision {revision} of {}",
+            self.helm.title()
+        );
+        self.accepted = Some(last);
+        if revision != last {
+            let found = self.look()?;
+            let wanted = List::of(&self.helm, revision)?;
+            let list = List::new(last, found.newest.with_list_of(&wanted))?;
+            self.give_out_again(&found, &list, &format!("the list of revision {revision}"))?;
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, found: &Found, edits: &[Edit]) -> Result<()> {
+        let values = found.newest.edited(edits);
+        let after = List::new(found.newest.revision, values)?;
+        let what = changes(&found.newest.side, &after.side).join("; ");
+        self.give_out(found, &after, &what)
+    }
+
+    /// A list that is not changed now still needs a number of its own, where the values have one.
+    fn give_out_again(&mut self, found: &Found, list: &List, what: &str) -> Result<()> {
+        let mut values = list.values.clone();
+        if let Some(revision) = values.pointer_mut("/config/revision") {
+            let newest = found.newest.side.config.revision.unwrap_or_default();
+            *revision = json!(newest.saturating_add(1));
+        }
+        self.give_out(found, &List::new(list.revision, values)?, what)
+    }
+
+    /// Over what was found, and nothing newer.
+    fn give_out(&mut self, found: &Found, list: &List, what: &str) -> Result<()> {
+        self.confirm_lease()?;
+        let revision = found.newest.revision + 1;
+        let doing = self.report.begin(
+            "upgrade",
+            format!("helm upgrade to revision {revision}: {what}"),
+        );
+        let chart = self.chart.as_ref().context("a chart")?;
+        let made = self.helm.upgrade(&Upgrade {
+            chart: chart.reference(),
+            chart_version: self.options.chart_version.as_deref(),
+            values: &list.values,
+            revision,
+            what,
+        });
+        match made {
+            Ok(()) => {
+                self.upgrades += 1;
+                self.known.push(List {
+                    revision,
+                    ..list.clone()
+                });
+                self.report.end(&doing, json!({"revision": revision}));
+                Ok(())
+            }
+            Err(NotMade::Race(said)) => {
+                self.races += 1;
+                if self.races > RACES {
+                    bail!(Stop(format!("somebody else is always faster: {said}")));
+                }
+                self.report
+                    .note(format!("not made, and looks again: {said}"));
+                Ok(())
+            }
+            Err(NotMade::Failed(error)) => Err(error).with_context(|| {
+                format!(
+                    "the upgrade to revision {revision} failed, and the next run goes on from there"
+                )
+            }),
+        }
+    }
+
+    fn wait(&mut self, found: &Found) -> Result<()> {
+        let revision = found.newest.revision;
+        let doing = self.report.begin(
+            "wait",
+            format!("every gateway has revision {revision}, plugin and routes"),
+        );
+        let started = Instant::now();
+        let gateways = loop {
+            let seen = self.watch.look_for_a_while(
+                &self.kubectl,
+                self.helm.namespace(),
+                self.helm.name(),
+                &self.options.gateways,
+                self.report,
+            )?;
+            match seen {
+                Ok(gateways) => break gateways,
+                Err(lacking) if started.elapsed() >= self.options.timeout => bail!(Stop(lacking)),
+                Err(_) => self.confirm_lease()?,
+            }
+        };
+        self.in_force = Some(revision);
+        if let Some(lease) = &self.lease {
+            lease.write_in_force(revision)?;
+        }
+        self.report
+            .end(&doing, json!({"revision": revision, "gateways": gateways}));
+        Ok(())
+    }
+
+    /// The gateways that were asked last, and those that were not.
+    pub fn gateways(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// The Deployments of releases that are retired, or not listed any more: those that were marked when they were
+    /// applied, and that have no pods of a release that is served.
+    fn retired_deployments(&self, list: &List) -> Result<Vec<(String, String)>> {
+        let mut namespaces = vec![self.namespace().to_owned()];
+        for service in Service::all(&self.kubectl, list, self.namespace())? {
+            if !namespaces.contains(&service.namespace) {
+                namespaces.push(service.namespace);
+            }
+        }
+        let releases = &list.side.config.releases;
+        let served: Vec<_> = releases
+            .iter()
+            .filter(|release| release.state != State::Retired)
+            .collect();
+        let mut found = Vec::new();
+        for namespace in namespaces {
+            for deployment in manifests::deployments(&self.kubectl, &namespace)? {
+                let annotation = |name: &str| {
+                    let annotations = deployment.pointer("/metadata/annotations")?;
+                    annotations.get(name)?.as_str()
+                };
+                let is_ours = annotation(HELM_RELEASE) == Some(self.helm.name());
+                let Some(workload) = Workload::of(&deployment).filter(|_| is_ours) else {
+                    continue;
+                };
+                let is_served = served.iter().any(|release| {
+                    annotation(VERSION) == Some(release.version.as_str())
+                        || workload.has_pods_with(&list.labels(&release.version))
+                });
+                let is_leaving = deployment.pointer("/metadata/deletionTimestamp").is_some();
+                if !is_served && !is_leaving && annotation(VERSION).is_some() {
+                    found.push((namespace.clone(), workload.name().to_owned()));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn delete_retired(&self, list: &List) -> Result<()> {
+        for (namespace, name) in self.retired_deployments(list)? {
+            self.confirm_lease()?;
+            let doing = self
+                .report
+                .begin("delete", format!("deletes Deployment {name}"));
+            let place = format!("--namespace={namespace}");
+            let arguments = ["delete", "deployment", &name, &place, "--wait=false"];
+            self.kubectl
+                .run(arguments.into_iter().chain(["--ignore-not-found"]))?;
+            self.report
+                .end(&doing, json!({"deployment": name, "namespace": namespace}));
+        }
+        Ok(())
+    }
+
+    fn rehearse_deletion(&self, list: &List) -> Result<Vec<String>> {
+        let retired = self.retired_deployments(list)?;
+        Ok(retired
+            .into_iter()
+            .map(|(namespace, name)| format!("delete Deployment {name} in namespace {namespace}"))
+            .collect())
+    }
+}
+
+fn standing<'s>(found: &'s Found, earlier: &'s [Side], is_in_force: bool) -> Standing<'s> {
+    Standing {
+        newest: &found.newest.side,
+        earlier,
+        is_whole: found.is_whole,
+        is_in_force,
+        now: seconds(SystemTime::now()),
+    }
+}

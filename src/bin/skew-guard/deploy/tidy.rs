@@ -1,0 +1,86 @@
+//! `skew-guard tidy`.
+
+use anyhow::Result;
+use serde_json::json;
+use skew_guard::rollout::{Next, Refusal, Side, Standing, tidy_up};
+
+use super::lease::Manners;
+use super::options::Options;
+use super::report::Report;
+use super::run::{Chooser, Found, Run};
+use super::{answered, plan};
+use crate::Output;
+use crate::answer::{Answer, Verdict};
+
+/// Retire what has drained, and delete its Deployments
+///
+/// Retires the releases whose `until` has passed, waits until every gateway has learned it, and then
+/// deletes the Deployments of retired releases that `skew-guard deploy` applied, and no others. The
+/// next deploy does it first; where deploys are rare, a CronJob does.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  skew-guard tidy --helm-release shop --namespace shop
+  skew-guard tidy --helm-release shop --namespace shop --dry-run")]
+pub struct Tidy {
+    /// The Helm release of the chart whose list is tidied up
+    #[arg(long, value_name = "NAME")]
+    helm_release: String,
+    #[command(flatten)]
+    options: Options,
+    /// Show the steps, and make none
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Default)]
+struct Choice {
+    has_deleted: bool,
+}
+
+impl Chooser for Choice {
+    fn next(
+        &mut self,
+        standing: &Standing<'_>,
+        settings: Option<&Side>,
+        _: &Found,
+    ) -> Result<Result<Next, Refusal>> {
+        Ok(match settings {
+            Some(settings) => standing.check(settings).map(|()| Next::Settings),
+            None => tidy_up(standing, self.has_deleted),
+        })
+    }
+
+    fn carry_out(&self, _: &mut Run<'_>, _: &Next, _: &Found) -> Result<()> {
+        Ok(())
+    }
+
+    fn made(&mut self, next: &Next) {
+        self.has_deleted |= matches!(next, Next::Delete);
+    }
+}
+
+impl Tidy {
+    /// Runs the command.
+    pub fn run(&self, output: Output) -> Result<Answer> {
+        answered(self.outcome(output))
+    }
+
+    fn outcome(&self, output: Output) -> Result<Answer> {
+        let report = Report::to(output);
+        let mut run = Run::new(&self.options, &self.helm_release, &report)?;
+        if self.dry_run {
+            return Ok(plan(&run.rehearse(&mut Choice::default())?));
+        }
+        run.take_lease("tidy", Manners::Polite)?;
+        let found = run.all(&mut Choice::default())?;
+        let text = format!(
+            "nothing is left to tidy up (revision {})",
+            found.newest.revision
+        );
+        Ok(Answer {
+            verdict: Verdict::Good,
+            json: json!({"event": "ended", "text": text, "revision": found.newest.revision}),
+            text,
+        })
+    }
+}
