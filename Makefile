@@ -186,6 +186,10 @@ lab-commands: skopeo
 test-istio: build istio-tools lab-commands ## Test the chart in real clusters: Kubernetes' and Istio's own control planes, real rolling updates
 	cargo test --test istio
 
+.PHONY: test-deploy
+test-deploy: build istio-tools lab-commands ## Of test-istio whole deployments by one command, disturbed in every way (an hour)
+	cargo test --test istio -- deploy_
+
 .PHONY: test-istio-main
 test-istio-main: build istio-tools lab-commands ## Of test-istio the main job alone: a rolling update without the plugin, and with it
 	cargo test --test istio -- a_rolling_update

@@ -59,13 +59,20 @@ impl<'a> Chart<'a> {
     pub async fn of(cluster: &'a Cluster, shop: &Shop<'_>) -> Result<Self> {
         let module = fs::read(module::path()?)?;
         let image = cluster.push_image(&module, "skew-guard", "tested")?;
-        let service = |half, paths: &[&str]| json!({ "host": shop.service_host(half), "port": POD_PORT, "paths": paths });
+        let service = |half, path: &str, probe_path: &str| {
+            json!({
+                "host": shop.service_host(half),
+                "port": POD_PORT,
+                "paths": [path],
+                "probePath": probe_path,
+            })
+        };
         let values = json!({
             "config": {
                 "sources": [{ "header": "x-bundle-version" }, { "path": "/assets/v-{version}/" }],
                 "upstreamVersion": { "responseHeader": "x-app-version" },
             },
-            "services": [service(Half::Api, &["/api"]), service(Half::Web, &["/"])],
+            "services": [service(Half::Api, "/api", "/api/cart"), service(Half::Web, "/", "/")],
             "hosts": [shop.host()],
             "gateways": [GatewayName::First.label(), GatewayName::Second.label()],
             "plugin": { "url": image.url(), "namespace": GATEWAY_NAMESPACE },

@@ -12,6 +12,7 @@
 mod analysis;
 mod chart;
 mod configuration;
+mod deploying;
 mod exits;
 mod failures;
 mod gateways;
@@ -184,6 +185,50 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         "istioctl_analyze_finds_nothing_but_the_catch_all",
         |cluster| Box::pin(analysis::finds_only_the_catch_all(cluster)),
     ),
+    (
+        "deploy_brings_three_releases_in_a_row_and_nobody_notices",
+        |cluster| Box::pin(deploying::three_in_a_row(cluster)),
+    ),
+    ("deploy_stops_at_shares_and_goes_on", |cluster| {
+        Box::pin(deploying::by_shares(cluster))
+    }),
+    ("deploy_stops_at_a_preview_and_goes_on", |cluster| {
+        Box::pin(deploying::a_preview(cluster))
+    }),
+    (
+        "deploy_rolls_plain_deployments_out_and_rollback_rolls_them_back",
+        |cluster| Box::pin(deploying::rolling_deployments(cluster)),
+    ),
+    ("deploy_is_rolled_back_in_the_middle_and_after", |cluster| {
+        Box::pin(deploying::rolled_back(cluster))
+    }),
+    ("deploy_waits_for_a_gateway_that_is_late", |cluster| {
+        Box::pin(deploying::by_a_gateway_that_is_late(cluster))
+    }),
+    (
+        "deploy_waits_while_routes_are_refused_and_nobody_notices",
+        |cluster| Box::pin(deploying::by_refused_routes(cluster)),
+    ),
+    (
+        "deploy_waits_while_the_configuration_is_refused",
+        |cluster| Box::pin(deploying::by_a_refused_configuration(cluster)),
+    ),
+    ("deploy_gives_up_on_pods_that_are_never_ready", |cluster| {
+        Box::pin(deploying::a_pod_that_is_never_ready(cluster))
+    }),
+    ("deploy_killed_at_each_step_goes_on", |cluster| {
+        Box::pin(deploying::killed_at_each_step(cluster))
+    }),
+    ("deploy_runs_once_at_a_time", |cluster| {
+        Box::pin(deploying::a_second_one_at_once(cluster))
+    }),
+    (
+        "deploy_needs_the_rights_of_its_roles_and_every_one_of_them",
+        |cluster| Box::pin(deploying::enough_and_no_more(cluster)),
+    ),
+    ("deploy_sees_a_list_that_was_rewound", |cluster| {
+        Box::pin(deploying::by_somebodys_old_file(cluster))
+    }),
     (
         "every_command_of_the_charts_readme_does_what_it_says",
         |cluster| Box::pin(readme::followed_to_the_letter(cluster)),

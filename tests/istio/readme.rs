@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
+use skew_guard_lab::load::Load;
 use skew_guard_lab::markdown::Document;
 use skew_guard_lab::tool;
 use tempfile::TempDir;
@@ -41,6 +42,9 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     let [
         push,
         install,
+        deploy,
+        take_back,
+        tidy_up,
         rolling_update,
         pipeline,
         wait,
@@ -90,6 +94,8 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     }
     load.answers(SOME).await?;
 
+    by_one_command(&mut reader, &load, [deploy, take_back, tidy_up]).await?;
+
     for exit in [plain_routes, plugin_off] {
         reader.run(exit).await?;
         load.answers(SOME).await?;
@@ -107,6 +113,29 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     let story = "the chart's README, followed to the letter";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
     reader.shop.close().await
+}
+
+/// The release after the one that was rolled back by hand.
+async fn by_one_command(
+    reader: &mut Reader<'_>,
+    load: &Load,
+    [deploy, take_back, tidy_up]: [&str; 3],
+) -> Result<()> {
+    fs::create_dir_all(reader.path("k8s/2.2.0"))?;
+    for half in Half::BOTH {
+        let (file, name) = (half.name(), format!("{}-2-2-0", half.name()));
+        reader.deploy(&format!("k8s/2.2.0/{file}.yaml"), half, &name, "2.2.0")?;
+    }
+    reader.run(&deploy.replace("2.1.0", "2.2.0")).await?;
+    load.until_page_of("2.2.0").await?;
+    load.answers(SOME).await?;
+    reader.run(take_back).await?;
+    load.until_no_page_of("2.2.0").await?;
+    reader.run(tidy_up).await?;
+    for half in Half::BOTH {
+        reader.shop.gone(half, "2.2.0").await?;
+    }
+    load.answers(SOME).await
 }
 
 const UPGRADE_AND_WAIT: &str = "helm upgrade shop istio --namespace shop --values shop.yaml

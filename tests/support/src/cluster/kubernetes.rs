@@ -19,11 +19,17 @@ const CONTROLLERS: &str = "deployment-controller,replicaset-controller,endpoints
 /// The administrator's token: the API server listens in the cluster's own network namespace only.
 const TOKEN: &str = "administrator";
 
+/// Who has no rights but those that a test gives it, and its token.
+pub const DEPLOYER: &str = "system:serviceaccount:rights:deployer";
+const DEPLOYERS_TOKEN: &str = "deployer";
+
 /// A running control plane.
 #[derive(Debug)]
 pub struct Kubernetes {
     kubectl: PathBuf,
     kubeconfig: PathBuf,
+    deployers_kubeconfig: PathBuf,
+    audit: PathBuf,
     api: Api,
     // Ended in this order.
     _processes: [Process; 4],
@@ -32,7 +38,9 @@ pub struct Kubernetes {
 impl Kubernetes {
     /// Starts it, with its files in that directory, and waits until it answers.
     pub(super) async fn start(tools: &Tools, directory: &Path) -> Result<Self> {
-        let kubeconfig = write_credentials(directory)?;
+        write_credentials(directory)?;
+        let kubeconfig = write_kubeconfig(directory, "administrator", TOKEN)?;
+        let deployers_kubeconfig = write_kubeconfig(directory, "deployer", DEPLOYERS_TOKEN)?;
         let etcd = start_etcd(tools, directory)?;
         let mut apiserver = start_apiserver(tools, directory)?;
         let mut doorkeeper = start_doorkeeper(tools, &kubeconfig)?;
@@ -48,6 +56,8 @@ impl Kubernetes {
         Ok(Self {
             kubectl,
             kubeconfig,
+            deployers_kubeconfig,
+            audit: directory.join("audit.log"),
             api,
             _processes: [controllers, doorkeeper, apiserver, etcd],
         })
@@ -61,6 +71,18 @@ impl Kubernetes {
     /// The file that `kubectl`, `helm` and `istioctl` find the cluster by.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// The file by which [`DEPLOYER`] finds the cluster.
+    pub fn deployers_kubeconfig(&self) -> &Path {
+        &self.deployers_kubeconfig
+    }
+
+    /// What [`DEPLOYER`] has asked for so far: the API server's own events.
+    pub fn audit(&self) -> Result<Vec<Value>> {
+        let log = fs::read_to_string(&self.audit).context("the audit log")?;
+        let events = log.lines().map(serde_json::from_str);
+        events.collect::<Result<_, _>>().context("an audit event")
     }
 
     /// Runs `kubectl` as a user would, and returns what it printed.
@@ -93,12 +115,15 @@ impl Kubernetes {
     }
 }
 
-/// Writes the administrator's token, the key that signs service accounts' tokens, and the kubeconfig.
-fn write_credentials(directory: &Path) -> Result<PathBuf> {
+/// Writes the tokens, what is written down, and the key that signs service accounts' tokens.
+fn write_credentials(directory: &Path) -> Result<()> {
     fs::write(
         directory.join("tokens.csv"),
-        format!("{TOKEN},administrator,administrator,\"system:masters\"\n"),
+        format!(
+            "{TOKEN},administrator,administrator,\"system:masters\"\n{DEPLOYERS_TOKEN},{DEPLOYER},deployer\n"
+        ),
     )?;
+    fs::write(directory.join("audit.json"), audit_policy().to_string())?;
     let key = Command::new("openssl")
         .args([
             "genpkey",
@@ -116,7 +141,21 @@ fn write_credentials(directory: &Path) -> Result<PathBuf> {
         "openssl: {}",
         String::from_utf8_lossy(&key.stderr)
     );
-    let kubeconfig = directory.join("kubeconfig.json");
+    Ok(())
+}
+
+/// Every request of the deployer is written down, and of others none.
+fn audit_policy() -> Value {
+    json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{ "level": "Metadata", "users": [DEPLOYER] }, { "level": "None" }],
+    })
+}
+
+fn write_kubeconfig(directory: &Path, user: &str, token: &str) -> Result<PathBuf> {
+    let kubeconfig = directory.join(format!("{user}.json"));
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -124,8 +163,8 @@ fn write_credentials(directory: &Path) -> Result<PathBuf> {
             "name": "lab",
             "cluster": { "server": "https://127.0.0.1:6443", "insecure-skip-tls-verify": true },
         }],
-        "users": [{ "name": "administrator", "user": { "token": TOKEN } }],
-        "contexts": [{ "name": "lab", "context": { "cluster": "lab", "user": "administrator" } }],
+        "users": [{ "name": user, "user": { "token": token } }],
+        "contexts": [{ "name": "lab", "context": { "cluster": "lab", "user": user } }],
         "current-context": "lab",
     });
     fs::write(&kubeconfig, serde_json::to_vec_pretty(&config)?)?;
@@ -147,6 +186,8 @@ fn start_apiserver(tools: &Tools, directory: &Path) -> Result<Process> {
     apiserver
         .arg(flag("--cert-dir", &directory.join("certificates")))
         .arg(flag("--token-auth-file", &directory.join("tokens.csv")))
+        .arg(flag("--audit-policy-file", &directory.join("audit.json")))
+        .arg(flag("--audit-log-path", &directory.join("audit.log")))
         .arg(flag(
             "--service-account-key-file",
             &directory.join("service-accounts.key"),

@@ -162,13 +162,19 @@ impl Cluster {
 
     /// Runs that program as a user would with `kubectl` and `helm` on the PATH, however it ends.
     pub async fn run(&self, program: &Path, arguments: &[&str]) -> Result<Output> {
-        let mut command = self.user_command(program);
-        let path = self.path_with(program)?;
-        command.args(arguments).env("PATH", path);
+        let mut command = self.command(program)?;
+        command.args(arguments);
         command
             .output()
             .await
             .with_context(|| format!("running {}", program.display()))
+    }
+
+    /// That program, to be run as a user would with `kubectl` and `helm` on the PATH.
+    pub fn command(&self, program: &Path) -> Result<tokio::process::Command> {
+        let mut command = self.user_command(program);
+        command.env("PATH", self.path_with(program)?);
+        Ok(command)
     }
 
     /// The PATH of a user of that program.

@@ -1,0 +1,269 @@
+//! Deployments that are disturbed: each waits and says why, or ends and says why; no visitor notices.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
+
+use super::pipeline::{Pipeline, Running, until_deployments_are};
+use super::release::end;
+use crate::shop::{self, Half};
+use crate::stage::{Stage, deployment};
+use crate::visitors;
+
+/// How much later the second gateway learns what it is told.
+const LATE: Duration = Duration::from_secs(10);
+
+/// How many answers show that nobody notices.
+const SOME: u64 = 300;
+
+/// Whatever is given out, the second gateway has it ten seconds after the first.
+pub async fn by_a_gateway_that_is_late(cluster: &Cluster) -> Result<()> {
+    let mut stage = Stage::set(cluster, "tardy").await?;
+    let late = cluster.start_gateway(GatewayName::Second).await?;
+    stage.deploy("1.4.2").await?;
+    stage.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
+    stage.chart.step(&[&stage.gateway, &late]).await?;
+    let load = visitors::arrive(&[&stage.gateway, &late], &stage.shop).await?;
+    load.answers(SOME).await?;
+    let pipeline = Pipeline::of(cluster, stage)?;
+    pipeline.manifests("2.0.0")?;
+    let mut deploying = pipeline.begin_deploy("2.0.0", &[])?;
+    late.gate().close();
+    learns_late(&mut deploying, &late, 2).await?;
+    // It has to know the new pods before they are current; the probe waits for that.
+    deploying.said("answer through every gateway (").await?;
+    late.gate().close();
+    learns_late(&mut deploying, &late, 3).await?;
+    let ended = deploying.ended().await?.well()?;
+    ended
+        .says("second still has revision")?
+        .says("2 gateways")?;
+    load.until_page_of("2.0.0").await?;
+    end(pipeline, vec![load], "a gateway ten seconds late").await
+}
+
+async fn learns_late(deploying: &mut Running, late: &Gateway, revision: u64) -> Result<()> {
+    deploying.said(&format!("to revision {revision}")).await?;
+    tokio::time::sleep(LATE).await;
+    ensure!(!deploying.has_ended()?, "it does not wait for {revision}");
+    late.gate().open();
+    let learnt = format!("every gateway has revision {revision}");
+    deploying.said(&learnt).await
+}
+
+/// Another team's object makes Envoy refuse all routes of the port: before the release is listed, before it is in
+/// current, and before it is taken back.
+pub async fn by_refused_routes(cluster: &Cluster) -> Result<()> {
+    let (pipeline, load) = Pipeline::open(cluster, "refused", "1.4.2").await?;
+    pipeline.manifests("2.0.0")?;
+    pipeline.refuse_routes(true).await?;
+    let ended = pipeline
+        .deploy("2.0.0", &["--timeout", "15s"])
+        .await?
+        .badly("but still the routes")?;
+    ended.says("revision 2 is not in force everywhere")?;
+    pipeline
+        .expect_list("2.0.0 live, 1.4.2 live", json!("1.4.2"))
+        .await?;
+    load.answers(SOME).await?;
+
+    let mut deploying = pipeline.begin_deploy("2.0.0", &[])?;
+    deploying.said("_r1 of").await?;
+    pipeline.refuse_routes(false).await?;
+    // Between the two lists.
+    deploying.said("applies k8s/2.0.0").await?;
+    pipeline.refuse_routes(true).await?;
+    deploying.said("_r2 of").await?;
+    load.answers(SOME).await?;
+    ensure!(!deploying.has_ended()?, "it waits for the routes");
+    pipeline.refuse_routes(false).await?;
+    deploying.ended().await?.well()?.says("2.0.0 is current")?;
+    load.until_page_of("2.0.0").await?;
+
+    pipeline.refuse_routes(true).await?;
+    let mut returning = pipeline.begin(&["rollback"])?;
+    returning.said("_r3 of").await?;
+    load.answers(SOME).await?;
+    pipeline.refuse_routes(false).await?;
+    returning.ended().await?.well()?.says("rolled back")?;
+    load.until_no_page_of("2.0.0").await?;
+    end(pipeline, vec![load], "routes refused at each step").await
+}
+
+/// The plugin refuses what somebody has written past the chart.
+pub async fn by_a_refused_configuration(cluster: &Cluster) -> Result<()> {
+    let (pipeline, load) = Pipeline::open(cluster, "typos", "1.4.2").await?;
+    pipeline.manifests("2.0.0")?;
+    let typo = |value: Value| json!({ "pluginConfig": { "curent": value } });
+    pipeline
+        .stage
+        .chart
+        .patch_plugin(typo(json!("2.0.0")))
+        .await?;
+    let mut deploying = pipeline.begin_deploy("2.0.0", &[])?;
+    deploying.said("refused its newest configuration").await?;
+    load.answers(SOME).await?;
+    pipeline.stage.chart.patch_plugin(typo(Value::Null)).await?;
+    deploying.ended().await?.well()?.says("2.0.0 is current")?;
+    end(pipeline, vec![load], "a configuration that gateways refuse").await
+}
+
+/// The new release's pods do not start; a better build of the same release does.
+pub async fn a_pod_that_is_never_ready(cluster: &Cluster) -> Result<()> {
+    let (pipeline, load) = Pipeline::open(cluster, "unready", "1.4.2").await?;
+    pipeline.write("2.0.0", |half| {
+        let mut manifest = shop::deployment(half, &deployment(half, "2.0.0"), "2.0.0", 2);
+        if half == Half::Api {
+            let probe = "/spec/template/spec/containers/0/readinessProbe/httpGet/path";
+            if let Some(path) = manifest.pointer_mut(probe) {
+                *path = json!("/nowhere");
+            }
+        }
+        manifest
+    })?;
+    let ended = pipeline.deploy("2.0.0", &["--timeout", "20s"]).await?;
+    ended
+        .badly("the pods of 2.0.0 did not come within 20s")?
+        .says("api-v2-0-0")?;
+    pipeline
+        .expect_list("2.0.0 live, 1.4.2 live", json!("1.4.2"))
+        .await?;
+    load.answers(SOME).await?;
+    ensure!(
+        !load.pages().contains_key("2.0.0"),
+        "nobody is given a release without pods"
+    );
+    pipeline.manifests("2.0.0")?;
+    pipeline.deploy("2.0.0", &[]).await?.well()?;
+    load.until_page_of("2.0.0").await?;
+    end(pipeline, vec![load], "pods that are never ready").await
+}
+
+/// Killed before its first step, then before its second, and so on, until one run has none left.
+pub async fn killed_at_each_step(cluster: &Cluster) -> Result<()> {
+    let (pipeline, load) = Pipeline::open(cluster, "killed", "1.4.2").await?;
+    pipeline.manifests("2.0.0")?;
+    let mut killed = Vec::new();
+    for count in 1.. {
+        ensure!(count < 20, "no end to {killed:?}");
+        let mut deploying = pipeline.begin_deploy("2.0.0", &["--output", "json"])?;
+        let step = loop {
+            if let Some(step) = deploying.steps().get(count - 1) {
+                break Some(step.clone());
+            }
+            if deploying.has_ended()? {
+                break None;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        let Some(step) = step else {
+            deploying.ended().await?.well()?;
+            break;
+        };
+        eprintln!("    killed at: {step}");
+        deploying.kill().await?;
+        killed.push(step);
+        load.answers(SOME).await?;
+    }
+    ensure!(killed.len() > 3, "only {killed:?}");
+    pipeline
+        .expect_list("2.0.0 live, 1.4.2 draining", json!("2.0.0"))
+        .await?;
+    load.until_page_of("2.0.0").await?;
+    half_an_upgrade(&pipeline).await?;
+    end(pipeline, vec![load], "killed at each step").await
+}
+
+/// Helm was killed too: it keeps the revision as pending, and makes no other until that is repaired.
+async fn half_an_upgrade(pipeline: &Pipeline<'_>) -> Result<()> {
+    let name = pipeline.stage.chart.name();
+    let history = ["history", name, "--output", "json"];
+    let history: Value = serde_json::from_str(&pipeline.stage.chart.helm(&history).await?)?;
+    let last = history
+        .as_array()
+        .and_then(|revisions| revisions.last()?["revision"].as_u64())
+        .context("a revision")?;
+    super::storage::make_pending(pipeline, last).await?;
+    pipeline.manifests("2.1.0")?;
+    let ended = pipeline.deploy("2.1.0", &[]).await?.well()?;
+    ended
+        .says(&format!(
+            "revision {last} was broken off: marks it as failed"
+        ))?
+        .says("2.1.0 is current")?;
+    Ok(())
+}
+
+/// The second one is told who holds the Lease, and changes nothing.
+pub async fn a_second_one_at_once(cluster: &Cluster) -> Result<()> {
+    let (pipeline, load) = Pipeline::open(cluster, "twice", "1.4.2").await?;
+    pipeline.manifests("2.0.0")?;
+    pipeline.manifests("2.1.0")?;
+    let mut first = pipeline.begin(&[
+        "deploy",
+        "2.0.0",
+        "--run",
+        "sleep 25; kubectl apply --namespace twice --filename k8s/2.0.0",
+    ])?;
+    first.said("to revision 2").await?;
+    let second = pipeline.deploy("2.1.0", &[]).await?;
+    second
+        .badly("another deployment is under way")?
+        .says("is held by deploy 2.0.0")?;
+    first.ended().await?.well()?.says("2.0.0 is current")?;
+    pipeline.deploy("2.1.0", &[]).await?.well()?;
+    end(pipeline, vec![load], "two at once").await
+}
+
+/// `helm upgrade` with the file of last week.
+pub async fn by_somebodys_old_file(cluster: &Cluster) -> Result<()> {
+    let (mut pipeline, load) = Pipeline::open(cluster, "rewound", "1.4.2").await?;
+    pipeline.manifests("2.0.0")?;
+    pipeline.deploy("2.0.0", &[]).await?.well()?;
+    let kept = pipeline.list().await?;
+    pipeline
+        .stage
+        .chart
+        .list(&[("2.0.0", "live"), ("1.4.2", "live")], json!("2.0.0"));
+    pipeline.stage.chart.upgrade().await?;
+    pipeline.manifests("2.1.0")?;
+    // Live again is one step back, and safe.
+    pipeline
+        .deploy("2.1.0", &["--dry-run"])
+        .await?
+        .well()?
+        .says("list 2.1.0 as live")?;
+    pipeline
+        .stage
+        .chart
+        .list(&[("2.0.0", "live")], json!("2.0.0"));
+    pipeline.stage.chart.upgrade().await?;
+    let refused = pipeline.deploy("2.1.0", &[]).await?;
+    let refused = refused.badly("past skew-guard, with another list than that of revision 4")?;
+    refused.says("--list-of 4")?;
+    let ended = pipeline.deploy("2.1.0", &["--list-of", "3"]).await?;
+    ended.well()?.says("2.1.0 is current")?;
+    ensure!(kept.0 == "2.0.0 live, 1.4.2 draining", "{kept:?}");
+    pipeline
+        .expect_list("2.1.0 live, 2.0.0 draining, 1.4.2 draining", json!("2.1.0"))
+        .await?;
+    until_deployments_are(
+        &pipeline,
+        &[
+            "api-v1-4-2",
+            "api-v2-0-0",
+            "api-v2-1-0",
+            "web-v1-4-2",
+            "web-v2-0-0",
+            "web-v2-1-0",
+        ],
+    )
+    .await?;
+    // Whoever put the old file there told the tabs of 1.4.2 that it is gone; nobody was skewed.
+    let tally = load.stop().await;
+    visitors::report("somebody's old file", &tally);
+    ensure!(tally.skewed == 0, "{:?}", tally.examples);
+    pipeline.stage.strike().await
+}
