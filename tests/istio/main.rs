@@ -25,6 +25,7 @@ mod readme;
 mod rolling_update;
 mod shop;
 mod stage;
+mod status;
 mod tenants;
 mod upgrades;
 mod visitors;
@@ -78,6 +79,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     (
         "a_current_release_without_pods_is_an_outage_not_a_reload",
         |cluster| Box::pin(failures::the_last_pod_of_the_current_release(cluster)),
+    ),
+    (
+        "status_says_which_release_answers_and_whether_the_old_one_may_go",
+        |cluster| Box::pin(status::through_the_life_of_a_release(cluster)),
     ),
     (
         "a_wrong_configuration_is_refused_and_never_takes_the_site_down",
