@@ -1,7 +1,10 @@
 //! `status`: which release answers what, and whether an old one may go.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -343,6 +346,96 @@ async fn what_was_before_is_known_to_prometheus() -> Result<()> {
         .await?
         .ends(1)
         .says("not known: Prometheus: ");
+    Ok(())
+}
+
+/// A kubectl for a cluster with the chart, a gateway that shows its metrics at that port, and pods of two releases. What a
+/// cluster answers is tried in a real one, by `tests/istio`.
+fn kubectl(port: u16) -> String {
+    let version = r#"{"clientVersion": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}}"#;
+    let routes = r#"{"items": [{"metadata": {"name": "shop", "annotations": {
+        "skew-guard/plugin": "WasmPlugin/ingress/shop", "skew-guard/stat-prefix": "skew-guard-shop-shop-r7"}},
+        "spec": {"hosts": ["shop.example.com"]}}]}"#;
+    let plugin = json!({"metadata": {"name": "shop"}, "spec": {
+        "selector": {"matchLabels": {"app": "gateway"}},
+        "pluginConfig": serde_json::from_str::<Value>(LIST).expect("JSON"),
+    }});
+    let rules = r#"{"items": [{"metadata": {"name": "api"}, "spec": {"host": "api", "subsets": [
+        {"name": "v2-1-0", "labels": {"version": "v2-1-0"}},
+        {"name": "v2-0-0", "labels": {"version": "v2-0-0"}}, {"name": "v1-3-0", "labels": {"version": "v1-3-0"}}]}}]}"#;
+    let slices = r#"{"items": [{"endpoints": null}, {"endpoints": [
+        {"conditions": {"ready": true}, "targetRef": {"name": "new"}},
+        {"conditions": {"ready": false}, "targetRef": {"name": "newer"}},
+        {"targetRef": {"name": "old"}}]}]}"#;
+    let pods = r#"{"items": [
+        {"metadata": {"name": "new", "labels": {"version": "v2-0-0"}}},
+        {"metadata": {"name": "newer", "labels": {"version": "v2-0-0"}}},
+        {"metadata": {"name": "old", "labels": {"version": "v1-3-0"}}}]}"#;
+    let gateways = r#"{"items": [{"metadata": {"name": "gateway-1", "namespace": "ingress"}}]}"#;
+    format!(
+        "#!/bin/sh\ncase \"$*\" in\n*version*--client*) echo '{version}';;\n*virtualservices*) echo '{routes}';;\n\
+         *wasmplugins*) echo '{plugin}';;\n*destinationrules*) echo '{rules}';;\n*endpointslices*) echo '{slices}';;\n\
+         *port-forward*) echo $$ > forward; echo 'Forwarding from 127.0.0.1:{port} -> 15090'; exec /bin/sleep 600;;\n\
+         *app=gateway*) echo '{gateways}';;\n*pods*) echo '{pods}';;\nesac\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_told_with_its_pods_and_left_without_a_port_that_is_still_open() -> Result<()>
+{
+    let routes = "envoy_vhost_shop_route_upstream_rq_total{envoy_virtual_host=\"shop.example.com:80\",envoy_route=\"skew-guard-shop-shop-r7\"} 0\n";
+    let shown = metrics(7, 40, 10, 0).replace("plugin=\"shop\"", "plugin=\"ingress.shop\"");
+    let gateway = Gateway::showing(&[&format!("{shown}{routes}")]).await?;
+    let desk = Desk::new();
+    desk.write("kubectl", &kubectl(gateway.port()));
+    fs::set_permissions(desk.path("kubectl"), Permissions::from_mode(0o755))?;
+    let status = [
+        "status",
+        "--helm-release",
+        "shop",
+        "--namespace",
+        "shop",
+        "--interval",
+        "1s",
+        "--watch",
+    ];
+    let mut watch = Watch(desk.start_with_path(&desk.path(""), &status));
+    let out = watch.0.stdout.take().expect("answers");
+    let told = tokio::task::spawn_blocking(move || {
+        let lines = BufReader::new(out).lines().map_while(Result::ok);
+        let mut told = Vec::new();
+        for line in lines {
+            let is_last = line.contains("its pods may");
+            told.push(line);
+            if is_last {
+                break;
+            }
+        }
+        told.join("\n")
+    })
+    .await?;
+    for words in [
+        "shop in namespace shop, revision 7",
+        "ingress/gateway-1         7  in force",
+        "api 1/2",
+        "it waits: there is no pod behind api",
+        "1.3.0 is retired in every gateway: its pods may go",
+    ] {
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+    let forward = desk.read("forward");
+    let ended = Command::new("kill")
+        .args(["-s", "TERM", &watch.0.id().to_string()])
+        .status()?;
+    assert!(ended.success());
+    assert_eq!(watch.0.wait()?.signal(), Some(15));
+    let is_there = Command::new("kill")
+        .args(["-s", "0", forward.trim()])
+        .status()?;
+    assert!(
+        !is_there.success(),
+        "the port-forward {forward} was left behind"
+    );
     Ok(())
 }
 

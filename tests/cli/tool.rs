@@ -51,14 +51,17 @@ impl Desk {
         run_in(self.0.path(), arguments)
     }
 
+    /// Starts the tool where the files are, with programs from that folder alone.
+    pub fn start_with_path(&self, folder: &Path, arguments: &[&str]) -> Child {
+        let mut command = command(self.0.path(), arguments);
+        command.env("PATH", folder);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the tool runs")
+    }
+
     /// Runs the tool where the files are, with programs from that folder alone.
     pub fn run_with_path(&self, folder: &Path, arguments: &[&str]) -> Run {
-        ended(
-            command(self.0.path(), arguments)
-                .env("PATH", folder)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped()),
-        )
+        end_of(self.start_with_path(folder, arguments))
     }
 
     /// Runs the tool where the files are, and reads nothing of its answer.

@@ -42,6 +42,10 @@ impl Gateway {
         Ok(Self { address, looks })
     }
 
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}/stats/prometheus", self.address)
     }

@@ -32,6 +32,22 @@ pub struct Pods {
     pub all: usize,
 }
 
+impl Pods {
+    /// What a step waits for that leads visitors to them.
+    pub fn missing(&self) -> Option<String> {
+        let Self {
+            service,
+            ready,
+            all,
+        } = self;
+        if *all == 0 {
+            Some(format!("there is no pod behind {service}"))
+        } else {
+            (ready < all).then(|| format!("{ready} of {all} pods behind {service} are ready"))
+        }
+    }
+}
+
 impl Display for Pods {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}/{}", self.service, self.ready, self.all)

@@ -176,9 +176,7 @@ impl Report {
         let mut releases = self.releases.iter();
         let own = releases.find(|release| release.name == next.version.as_str());
         let of_own = own.into_iter().flat_map(|release| {
-            let pods = release.pods.iter().flatten();
-            let missing = pods.filter(|pods| pods.ready == 0 || pods.ready < pods.all);
-            let missing = missing.map(|pods| format!("pods of {pods} are ready"));
+            let missing = release.pods.iter().flatten().filter_map(Pods::missing);
             let retirement = release
                 .retirement(&self.circumstances)
                 .and_then(|retirement| match retirement {
