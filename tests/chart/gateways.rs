@@ -199,6 +199,16 @@ fn every_kind_of_gateway_pods_gets_a_plugin_of_one_configuration() -> Result<()>
 }
 
 #[test]
+fn every_kind_of_gateway_pods_is_scraped() -> Result<()> {
+    let manifests = helm::render(&format!("{TWO}\npodMonitor: {{enabled: true}}"))?;
+    assert_eq!(
+        places(&manifests, "PodMonitor"),
+        places(&manifests, "WasmPlugin")
+    );
+    Ok(())
+}
+
+#[test]
 fn several_plugins_in_one_namespace_have_names() -> Result<()> {
     let named = |first: &str, second: &str| {
         format!(
