@@ -136,13 +136,14 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Whether a person may call it so. Istio puts the namespace before the name: `shop.skew-guard`.
+    /// Whether a person may call it so. Istio puts the namespace before the name, and so does the chart with its own where
+    /// that is another: `istio-ingress.shop.shop-skew-guard`.
     pub fn is_called(&self, wanted: &str) -> bool {
         if self.is_plain {
             return self.name == plain(wanted).trim_matches('_');
         }
-        let without_namespace = self.name.split_once('.').map(|(_, name)| name);
-        self.name == wanted || without_namespace == Some(wanted)
+        let before = self.name.strip_suffix(wanted);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
     }
 }
 
