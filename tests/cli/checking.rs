@@ -469,3 +469,24 @@ fn whoever_has_read_enough_of_an_answer_breaks_nothing() {
         }
     }
 }
+
+#[test]
+fn outlier_detection_that_can_take_a_release_s_only_pod_is_warned_of() {
+    let values = |policy: &str| {
+        format!(
+            "releases: [{{version: \"2.0.0\"}}]\ncurrent: \"2.0.0\"\nservices:\n  - {{host: web, port: 80, paths: [/]}}\n  \
+             - {{host: api, port: 80, paths: [/api], trafficPolicy: {{outlierDetection: {{{policy}}}}}}}\n"
+        )
+    };
+    let desk = Desk::new();
+    let words = "warning: services[1].trafficPolicy.outlierDetection may eject every pod";
+    desk.write("all.yaml", &values("maxEjectionPercent: 100"));
+    desk.run(&["check", "all.yaml"]).ends(0).says(words);
+    desk.write(
+        "half.yaml",
+        &values("maxEjectionPercent: 100, minHealthPercent: 50"),
+    );
+    desk.run(&["check", "half.yaml"]).ends(0).never_says(words);
+    desk.write("few.yaml", &values("maxEjectionPercent: 10"));
+    desk.run(&["check", "few.yaml"]).ends(0).never_says(words);
+}

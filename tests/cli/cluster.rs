@@ -24,7 +24,7 @@ const PLUGIN: &str = r#"{"metadata": {"name": "shop-skew-guard"}, "spec": {
 }}"#;
 
 /// A folder with a kubectl that answers what its arguments match, and a command that asks it.
-struct Cluster(Desk);
+pub struct Cluster(Desk);
 
 impl Cluster {
     /// `cases` are those of a shell's `case "$*" in`.
@@ -38,7 +38,7 @@ impl Cluster {
     }
 
     /// One of a kubectl that is new enough.
-    fn new(cases: &str) -> Self {
+    pub fn new(cases: &str) -> Self {
         let version = VERSION.replace("MINOR", "34");
         Self::answering(&format!("*version*) echo '{version}';;\n{cases}"))
     }
@@ -48,6 +48,19 @@ impl Cluster {
         Self::new(&format!(
             "*virtualservices*) echo '{ROUTES}';;\n*wasmplugins*) echo '{PLUGIN}';;\n{cases}"
         ))
+    }
+
+    /// Puts another program beside kubectl.
+    pub fn with_program(self, name: &str, script: &str) -> Self {
+        self.0.write(name, &format!("#!/bin/sh\n{script}\n"));
+        fs::set_permissions(self.0.path(name), Permissions::from_mode(0o755))
+            .expect("an executable");
+        self
+    }
+
+    /// The tool with nothing else on its PATH.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.0.run_with_path(&self.0.path(""), arguments)
     }
 
     fn wait(&self) -> Run {

@@ -15,6 +15,7 @@ mod comparing;
 mod deploying;
 mod explaining;
 mod layout;
+mod looking;
 mod schema;
 mod status;
 mod stepping;

@@ -42,6 +42,7 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     let [
         push,
         install,
+        look,
         deploy,
         take_back,
         tidy_up,
@@ -63,6 +64,10 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
         .await?;
     reader.list(&readme.first_list()?)?;
     reader.run(install).await?;
+    for half in Half::BOTH {
+        reader.shop.rolled_out(half.name()).await?;
+    }
+    reader.run(look).await?;
     let load = visitors::arrive(&[&reader.gateway], &reader.shop).await?;
     load.answers(SOME).await?;
 

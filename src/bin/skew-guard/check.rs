@@ -1,5 +1,8 @@
 //! `skew-guard check`: every problem of every configuration, and what will hurt.
 
+mod cluster;
+mod outliers;
+
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -12,6 +15,7 @@ use skew_guard::scope::{PathPrefix, is_below};
 use skew_guard::source::{Carrier, Source};
 
 use crate::answer::{Answer, Verdict};
+use crate::cluster::{Access, Gateways};
 use crate::document::{Document, Located};
 use crate::documents;
 use crate::envoy;
@@ -23,16 +27,36 @@ use crate::yaml::Node;
 /// A FILE is a plugin configuration (JSON or YAML), Kubernetes manifests (WasmPlugin,
 /// TrafficExtension, EnvoyExtensionPolicy), an Envoy configuration with the JSON in a StringValue, or
 /// the values of the Helm chart. Exits with 1 where a configuration is wrong; a warning is none.
+///
+/// With --cluster it looks at an installed chart through kubectl, for what only the cluster knows:
+/// gateways without the plugin, rules and routes of others, releases without pods, an image that
+/// cannot be pulled. It changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard check plugin.json
   skew-guard check values.yaml
   skew-guard check envoy.yaml skew-guard.yaml                 # routes, and the filter's own file
-  helm template shop istio --values shop.yaml > new.yaml && skew-guard check new.yaml")]
+  helm template shop istio --values shop.yaml > new.yaml && skew-guard check new.yaml
+  skew-guard check --cluster --helm-release shop --namespace shop")]
 pub struct Check {
     /// Files with configurations
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(value_name = "FILE", required_unless_present = "cluster")]
     files: Vec<PathBuf>,
+    /// Look into the cluster in place of files
+    #[arg(long, conflicts_with = "files", requires = "helm_release")]
+    cluster: bool,
+    /// The Helm release of the chart that is looked at
+    #[arg(
+        long,
+        visible_alias = "release",
+        value_name = "NAME",
+        requires = "cluster"
+    )]
+    helm_release: Option<String>,
+    #[command(flatten)]
+    gateways: Gateways,
+    #[command(flatten)]
+    access: Access,
 }
 
 impl Check {
@@ -68,6 +92,9 @@ struct Report {
 impl Check {
     /// Runs the command.
     pub fn run(&self) -> Result<Answer> {
+        if let Some(helm_release) = &self.helm_release {
+            return cluster::check(&self.access, &self.gateways, helm_release);
+        }
         let now = seconds(SystemTime::now());
         let (documents, roots) = self.documents()?;
         let reports: Vec<_> = documents
@@ -90,6 +117,7 @@ impl Report {
             Ok(side) => {
                 let mut warnings = warnings(&side, now);
                 warnings.extend(envoy::warnings(&document, &side.config, roots));
+                warnings.extend(outliers::warnings(&document));
                 Self {
                     warnings,
                     document,

@@ -4,7 +4,7 @@ mod counts;
 mod list;
 mod look;
 mod next;
-mod pods;
+pub mod pods;
 mod prometheus;
 mod release;
 mod report;

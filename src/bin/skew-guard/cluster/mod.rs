@@ -23,6 +23,7 @@ mod access;
 mod entrance;
 mod forward;
 mod gateways;
+pub mod image;
 mod installation;
 pub mod istiod;
 mod kubectl;

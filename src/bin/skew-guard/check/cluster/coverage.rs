@@ -1,0 +1,66 @@
+//! Whether every gateway that serves the routes runs the plugin.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Finding;
+use crate::cluster::objects::{Object, Pod, selector};
+use crate::cluster::{Gateways, Installation, Kubectl, Problem, Scope};
+
+const GATEWAYS: &str = "gateways.networking.istio.io";
+
+/// An Istio `Gateway`, of which its Pods are wanted.
+#[derive(Deserialize)]
+struct Spec {
+    #[serde(default)]
+    selector: BTreeMap<String, String>,
+}
+
+pub fn findings(
+    kubectl: &Kubectl,
+    installation: &Installation,
+    gateways: &Gateways,
+) -> Result<Vec<Finding>, Problem> {
+    let covered = gateways.list(kubectl, installation)?;
+    let mut findings = Vec::new();
+    if covered.is_empty() {
+        findings.push(Finding::Wrong(format!(
+            "no gateway runs the plugin: there are no {}",
+            gateways.in_words(installation)
+        )));
+    }
+    for name in &installation.gateways {
+        if name == "mesh" {
+            continue;
+        }
+        let (namespace, short) = name
+            .split_once('/')
+            .unwrap_or((&installation.namespace, name));
+        let Some(gateway) = kubectl.object::<Object<Spec>>(GATEWAYS, namespace, short)? else {
+            findings.push(Finding::Wrong(format!(
+                "there is no Gateway {namespace}/{short}, which the routes are for"
+            )));
+            continue;
+        };
+        let labels = selector(&gateway.spec.selector);
+        let pods: Vec<Pod> = kubectl.list("pods", Scope::All, &labels)?;
+        if pods.is_empty() {
+            findings.push(Finding::Warning(format!(
+                "Gateway {namespace}/{short} has no pods: none has the labels {labels}"
+            )));
+        }
+        for pod in pods.iter().filter(|pod| !pod.has_ended()) {
+            let (namespace, pod) = (&pod.metadata.namespace, &pod.metadata.name);
+            let runs_it = covered
+                .iter()
+                .any(|gateway| gateway.namespace == *namespace && gateway.pod == *pod);
+            if !runs_it {
+                findings.push(Finding::Wrong(format!(
+                    "{namespace}/{pod} serves Gateway {name} without the plugin: old tabs are skewed there, and a client can choose its release by the route header. Add its pods to plugins"
+                )));
+            }
+        }
+    }
+    Ok(findings)
+}

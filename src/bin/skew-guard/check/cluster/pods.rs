@@ -1,0 +1,58 @@
+//! Whether each listed release has pods in each service.
+
+use skew_guard::config::{CurrentConfig, State};
+use skew_guard::rollout::Side;
+use skew_guard::version::Version;
+
+use super::Finding;
+use crate::cluster::{Installation, Kubectl, Problem};
+use crate::status::pods::by_route;
+
+pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Finding>, Problem> {
+    let Ok(side) = Side::load(installation.config.to_string().as_bytes()) else {
+        return Ok(vec![Finding::Wrong(
+            "the plugin refuses its configuration; skew-guard check says why of the manifests"
+                .to_owned(),
+        )]);
+    };
+    let by_route = by_route(kubectl, installation)?;
+    let mut findings = Vec::new();
+    for release in &side.config.releases {
+        let state = release.state;
+        if state == State::Retired {
+            continue;
+        }
+        let services = by_route.get(release.route.as_str());
+        for pods in services.into_iter().flatten() {
+            let version = &release.version;
+            let service = &pods.service;
+            if pods.all == 0 {
+                let which = format!("{version} has no pods of service {service}");
+                findings.push(match side.config.current.as_ref() {
+                    Some(current) if holds(current, version) => Finding::Wrong(format!(
+                        "{which}, and it is current: every visitor gets 503. Do its pods have the labels of its subset?"
+                    )),
+                    _ if state == State::Draining => Finding::Warning(format!(
+                        "{which}: its tabs are told to reload. Put it to retired"
+                    )),
+                    _ => Finding::Warning(format!(
+                        "{which}: right before they are deployed; else they lack the labels of its subset"
+                    )),
+                });
+            } else if pods.ready == 0 {
+                findings.push(Finding::Warning(format!(
+                    "{version} has {} pods of service {service}, and none is ready",
+                    pods.all
+                )));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn holds(current: &CurrentConfig, version: &Version) -> bool {
+    match current {
+        CurrentConfig::One(one) => one == version,
+        CurrentConfig::Weighted(shares) => shares.iter().any(|share| share.version == *version),
+    }
+}

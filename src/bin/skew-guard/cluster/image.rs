@@ -1,0 +1,118 @@
+//! Whether a registry gives out an image, asked before a gateway is told to fetch it.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::process::{Command, Stdio};
+
+use super::installation::Plugin;
+use super::kubectl::Kubectl;
+
+/// What is known of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// The registry gives it out, to this machine and with the Secret that the gateways use.
+    Possible,
+    /// The registry has no such image, or does not give it out, in its words.
+    Refused(String),
+    /// It cannot be asked from here, and why.
+    Unknown(String),
+}
+
+/// What a registry says, in skopeo's words, where the answer would be the same for a gateway. Anything else may be the way
+/// from here to the registry.
+const REFUSALS: &[&str] = &[
+    "manifest unknown",
+    "name unknown",
+    "repository name not known",
+    "unauthorized",
+    "authentication required",
+    "denied",
+];
+
+impl Pull {
+    /// Asks the registry for the plugin's image through skopeo, which is not needed for anything else.
+    pub fn of(kubectl: &Kubectl, plugin: &Plugin) -> Self {
+        let Some(image) = plugin.url.strip_prefix("oci://") else {
+            return Self::Unknown(format!(
+                "{} is fetched by the gateway in another way than as an image",
+                plugin.url
+            ));
+        };
+        let credentials = match credentials(kubectl, plugin) {
+            Ok(credentials) => credentials,
+            Err(why) => return Self::Unknown(why),
+        };
+        let mut skopeo = Command::new("skopeo");
+        skopeo.args(["inspect", "--raw", "--command-timeout=20s"]);
+        let folder = match tempfile::tempdir() {
+            Ok(folder) => folder,
+            Err(error) => return Self::Unknown(error.to_string()),
+        };
+        if let Some(credentials) = credentials {
+            let file = folder.path().join("auth.json");
+            if let Err(error) = fs::write(&file, credentials) {
+                return Self::Unknown(error.to_string());
+            }
+            skopeo.arg("--authfile").arg(file);
+        } else {
+            skopeo.arg("--no-creds");
+        }
+        skopeo.arg(format!("docker://{}", without_tag(image)));
+        match skopeo.stdin(Stdio::null()).output() {
+            Ok(answer) if answer.status.success() => Self::Possible,
+            Ok(answer) => Self::told(&String::from_utf8_lossy(&answer.stderr)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Unknown(
+                "there is no skopeo on the PATH, and the registry is asked through it".to_owned(),
+            ),
+            Err(error) => Self::Unknown(format!("skopeo cannot be run: {error}")),
+        }
+    }
+
+    fn told(complaint: &str) -> Self {
+        let last = complaint.lines().rfind(|line| !line.trim().is_empty());
+        let last = last.unwrap_or("skopeo failed and said nothing").trim();
+        if REFUSALS.iter().any(|words| complaint.contains(words)) {
+            Self::Refused(last.to_owned())
+        } else {
+            Self::Unknown(last.to_owned())
+        }
+    }
+}
+
+/// Of `name:tag@digest` the digest counts, and skopeo takes one of both only.
+fn without_tag(image: &str) -> String {
+    let Some((name, digest)) = image.split_once('@') else {
+        return image.to_owned();
+    };
+    let (path, last) = name.rsplit_once('/').unwrap_or(("", name));
+    let last = last.split_once(':').map_or(last, |(last, _)| last);
+    format!("{path}/{last}@{digest}")
+}
+
+/// What is in the pull secret; none where there is none.
+fn credentials(kubectl: &Kubectl, plugin: &Plugin) -> Result<Option<String>, String> {
+    let secret = &plugin.image_pull_secret;
+    if secret.is_empty() {
+        return Ok(None);
+    }
+    let namespace = format!("--namespace={}", plugin.namespace);
+    let template = r#"--output=go-template={{index .data ".dockerconfigjson" | base64decode}}"#;
+    let read = kubectl.run(["get", "secret", secret, &namespace, template]);
+    read.map(Some).map_err(|problem| {
+        format!(
+            "the pull secret {}/{secret} cannot be read: {problem}",
+            plugin.namespace
+        )
+    })
+}
+
+impl fmt::Display for Pull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Possible => f.write_str("can be pulled"),
+            Self::Refused(why) => write!(f, "cannot be pulled: {why}"),
+            Self::Unknown(why) => write!(f, "was not asked for: {why}"),
+        }
+    }
+}
