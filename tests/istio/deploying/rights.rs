@@ -45,9 +45,11 @@ pub async fn enough_and_no_more(cluster: &Cluster) -> Result<()> {
         chart,
     };
     stage.deploy("1.4.2").await?;
-    stage.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
-    let load = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
+    stage.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
+    stage.chart.upgrade().await?;
     let pipeline = Pipeline::of(cluster, stage)?.with_the_deployers_rights();
+    pipeline.run(&["wait"]).await?.well()?;
+    let load = visitors::arrive(&[&pipeline.stage.gateway], &pipeline.stage.shop).await?;
     for version in ["2.0.0", "2.1.0", "2.2.0"] {
         pipeline.manifests(version)?;
         let ended = pipeline.deploy(version, &["--drain-for", "1s"]).await?;
@@ -131,12 +133,21 @@ fn used(event: &Value) -> Option<Right> {
 
 /// The chart has a DestinationRule for each service.
 async fn add_and_remove_a_service(pipeline: &Pipeline<'_>) -> Result<()> {
+    let port = json!({ "name": "http", "port": 8080 });
+    let service = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": { "name": "other" },
+        "spec": { "selector": { "app": "other" }, "ports": [port] },
+    });
+    pipeline.stage.shop.apply(service).await?;
     let mut values = pipeline.values().await?;
     let services = values["services"].clone();
     let mut more = services.clone();
     let mut other = services[0].clone();
     other["host"] = json!(format!("other.{SHOP}.svc.cluster.local"));
     other["paths"] = json!(["/other"]);
+    other["probePath"] = json!("/other");
     more.as_array_mut().context("services")?.push(other);
     for services in [more, services] {
         values = json!({ "services": services });

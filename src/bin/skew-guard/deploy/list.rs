@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
+use skew_guard::config::State;
 use skew_guard::rollout::{Edit, Reader, Side, apply, assess};
 use skew_guard::version::Version;
 
@@ -158,8 +159,12 @@ pub fn check_steps_of_others(helm: &Helm, history: &[Revision], now: u64) -> Res
         let list = List::of(helm, revision.number)?;
         if let Some(before) = &known {
             let hazards = assess(&before.side, &list.side, now).hazards;
-            if !hazards.is_empty() {
-                let said: Vec<_> = hazards.iter().map(|hazard| format!("  {hazard}")).collect();
+            let said = hazards.iter().map(ToString::to_string);
+            let said: Vec<_> = said
+                .chain(left_out(&before.side, &list.side, now))
+                .map(|line| format!("  {line}"))
+                .collect();
+            if !said.is_empty() {
                 bail!(Stop(format!(
                     "somebody has upgraded {} to revision {} past skew-guard, with another list than that of revision {}, perhaps from an old file:\n{}\nNothing was changed now. To go on with the list as it was: --list-of {}. To go on with the list as it is: --list-of {}",
                     helm.title(),
@@ -174,6 +179,28 @@ pub fn check_steps_of_others(helm: &Helm, history: &[Revision], now: u64) -> Res
         known = Some(list);
     }
     Ok(())
+}
+
+/// The releases that the one list serves and the other does not know: no page of them is skewed, for their tabs are
+/// told to reload, but nobody has meant that who has another list in his file.
+fn left_out(before: &Side, after: &Side, now: u64) -> Vec<String> {
+    let is_known = |version: &Version| {
+        let mut releases = after.config.releases.iter();
+        releases.any(|release| release.version == *version)
+    };
+    let releases = before.config.releases.iter();
+    releases
+        .filter(|release| release.state != State::Retired)
+        .filter(|release| release.until.is_none_or(|until| now < until))
+        .filter(|release| !is_known(&release.version))
+        .map(|release| {
+            format!(
+                "{} was {} and is not listed any more",
+                release.version,
+                release.state.name()
+            )
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -215,6 +242,26 @@ mod tests {
         assert_eq!(labels("2.0.0")?, json!({"version": "two"}));
         assert_eq!(labels("1.0.0")?, json!({"track": "old", "release": "1"}));
         assert_eq!(labels("9.9.9")?, json!({"version": "v9-9-9"}));
+        Ok(())
+    }
+
+    #[test]
+    fn a_list_that_forgets_a_release_that_is_served_is_noticed() -> Result<()> {
+        let list =
+            |releases: Value| List::new(1, json!({"releases": releases, "current": "2.0.0"}));
+        let before = list(json!([
+            {"version": "2.0.0"},
+            {"version": "1.4.2", "state": "draining", "until": "2027-01-01T00:00:00Z"},
+            {"version": "1.3.0", "state": "retired"},
+        ]))?;
+        let after = list(json!([{"version": "2.0.0"}]))?;
+        let forgotten = |now| left_out(&before.side, &after.side, now);
+        assert_eq!(
+            forgotten(1_700_000_000),
+            ["1.4.2 was draining and is not listed any more"]
+        );
+        assert!(forgotten(1_900_000_000).is_empty());
+        assert!(left_out(&after.side, &before.side, 0).is_empty());
         Ok(())
     }
 }
