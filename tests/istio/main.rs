@@ -19,6 +19,7 @@ mod gateways;
 mod installation;
 mod life;
 mod module;
+mod observing;
 mod policy;
 mod probing;
 mod readme;
@@ -83,6 +84,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     (
         "status_says_which_release_answers_and_whether_the_old_one_may_go",
         |cluster| Box::pin(status::through_the_life_of_a_release(cluster)),
+    ),
+    (
+        "the_access_log_says_which_release_answered_and_why",
+        |cluster| Box::pin(observing::in_the_access_log(cluster)),
     ),
     (
         "a_wrong_configuration_is_refused_and_never_takes_the_site_down",

@@ -1,0 +1,83 @@
+//! What is seen of a real mesh: the access log that is shipped for it.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE};
+use skew_guard_lab::wait;
+
+use crate::stage::Stage;
+use crate::visitors::ask;
+
+/// As it stands there, but for the namespace: the provider of the mesh, and the Telemetry that uses it.
+fn shipped() -> Result<[Value; 2]> {
+    let text = include_str!("../../envoy/observability/istio-access-log.yaml");
+    let parts: Vec<Value> = serde_saphyr::from_multiple(text)?;
+    let [mesh, mut telemetry] = <[Value; 2]>::try_from(parts)
+        .ok()
+        .context("a mesh's configuration and a Telemetry")?;
+    telemetry["metadata"]["namespace"] = json!(GATEWAY_NAMESPACE);
+    Ok([mesh, telemetry])
+}
+
+/// One request of an old tab, and one of a tab whose release is retired.
+pub async fn in_the_access_log(cluster: &Cluster) -> Result<()> {
+    let [mesh, telemetry] = shipped()?;
+    cluster.configure_mesh(mesh)?;
+    cluster.kubernetes().apply(&telemetry).await?;
+    let mut stage = Stage::set(cluster, "logged").await?;
+    stage.chart.values()["config"]["logOutcome"] = json!(true);
+    stage.deploy("1.4.2").await?;
+    let releases = [("1.4.2", "live"), ("1.3.0", "retired")];
+    stage.step(&releases, json!("1.4.2")).await?;
+    let answered = line_of(&stage, "1.4.2").await?;
+    for (key, value) in [
+        ("outcome", json!("pinned")),
+        ("release", json!("v1-4-2")),
+        ("status", json!(200)),
+        ("details", json!("via_upstream")),
+        ("path", json!("/api/cart")),
+    ] {
+        ensure!(answered[key] == value, "{key}: {answered}");
+    }
+    let gone = line_of(&stage, "1.3.0").await?;
+    for (key, value) in [
+        ("outcome", json!("gone")),
+        ("release", Value::Null),
+        ("status", json!(409)),
+        ("details", json!("skew_guard_retired")),
+    ] {
+        ensure!(gone[key] == value, "{key}: {gone}");
+    }
+    let name = [
+        "telemetry",
+        "skew-guard-access-log",
+        "-n",
+        GATEWAY_NAMESPACE,
+    ];
+    let delete = [&["delete"], &name[..]].concat();
+    cluster.kubernetes().kubectl(delete).await?;
+    cluster.configure_mesh(json!({}))?;
+    stage.strike().await
+}
+
+/// The line of a request that says this version. The gateway learns of the log when it learns of it, so that the
+/// request is made until there is one; the query stays out of it.
+async fn line_of(stage: &Stage<'_>, version: &str) -> Result<Value> {
+    wait::until_some("a line of the access log", async || {
+        let said = [("x-bundle-version", version)];
+        ask(
+            stage.gateway.address(),
+            &stage.shop,
+            "/api/cart?secret",
+            &said,
+        )
+        .await?;
+        let log = stage.gateway.log();
+        ensure!(!log.contains("?secret"), "the query is in the log");
+        let mut lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(lines.rfind(|line| line["version"] == version && !line["outcome"].is_null()))
+    })
+    .await
+}
