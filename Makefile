@@ -7,6 +7,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SHELF := $(abspath $(TARGET))/istio-lab
 DENY := $(TARGET)/tools/bin/cargo-deny
 CARGO_SBOM := $(TARGET)/tools/bin/cargo-sbom
+CARGO_FUZZ := $(TARGET)/tools/bin/cargo-fuzz
 GECKODRIVER := $(TARGET)/tools/bin/geckodriver
 PROMETHEUS := $(TARGET)/prometheus
 FILES := $(TARGET)/release-files
@@ -194,6 +195,18 @@ test-deploy: build istio-tools lab-commands ## Of test-istio whole deployments b
 test-istio-main: build istio-tools lab-commands ## Of test-istio the main job alone: a rolling update without the plugin, and with it
 	cargo test --test istio -- a_rolling_update
 
+# Only this needs a nightly compiler, for the instrumentation of libFuzzer.
+FUZZ := cd fuzz && PATH=$(abspath $(TARGET))/tools/bin:$$PATH RUSTUP_TOOLCHAIN=nightly CARGO_TARGET_DIR=$(abspath $(TARGET))/fuzz nice cargo fuzz
+
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## Fuzz each target for so many seconds: make fuzz SECONDS=60 (FUZZ_TARGET= one of fuzz/targets)
+	rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
+	for target in $(or $(FUZZ_TARGET),$(patsubst fuzz/targets/%.rs,%,$(wildcard fuzz/targets/*.rs))); do \
+		mkdir -p $(abspath $(TARGET))/fuzz-corpus/$$target && \
+		($(FUZZ) run --fuzz-dir . $$target $(abspath $(TARGET))/fuzz-corpus/$$target corpus/$$target -- \
+			-max_total_time=$(or $(filter-out 0,$(SECONDS)),20) -print_final_stats=1 -timeout=10 -rss_limit_mb=4096) || exit 1; \
+	done
+
 .PHONY: bench
 bench: build ## Measure what the filter costs in real Envoy (QUICK=1, CLASS=, ROUNDS=, REQUESTS=, BESIDE=another.wasm)
 	cargo bench --profile dev --bench cost
@@ -212,7 +225,9 @@ check: rust-$(WASM) $(DENY) ## Check format, lints, licences, bans and sources
 	cargo clippy --workspace --all-targets --all-features -- --deny warnings
 	cargo clippy --workspace --all-features $(addprefix --test ,$(SET_APART)) -- --deny warnings
 	cargo clippy --lib --package skew-guard --package empty-filter --target $(WASM) -- --deny warnings
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	$(DENY) check licenses bans sources
+	$(DENY) --manifest-path fuzz/Cargo.toml check licenses bans sources
 
 .PHONY: fmt
 fmt: ## Format all code
@@ -229,7 +244,7 @@ skopeo:
 rust-%:
 	@rustup target list --installed | grep -qx '$*' || rustup target add '$*'
 
-$(DENY) $(CARGO_SBOM) $(GECKODRIVER):
+$(DENY) $(CARGO_FUZZ) $(CARGO_SBOM) $(GECKODRIVER):
 	cargo install $(@F) --locked --quiet --root $(TARGET)/tools
 
 $(RUNNER):
