@@ -11,10 +11,10 @@ use skew_guard_lab::xds;
 
 use crate::Options;
 use crate::chain::{self, Chain, Modules, Restoration};
-use crate::client::Client;
 use crate::cpu::Thread;
-use crate::head::Head;
-use crate::upstream::Upstream;
+use skew_guard_traffic::client::Client;
+use skew_guard_traffic::head::Head;
+use skew_guard_traffic::upstream::Upstream;
 
 /// What all measurements share.
 pub struct Bench {

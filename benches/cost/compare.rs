@@ -8,9 +8,9 @@ use skew_guard_lab::envoy::Envoy;
 
 use crate::bench::{Bench, Race, View, counted, ensure_alike, to_upstream};
 use crate::chain::{self, Chain, Restoration};
-use crate::head::Head;
 use crate::report::{ClassReport, Cost, Figure};
 use skew_guard_traffic::class::{Answer, Class};
+use skew_guard_traffic::head::Head;
 use skew_guard_traffic::plugin::{self, Style};
 
 /// Measures a class.

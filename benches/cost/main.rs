@@ -17,14 +17,11 @@
 
 mod bench;
 mod chain;
-mod client;
 mod compare;
 mod cpu;
-mod head;
 mod loading;
 mod memory;
 mod report;
-mod upstream;
 mod worst;
 
 use std::fs;
@@ -40,7 +37,7 @@ use skew_guard_traffic::class::{self, Class};
 use bench::Bench;
 use chain::Modules;
 use report::{ModuleReport, Report};
-use upstream::Upstream;
+use skew_guard_traffic::upstream::Upstream;
 
 /// Measure what the filter costs in real Envoy.
 #[derive(Parser)]

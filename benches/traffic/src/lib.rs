@@ -1,9 +1,13 @@
 //! What the benchmarks measure with: requests as browsers send them, an application's answers, and
-//! configurations. `benches/cost` sends them through real Envoy, `benches/decision` counts instructions.
+//! configurations, and who sends and answers. `benches/cost` measures them in real Envoy, `benches/decision` counts
+//! instructions, `make soak` sends them by the million.
 
 pub mod answer;
 pub mod class;
+pub mod client;
+pub mod head;
 pub mod plugin;
+pub mod upstream;
 
 /// Header lines in order, pseudo headers included, as Envoy hands them to a filter.
 pub type Headers = Vec<(String, String)>;

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use crate::answer;
 use anyhow::Result;
-use skew_guard_traffic::answer;
 
 /// It answers on connections that stay open, and keeps the request that it saw last.
 pub struct Upstream {
