@@ -207,6 +207,18 @@ fuzz: $(CARGO_FUZZ) ## Fuzz each target for so many seconds: make fuzz SECONDS=6
 			-max_total_time=$(or $(filter-out 0,$(SECONDS)),20) -print_final_stats=1 -timeout=10 -rss_limit_mb=4096) || exit 1; \
 	done
 
+.PHONY: hostile
+hostile: build ## Send what no well-meaning client sends through real Envoy, beside visitors: make hostile REQUESTS=100000
+	HOSTILE_REQUESTS=$(REQUESTS) cargo test --test envoy -- endure::hostile
+
+.PHONY: churn
+churn: build ## Change configurations under load, good and wrong ones: make churn CHANGES=200
+	CHURN_CHANGES=$(CHANGES) cargo test --test envoy -- endure::churn
+
+.PHONY: soak
+soak: build ## Send requests of all classes, and draw what they leave in memory: make soak REQUESTS=5000000
+	SOAK_REQUESTS=$(REQUESTS) cargo test --test envoy -- endure::soak
+
 .PHONY: bench
 bench: build ## Measure what the filter costs in real Envoy (QUICK=1, CLASS=, ROUNDS=, REQUESTS=, BESIDE=another.wasm)
 	cargo bench --profile dev --bench cost

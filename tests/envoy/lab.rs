@@ -129,6 +129,14 @@ impl Lab {
         self.envoy.wait_for_endpoints(&cluster, &[]).await
     }
 
+    /// Puts another application in the place of the one that answers as it is told.
+    pub async fn serve_application_at(&self, address: SocketAddr) -> Result<()> {
+        self.files.endpoints("application", &[address])?;
+        self.envoy
+            .wait_for_endpoints("application", &[address])
+            .await
+    }
+
     /// Waits until a GET there is answered with this body: a changed listener takes over by moments.
     pub async fn wait_for_answer(&self, address: SocketAddr, body: &str) -> Result<()> {
         wait::until(&format!("the answer {body}"), async || {

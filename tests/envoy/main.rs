@@ -15,6 +15,8 @@ mod browsers;
 mod caching;
 mod classes;
 mod counting;
+mod endure;
+mod fail_strategies;
 mod forging;
 mod gateway;
 mod hostile;
@@ -87,6 +89,10 @@ const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
     own_answers::ON_THE_NEWEST_ENVOY,
     unreachable::ON_THE_NEWEST_ENVOY,
     life::BEHAVIOURS,
+    fail_strategies::BEHAVIOURS,
+    endure::hostile::BEHAVIOURS,
+    endure::churn::BEHAVIOURS,
+    endure::soak::BEHAVIOURS,
 ];
 
 fn main() -> ExitCode {

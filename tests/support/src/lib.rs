@@ -24,5 +24,6 @@ pub mod process;
 pub mod prometheus;
 pub mod registry;
 pub mod tool;
+pub mod trap;
 pub mod wait;
 pub mod xds;

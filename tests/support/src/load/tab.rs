@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
@@ -58,6 +58,7 @@ struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
+    took: Duration,
 }
 
 /// Why a page is left: to load it again, or because the load ends.
@@ -210,6 +211,7 @@ impl Tab {
         for (name, value) in headers {
             request = request.header(HeaderName::from_static(name), *value);
         }
+        let sent = Instant::now();
         let mut response = request.send().await?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
@@ -217,6 +219,7 @@ impl Tab {
             status,
             headers,
             body: response.bytes().await?.to_vec(),
+            took: sent.elapsed(),
         })
     }
 }
@@ -313,7 +316,14 @@ impl Street {
             .ok()
             .map(|answer| answer.text("x-pod"))
             .filter(|pod| !pod.is_empty());
-        self.tally().count(verdict, pod, || match answer {
+        let mut tally = self.tally();
+        if let Ok(answer) = answer {
+            tally.took(answer.took);
+        }
+        if verdict == Verdict::Failed {
+            *tally.failures.entry(cause(answer)).or_default() += 1;
+        }
+        tally.count(verdict, pod, || match answer {
             Ok(answer) => format!(
                 "{verdict:?}: a tab of {page} asked for {path} and got {} from {} ({})",
                 answer.status,
@@ -322,6 +332,21 @@ impl Street {
             ),
             Err(error) => format!("{verdict:?}: a tab of {page} asked for {path}: {error:#}"),
         });
+    }
+}
+
+/// Why an answer failed: Envoy says so in the body of its own.
+fn cause(answer: &Result<Answer>) -> String {
+    const LONGEST: usize = 120;
+    match answer {
+        Ok(answer) => {
+            let body: String = String::from_utf8_lossy(&answer.body)
+                .chars()
+                .take(LONGEST)
+                .collect();
+            format!("{}: {body}", answer.status)
+        }
+        Err(error) => error.root_cause().to_string(),
     }
 }
 
@@ -359,6 +384,7 @@ mod tests {
             status: StatusCode::from_u16(status)?,
             headers: lines,
             body: body.into(),
+            took: Duration::ZERO,
         })
     }
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// How many surprising answers are kept word for word.
 const EXAMPLES_KEPT: usize = 12;
 
+/// From when on a person waits for an answer.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// How a page finds the answer that it got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -34,6 +37,12 @@ pub struct Tally {
     pub failed: u64,
     /// Answers that told the page to reload.
     pub told_to_reload: u64,
+    /// The errors and missing answers by cause, in Envoy's words or the client's.
+    pub failures: BTreeMap<String, u64>,
+    /// Answers that took over a second.
+    pub slow: u64,
+    /// How long the slowest took.
+    pub slowest: Duration,
     /// Answers by pod.
     pub by_pod: BTreeMap<String, u64>,
     /// Some of the answers that were not right, in words.
@@ -49,6 +58,21 @@ impl Tally {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let requests = self.requests as f64;
         requests / self.elapsed.as_secs_f64().max(f64::EPSILON)
+    }
+
+    /// The share of answers that took over a second, in percent.
+    pub fn share_of_slow(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let share = self.slow as f64 * 100.0 / self.requests.max(1) as f64;
+        share
+    }
+
+    /// Notes how long an answer took.
+    pub(super) fn took(&mut self, time: Duration) {
+        self.slowest = self.slowest.max(time);
+        if time > SLOW {
+            self.slow += 1;
+        }
     }
 
     /// The share of all answers that a pod gave, in percent.

@@ -1,0 +1,394 @@
+//! What no well-meaning client does, one attempt at a time. Each is made of its number, so that it can be made again.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use fastrand::Rng;
+use h2::client::SendRequest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// How long a connection is held open by somebody who does nothing with it.
+const HELD: Duration = Duration::from_millis(300);
+
+/// Envoy's own limit, unless it is told another: more than that much of headers is refused.
+const MOST_BYTES: usize = 60 * 1024;
+
+/// Likewise, so many headers.
+const MOST_HEADERS: usize = 100;
+
+/// The ways in which the filter's readers and the proxy around it are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attack {
+    /// Any bytes in any header that the filter reads.
+    Bytes,
+    /// The same on one stream of HTTP/2.
+    BytesInHttp2,
+    /// A header, a cookie or a query as long as Envoy lets it be, and longer.
+    Sizes,
+    /// As many headers as Envoy lets there be, and more; every other one is the route header.
+    Counts,
+    /// The same on one stream of HTTP/2.
+    CountsInHttp2,
+    /// A hundred streams on one connection of HTTP/2, reset before they are answered.
+    Resets,
+    /// A body that ends long before its length.
+    AbortedBody,
+    /// Chunks that are none.
+    BrokenChunks,
+    /// An upload that stops in its middle, and stays open.
+    HalfOpenUpload,
+    /// A head that never ends.
+    HalfHead,
+    /// An upgrade to a protocol, with or without a version.
+    Upgrade,
+    /// Requests in a row, and nobody who reads the answers.
+    SlowReader,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// With an answer.
+    Answered(u16),
+    /// The proxy closed the connection, or the stream.
+    Closed,
+    /// We left without waiting for anything.
+    Left,
+}
+
+impl Attack {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Bytes,
+        Self::BytesInHttp2,
+        Self::Sizes,
+        Self::Counts,
+        Self::CountsInHttp2,
+        Self::Resets,
+        Self::AbortedBody,
+        Self::BrokenChunks,
+        Self::HalfOpenUpload,
+        Self::HalfHead,
+        Self::Upgrade,
+        Self::SlowReader,
+    ];
+
+    /// What it is called in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "any bytes in headers",
+            Self::BytesInHttp2 => "any bytes in headers, HTTP/2",
+            Self::Sizes => "headers of up to 70 KB",
+            Self::Counts => "up to 120 headers",
+            Self::CountsInHttp2 => "up to 120 headers, HTTP/2",
+            Self::Resets => "streams that are reset, HTTP/2",
+            Self::AbortedBody => "bodies that are broken off",
+            Self::BrokenChunks => "broken chunks",
+            Self::HalfOpenUpload => "uploads that stop half-way",
+            Self::HalfHead => "heads that never end",
+            Self::Upgrade => "upgrades",
+            Self::SlowReader => "answers that nobody reads",
+        }
+    }
+
+    /// Makes the attempt of that number.
+    pub async fn make(self, gateway: SocketAddr, number: u64) -> Result<End> {
+        let mut rng = Rng::with_seed(number);
+        match self {
+            Self::Bytes => {
+                ask(
+                    gateway,
+                    &request("GET", &target(&mut rng), &lines(&mut rng, 8)),
+                )
+                .await
+            }
+            Self::Sizes => ask(gateway, &large(&mut rng)).await,
+            Self::Counts => ask(gateway, &request("GET", b"/api/cart", &many(&mut rng))).await,
+            Self::BytesInHttp2 => {
+                let lines = lines(&mut rng, 8);
+                ask_http2(gateway, &lines).await
+            }
+            Self::CountsInHttp2 => {
+                let lines = many(&mut rng);
+                ask_http2(gateway, &lines).await
+            }
+            Self::Resets => reset(gateway, &lines(&mut rng, 3)).await,
+            Self::AbortedBody => {
+                let mut half = request("POST", b"/api/order", &[length(1_000_000)]);
+                half.extend(noise(&mut rng, 1_000));
+                leave(gateway, &half, Duration::ZERO).await
+            }
+            Self::BrokenChunks => {
+                let chunked = (b"transfer-encoding".to_vec(), b"chunked".to_vec());
+                let mut broken = request("POST", b"/api/order", &[chunked]);
+                broken.extend(noise(&mut rng, 100));
+                broken.extend(b"\r\nzz\r\n");
+                ask(gateway, &broken).await
+            }
+            Self::HalfOpenUpload => {
+                let mut half = request("POST", b"/api/order", &[length(1_000_000)]);
+                half.extend(noise(&mut rng, 10_000));
+                leave(gateway, &half, HELD).await
+            }
+            Self::HalfHead => {
+                let mut half = request("GET", b"/api/cart", &lines(&mut rng, 4));
+                half.truncate(half.len() - 2);
+                leave(gateway, &half, HELD).await
+            }
+            Self::Upgrade => ask(gateway, &upgrade(&mut rng)).await,
+            Self::SlowReader => read_nothing(gateway, &mut rng).await,
+        }
+    }
+}
+
+type Line = (Vec<u8>, Vec<u8>);
+
+/// The headers that the filter reads.
+const READ: [&str; 20] = [
+    "x-bundle-version",
+    "x-deployment-id",
+    "cookie",
+    "baggage",
+    "x-release",
+    "X-Release",
+    "x-preview-key",
+    "sec-fetch-mode",
+    "sec-fetch-dest",
+    "sec-fetch-site",
+    "sec-purpose",
+    "accept",
+    "origin",
+    "referer",
+    "content-type",
+    "if-none-match",
+    "access-control-request-method",
+    "access-control-request-headers",
+    "next-action",
+    "x-anything",
+];
+
+/// What values are made of, beside bytes.
+const PIECES: [&[u8]; 16] = [
+    b"2.0.0",
+    b"1.4.2",
+    b"v1-4-2",
+    b"pin=00000000~",
+    b"__preview=",
+    b"client-version=",
+    b"navigate",
+    b"document",
+    b"text/html",
+    b"%00%0d%0a",
+    b";",
+    b",",
+    b"=",
+    b"\"",
+    b"../",
+    b"\xc0\x80\xff",
+];
+
+fn lines(rng: &mut Rng, most: usize) -> Vec<Line> {
+    let count = rng.usize(1..=most);
+    let line = |rng: &mut Rng| {
+        let name = rng.choice(READ).unwrap_or_default();
+        (name.as_bytes().to_vec(), value(rng))
+    };
+    (0..count).map(|_| line(rng)).collect()
+}
+
+fn value(rng: &mut Rng) -> Vec<u8> {
+    let count = rng.usize(0..6);
+    let mut value = Vec::new();
+    for _ in 0..count {
+        if rng.bool() {
+            value.extend(rng.choice(PIECES).unwrap_or_default());
+        } else {
+            let length = rng.usize(1..20);
+            value.extend(noise(rng, length));
+        }
+    }
+    value
+}
+
+/// Bytes that may stand in a header's value: Envoy refuses others before any filter sees them.
+fn noise(rng: &mut Rng, length: usize) -> Vec<u8> {
+    let byte = |rng: &mut Rng| match rng.u8(..) {
+        byte @ (b'\t' | b' '..=b'~' | 0x80..) => byte,
+        _ => b'x',
+    };
+    (0..length).map(|_| byte(rng)).collect()
+}
+
+fn target(rng: &mut Rng) -> Vec<u8> {
+    let paths: [&[u8]; 6] = [
+        b"/",
+        b"/api/cart?dpl=",
+        b"/assets/v-",
+        b"/?preview=",
+        b"//",
+        b"/%2e%2e/",
+    ];
+    let mut target = rng.choice(paths).unwrap_or_default().to_vec();
+    target.extend(value(rng).into_iter().filter(u8::is_ascii_graphic));
+    if rng.u8(0..16) == 0 {
+        // Envoy refuses it.
+        target.push(0xff);
+    }
+    target
+}
+
+fn many(rng: &mut Rng) -> Vec<Line> {
+    let count = rng.usize(MOST_HEADERS / 2..MOST_HEADERS + 20);
+    let name = |number| match number % 2 {
+        0 => b"x-release".to_vec(),
+        _ => format!("x-{number}").into_bytes(),
+    };
+    (0..count)
+        .map(|number| (name(number), value(rng)))
+        .collect()
+}
+
+fn large(rng: &mut Rng) -> Vec<u8> {
+    let size = rng.usize(MOST_BYTES / 2..MOST_BYTES + 10 * 1024);
+    let repeated = |piece: &[u8]| piece.repeat(size / piece.len());
+    match rng.u8(0..5) {
+        0 => request(
+            "GET",
+            b"/",
+            &[(b"cookie".to_vec(), repeated(b"pin=1.4.2; "))],
+        ),
+        1 => request(
+            "GET",
+            b"/",
+            &[(b"baggage".to_vec(), repeated(b"client-version=%,"))],
+        ),
+        2 => request(
+            "GET",
+            b"/",
+            &[(b"x-bundle-version".to_vec(), repeated(b"1.4.2,"))],
+        ),
+        3 => request("GET", &[b"/?".to_vec(), repeated(b"dpl=&")].concat(), &[]),
+        _ => request("GET", b"/", &[(b"cookie".to_vec(), noise(rng, size))]),
+    }
+}
+
+fn upgrade(rng: &mut Rng) -> Vec<u8> {
+    let protocol = *rng
+        .choice(&["websocket", "websocket", "h2c", "TLS/1.0", "\u{7f}"])
+        .unwrap_or(&"websocket");
+    let mut all: Vec<Line> = [
+        ("upgrade", protocol),
+        ("connection", "upgrade"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "13"),
+    ]
+    .map(|(name, value)| (name.into(), value.into()))
+    .into();
+    all.extend(lines(rng, 3));
+    with_lines("GET", b"/api/stream", &all)
+}
+
+fn length(bytes: usize) -> Line {
+    (b"content-length".to_vec(), bytes.to_string().into_bytes())
+}
+
+fn request(method: &str, target: &[u8], lines: &[Line]) -> Vec<u8> {
+    let close = (b"connection".to_vec(), b"close".to_vec());
+    with_lines(method, target, &[&[close], lines].concat())
+}
+
+fn with_lines(method: &str, target: &[u8], lines: &[Line]) -> Vec<u8> {
+    let mut bytes = format!("{method} ").into_bytes();
+    bytes.extend(target);
+    bytes.extend(b" HTTP/1.1\r\nhost: shop.example.com\r\n");
+    for (name, value) in lines {
+        bytes.extend([name.as_slice(), b": ", value, b"\r\n"].concat());
+    }
+    bytes.extend(b"\r\n");
+    bytes
+}
+
+/// Sends it, and waits for the first of the answer.
+async fn ask(gateway: SocketAddr, request: &[u8]) -> Result<End> {
+    let mut connection = TcpStream::connect(gateway).await?;
+    // Where Envoy has answered and closed already, not all of it can be written.
+    let _unread = connection.write_all(request).await;
+    let mut head = [0; 12];
+    if connection.read_exact(&mut head).await.is_err() {
+        return Ok(End::Closed);
+    }
+    let status = head
+        .get(9..)
+        .and_then(|digits| std::str::from_utf8(digits).ok());
+    match status.and_then(|digits| digits.parse().ok()) {
+        Some(status) => Ok(End::Answered(status)),
+        None => bail!("an answer that begins with {}", head.escape_ascii()),
+    }
+}
+
+/// Sends it, waits that long, and closes the connection.
+async fn leave(gateway: SocketAddr, request: &[u8], after: Duration) -> Result<End> {
+    let mut connection = TcpStream::connect(gateway).await?;
+    let _unread = connection.write_all(request).await;
+    tokio::time::sleep(after).await;
+    Ok(End::Left)
+}
+
+/// So many answers that the small window of this connection is full long before the last of them.
+async fn read_nothing(gateway: SocketAddr, rng: &mut Rng) -> Result<End> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4 * 1024)?;
+    let mut connection = socket.connect(gateway).await?;
+    let one = with_lines("GET", b"/", &lines(rng, 2));
+    let _unread = connection.write_all(&one.repeat(30)).await;
+    tokio::time::sleep(HELD).await;
+    Ok(End::Left)
+}
+
+async fn http2(gateway: SocketAddr) -> Result<SendRequest<Bytes>> {
+    let (client, connection) = h2::client::handshake(TcpStream::connect(gateway).await?).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// What the library lets through of it: no control bytes.
+fn in_http2(lines: &[Line]) -> Result<http::Request<()>> {
+    let mut request = http::Request::builder().uri("http://shop.example.com/api/cart?dpl=1.4.2");
+    for (name, value) in lines {
+        let value: Vec<u8> = value
+            .iter()
+            .copied()
+            .filter(|byte| *byte >= b' ' && *byte != 0x7f)
+            .collect();
+        request = request.header(name.as_slice(), value);
+    }
+    Ok(request.body(())?)
+}
+
+async fn ask_http2(gateway: SocketAddr, lines: &[Line]) -> Result<End> {
+    let mut client = http2(gateway).await?.ready().await?;
+    let (answer, _) = client.send_request(in_http2(lines)?, true)?;
+    match answer.await {
+        Ok(answer) => Ok(End::Answered(answer.status().as_u16())),
+        Err(_) => Ok(End::Closed),
+    }
+}
+
+async fn reset(gateway: SocketAddr, lines: &[Line]) -> Result<End> {
+    const STREAMS: usize = 100;
+    let mut client = http2(gateway).await?;
+    for _ in 0..STREAMS {
+        let Ok(ready) = client.ready().await else {
+            return Ok(End::Closed);
+        };
+        client = ready;
+        let Ok((_, mut body)) = client.send_request(in_http2(lines)?, false) else {
+            return Ok(End::Closed);
+        };
+        body.send_reset(h2::Reason::CANCEL);
+    }
+    Ok(End::Left)
+}
