@@ -209,15 +209,15 @@ fuzz: $(CARGO_FUZZ) ## Fuzz each target for so many seconds: make fuzz SECONDS=6
 
 .PHONY: hostile
 hostile: build ## Send what no well-meaning client sends through real Envoy, beside visitors: make hostile REQUESTS=100000
-	HOSTILE_REQUESTS=$(REQUESTS) cargo test --test envoy -- endure::hostile
+	HOSTILE_REQUESTS=$(REQUESTS) cargo test --test envoy -- --ignored endure::hostile
 
 .PHONY: churn
 churn: build ## Change configurations under load, good and wrong ones: make churn CHANGES=200
-	CHURN_CHANGES=$(CHANGES) cargo test --test envoy -- endure::churn
+	CHURN_CHANGES=$(CHANGES) cargo test --test envoy -- --ignored endure::churn
 
 .PHONY: soak
 soak: build ## Send requests of all classes, and draw what they leave in memory: make soak REQUESTS=5000000
-	SOAK_REQUESTS=$(REQUESTS) cargo test --test envoy -- endure::soak
+	SOAK_REQUESTS=$(REQUESTS) cargo test --test envoy -- --ignored endure::soak
 
 .PHONY: bench
 bench: build ## Measure what the filter costs in real Envoy (QUICK=1, CLASS=, ROUNDS=, REQUESTS=, BESIDE=another.wasm)

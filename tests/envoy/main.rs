@@ -90,6 +90,10 @@ const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
     unreachable::ON_THE_NEWEST_ENVOY,
     life::BEHAVIOURS,
     fail_strategies::BEHAVIOURS,
+];
+
+/// What takes long by its nature: run on the newest where it is asked for, as `make hostile`, `churn` and `soak` do.
+const ON_REQUEST: &[&[Behaviour]] = &[
     endure::hostile::BEHAVIOURS,
     endure::churn::BEHAVIOURS,
     endure::soak::BEHAVIOURS,
@@ -118,12 +122,15 @@ fn run() -> Result<ExitCode> {
 
 fn trials_on(version: &'static str, runtime: &Arc<Runtime>, pods: &Arc<Pods>) -> Vec<Trial> {
     let lab = SharedLab::of(version, Arc::clone(runtime), Arc::clone(pods));
-    let mut behaviours = ON_EVERY_ENVOY.concat();
+    let trials_of = |behaviours: &[&[Behaviour]]| {
+        let behaviours = behaviours.concat().into_iter();
+        behaviours.map(|behaviour| lab.trial(behaviour)).collect()
+    };
+    let mut trials: Vec<_> = trials_of(ON_EVERY_ENVOY);
     if version == envoy::DEFAULT_VERSION {
-        behaviours.extend(ON_THE_NEWEST_ENVOY.concat());
+        trials.extend(trials_of(ON_THE_NEWEST_ENVOY));
+        let on_request = trials_of(ON_REQUEST).into_iter();
+        trials.extend(on_request.map(|trial| trial.with_ignored_flag(true)));
     }
-    behaviours
-        .into_iter()
-        .map(|behaviour| lab.trial(behaviour))
-        .collect()
+    trials
 }

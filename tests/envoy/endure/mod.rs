@@ -1,5 +1,5 @@
-//! What lasts: hostile crowds, configurations that change and change, requests by the million. Each has a small size in
-//! every run of the tests; `make hostile`, `make churn` and `make soak` give it another.
+//! What lasts: hostile crowds, configurations that change and change, requests by the million. `make hostile`,
+//! `make churn` and `make soak` run a small size of each, or the one that they are given.
 
 mod attack;
 pub mod churn;
