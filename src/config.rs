@@ -168,6 +168,25 @@ pub enum CurrentConfig {
     Weighted(Vec<Share>),
 }
 
+impl CurrentConfig {
+    /// The releases in it, each with its weight; one alone has a weight of 1.
+    pub fn shares(&self) -> impl Iterator<Item = (&Version, u64)> {
+        let (one, several) = match self {
+            Self::One(version) => (Some((version, 1)), [].as_slice()),
+            Self::Weighted(shares) => (None, shares.as_slice()),
+        };
+        let several = several.iter().map(|share| (&share.version, share.weight));
+        one.into_iter().chain(several)
+    }
+
+    /// A release's share of the visitors, and of how many that is; none where it is not in it.
+    #[must_use]
+    pub fn share_of(&self, version: &Version) -> Option<(u64, u64)> {
+        let (_, own) = self.shares().find(|(held, _)| *held == version)?;
+        Some((own, self.shares().map(|(_, weight)| weight).sum()))
+    }
+}
+
 /// A release's share of the visitors.
 #[derive(Clone, Debug)]
 pub struct Share {

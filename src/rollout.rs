@@ -51,6 +51,16 @@ impl Side {
             policy,
         })
     }
+
+    /// The configuration after some changes.
+    ///
+    /// # Errors
+    /// Every problem of it.
+    pub fn after(&self, edits: &[Edit]) -> Result<Self, Problems> {
+        let mut json = self.json.clone();
+        apply(edits, &mut json, Reader::Plugin);
+        Self::load(json.to_string().as_bytes())
+    }
 }
 
 /// A time as a configuration writes it: RFC 3339, UTC.

@@ -79,7 +79,13 @@ impl Stage {
             .current
             .as_ref()
             .is_some_and(|current| current.holds(release));
-        match release.state() {
+        Self::new(release.state(), is_current)
+    }
+
+    /// The stage of a release in this state, and perhaps in `current`.
+    #[must_use]
+    pub fn new(state: State, is_current: bool) -> Self {
+        match state {
             State::Retired => Self::Over,
             State::Staged => Self::Staged,
             State::Draining => Self::Draining,

@@ -5,7 +5,7 @@
 //! is gone on with by asking again.
 
 use super::{Edit, Life, Refusal, Side, Stage, Wish, assess, life};
-use crate::config::{CurrentConfig, State};
+use crate::config::State;
 use crate::version::Version;
 
 /// What is known of a cluster before a step.
@@ -246,7 +246,7 @@ impl WayBack<'_> {
             return Ok(standing.settle()?.unwrap_or(Next::Done));
         }
         // It does not wait for gateways to learn what is taken back, where that need not be.
-        match standing.check(&standing.after(&edits)?) {
+        match standing.check(&standing.newest.after(&edits).map_err(Refusal::Wrong)?) {
             Ok(()) => Ok(Next::Change(edits)),
             Err(refusal) => standing.settle()?.ok_or(refusal),
         }
@@ -297,14 +297,6 @@ impl Standing<'_> {
         }
     }
 
-    /// The newest list after some changes.
-    ///
-    /// # Errors
-    /// Where that is a wrong one.
-    pub fn after(&self, edits: &[Edit]) -> Result<Side, Refusal> {
-        life::after(self.newest, edits)
-    }
-
     fn state_of(&self, version: &Version) -> Option<State> {
         let mut releases = self.newest.config.releases.iter();
         releases
@@ -313,12 +305,8 @@ impl Standing<'_> {
     }
 
     fn is_in_current(&self, version: &Version) -> bool {
-        match &self.newest.config.current {
-            None => false,
-            Some(CurrentConfig::One(held)) => held == version,
-            Some(CurrentConfig::Weighted(shares)) => shares
-                .iter()
-                .any(|share| share.version == *version && share.weight > 0),
-        }
+        let current = self.newest.config.current.as_ref();
+        let share = current.and_then(|current| current.share_of(version));
+        share.is_some_and(|(share, _)| share > 0)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::{Edit, Hazard, Reader, Side, apply, assess, written_time};
+use super::{Edit, Hazard, Side, assess, written_time};
 use crate::config::{CurrentConfig, Problems, ReleaseConfig, State};
 use crate::version::Version;
 
@@ -249,12 +249,8 @@ impl<'a> Life<'a> {
                 )));
             }
         }
-        let shares = shares(current);
-        let others: Vec<_> = shares
-            .iter()
-            .filter(|(held, _)| *held != version)
-            .copied()
-            .collect();
+        let shares = current.shares();
+        let others: Vec<_> = shares.filter(|(held, _)| *held != version).collect();
         if let Some(percent) = wish.percent.filter(|percent| *percent < 100) {
             return self.weigh(version, u64::from(percent), &others);
         }
@@ -346,7 +342,7 @@ impl<'a> Life<'a> {
             .config
             .current
             .iter()
-            .flat_map(shares)
+            .flat_map(CurrentConfig::shares)
             .filter(|(version, weight)| **version != bad.version && *weight > 0)
             .collect();
         let current = match (to, left.as_slice()) {
@@ -455,7 +451,7 @@ impl<'a> Life<'a> {
         if let Some(revision) = self.side.config.revision {
             edits.push(Edit::Revision(revision.saturating_add(1)));
         }
-        let after = after(self.side, &edits)?;
+        let after = self.side.after(&edits).map_err(Refusal::Wrong)?;
         let hazards = assess(self.side, &after, self.now).hazards;
         if hazards.is_empty() {
             Ok(edits)
@@ -479,25 +475,8 @@ impl<'a> Life<'a> {
             .config
             .current
             .iter()
-            .flat_map(shares)
+            .flat_map(CurrentConfig::shares)
             .any(|(held, _)| held == version)
-    }
-}
-
-/// A configuration after some changes.
-pub(super) fn after(side: &Side, edits: &[Edit]) -> Result<Side, Refusal> {
-    let mut json = side.json.clone();
-    apply(edits, &mut json, Reader::Plugin);
-    Side::load(json.to_string().as_bytes()).map_err(Refusal::Wrong)
-}
-
-fn shares(current: &CurrentConfig) -> Vec<(&Version, u64)> {
-    match current {
-        CurrentConfig::One(version) => vec![(version, 1)],
-        CurrentConfig::Weighted(shares) => shares
-            .iter()
-            .map(|share| (&share.version, share.weight))
-            .collect(),
     }
 }
 

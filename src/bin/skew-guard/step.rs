@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::ValueEnum;
 use serde_json::json;
 use similar::TextDiff;
-use skew_guard::rollout::{Edit, Life, Reader, Refusal, Side, Stage, Wish, apply, changes};
+use skew_guard::rollout::{Edit, Life, Refusal, Side, Stage, Wish, changes};
 use skew_guard::version::Version;
 
 use crate::answer::{Answer, Prepared, Verdict};
@@ -378,12 +378,8 @@ impl Subject {
     }
 
     fn after(&self, edits: &[Edit]) -> Result<Side> {
-        let mut json = self.side.json.clone();
-        apply(edits, &mut json, Reader::Plugin);
-        match Side::load(json.to_string().as_bytes()) {
-            Ok(side) => Ok(side),
-            Err(problems) => bail!("the step would make a wrong configuration:\n{problems}"),
-        }
+        let after = self.side.after(edits);
+        after.map_err(|problems| anyhow!("the step would make a wrong configuration:\n{problems}"))
     }
 }
 

@@ -119,11 +119,9 @@ impl Deploy {
         let version = &self.version;
         let config = &found.newest.side.config;
         let share = match &config.current {
-            Some(CurrentConfig::Weighted(shares)) => {
-                let total: u64 = shares.iter().map(|share| share.weight).sum();
-                let mut own = shares.iter().filter(|share| share.version == *version);
-                own.next()
-                    .map(|share| share.weight.saturating_mul(100) / total.max(1))
+            Some(current @ CurrentConfig::Weighted(_)) => {
+                let share = current.share_of(version);
+                share.map(|(own, all)| own.saturating_mul(100) / all.max(1))
             }
             _ => None,
         };
@@ -245,10 +243,10 @@ impl Choice<'_> {
     }
 
     fn apply(&self, run: &Run<'_>, list: &List) -> Result<()> {
-        self.check(run, list)?;
-        run.confirm_lease()?;
         match (&self.manifests, &self.deploy.run) {
             (Some(manifests), _) => self.with_intent(run, list, |intent| {
+                manifests.check(&run.kubectl, intent)?;
+                run.confirm_lease()?;
                 if self.deploy.rolling {
                     return Rolling {
                         kubectl: &run.kubectl,
@@ -265,8 +263,11 @@ impl Choice<'_> {
                 run.report.end(&doing, json!({}));
                 Ok(())
             }),
-            (None, Some(command)) => self.run_command(run, command),
-            (None, None) => Ok(()),
+            (None, Some(command)) => {
+                run.confirm_lease()?;
+                self.run_command(run, command)
+            }
+            (None, None) => run.confirm_lease(),
         }
     }
 

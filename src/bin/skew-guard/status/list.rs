@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skew_guard::config::{Config, CurrentConfig, ReleaseConfig, State};
+use skew_guard::config::{Config, ReleaseConfig, State};
 use skew_guard::rollout::Side;
 use skew_guard::telemetry::Stage;
 
@@ -57,14 +57,9 @@ fn listed(
     pods: Option<Vec<Pods>>,
     history: &History,
 ) -> Standing {
-    let share = share(config, release);
-    let stage = match release.state {
-        State::Staged => Stage::Staged,
-        State::Live if share.is_some() => Stage::Current,
-        State::Live => Stage::Live,
-        State::Draining => Stage::Draining,
-        State::Retired => Stage::Over,
-    };
+    let current = config.current.as_ref();
+    let share = current.and_then(|current| current.share_of(&release.version));
+    let stage = Stage::new(release.state, share.is_some());
     Standing {
         name: release.version.to_string(),
         route: release.route.to_string(),
@@ -91,19 +86,5 @@ fn seen(route: String, history: &History) -> Standing {
         share: None,
         pods: None,
         traffic,
-    }
-}
-
-/// Its share of the visitors, of so many.
-fn share(config: &Config, release: &ReleaseConfig) -> Option<(u64, u64)> {
-    match config.current.as_ref()? {
-        CurrentConfig::One(version) => (*version == release.version).then_some((1, 1)),
-        CurrentConfig::Weighted(shares) => {
-            let all = shares.iter().map(|share| share.weight).sum();
-            let own = shares
-                .iter()
-                .find(|share| share.version == release.version)?;
-            Some((own.weight, all))
-        }
     }
 }

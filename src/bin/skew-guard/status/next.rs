@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 use skew_guard::config::{ReleaseConfig, State};
-use skew_guard::rollout::{Edit, Life, Reader, Refusal, Side, Stage, Wish, apply, changes};
+use skew_guard::rollout::{Edit, Life, Refusal, Side, Stage, Wish, changes};
 use skew_guard::version::Version;
 
 /// The next step.
@@ -67,8 +67,6 @@ fn changed(side: &Side, edits: &[Edit]) -> Result<Vec<String>, Refusal> {
         .filter(|edit| !matches!(edit, Edit::Revision(_)))
         .cloned()
         .collect();
-    let mut json = side.json.clone();
-    apply(&edits, &mut json, Reader::Plugin);
-    let after = Side::load(json.to_string().as_bytes()).map_err(Refusal::Wrong)?;
+    let after = side.after(&edits).map_err(Refusal::Wrong)?;
     Ok(changes(side, &after))
 }

@@ -1,8 +1,7 @@
 //! Whether each listed release has pods in each service.
 
-use skew_guard::config::{CurrentConfig, State};
+use skew_guard::config::State;
 use skew_guard::rollout::Side;
-use skew_guard::version::Version;
 
 use super::Finding;
 use crate::cluster::{Installation, Kubectl, Problem};
@@ -29,7 +28,7 @@ pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Fi
             if pods.all == 0 {
                 let which = format!("{version} has no pods of service {service}");
                 findings.push(match side.config.current.as_ref() {
-                    Some(current) if holds(current, version) => Finding::Wrong(format!(
+                    Some(current) if current.share_of(version).is_some() => Finding::Wrong(format!(
                         "{which}, and it is current: every visitor gets 503. Do its pods have the labels of its subset?"
                     )),
                     _ if state == State::Draining => Finding::Warning(format!(
@@ -48,11 +47,4 @@ pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Fi
         }
     }
     Ok(findings)
-}
-
-fn holds(current: &CurrentConfig, version: &Version) -> bool {
-    match current {
-        CurrentConfig::One(one) => one == version,
-        CurrentConfig::Weighted(shares) => shares.iter().any(|share| share.version == *version),
-    }
 }
