@@ -88,7 +88,8 @@ pub async fn the_last_pod_of_the_current_release(cluster: &Cluster) -> Result<()
     stage.strike().await
 }
 
-async fn one_pod(stage: &Stage<'_>, half: Half, version: &str) -> Result<String> {
+/// The name of a Pod of that half and version.
+pub async fn one_pod(stage: &Stage<'_>, half: Half, version: &str) -> Result<String> {
     let selector = format!("app={},version={}", half.name(), route(version));
     let names = stage
         .shop

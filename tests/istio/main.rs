@@ -23,11 +23,13 @@ mod observing;
 mod policy;
 mod probing;
 mod readme;
+mod roll_outs;
 mod rolling_update;
 mod shop;
 mod stage;
 mod status;
 mod tenants;
+mod trap;
 mod upgrades;
 mod visitors;
 mod waiting;
@@ -142,6 +144,13 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("a_removed_chart_fails_no_request", |cluster| {
         Box::pin(exits::the_chart_is_removed(cluster))
     }),
+    ("a_trap_does_what_its_fail_strategy_says", |cluster| {
+        Box::pin(trap::under_each_fail_strategy(cluster))
+    }),
+    (
+        "roll_outs_with_killed_pods_and_late_gateways_are_not_skewed",
+        |cluster| Box::pin(roll_outs::in_random_order(cluster)),
+    ),
     ("a_gateway_that_learns_late_causes_no_skew", |cluster| {
         Box::pin(gateways::one_that_learns_late(cluster))
     }),
