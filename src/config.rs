@@ -182,7 +182,7 @@ impl CurrentConfig {
     /// A release's share of the visitors, and of how many that is; none where it is not in it.
     #[must_use]
     pub fn share_of(&self, version: &Version) -> Option<(u64, u64)> {
-        let (_, own) = self.shares().find(|(held, _)| *held == version)?;
+        let (_, own) = self.shares().find(|(member, _)| *member == version)?;
         Some((own, self.shares().map(|(_, weight)| weight).sum()))
     }
 }

@@ -146,7 +146,9 @@ impl Current {
     pub fn holds(&self, release: &Release) -> bool {
         match &self.weights {
             None => self.heaviest.index == release.index,
-            Some(weights) => weights.iter().any(|(held, _)| held.index == release.index),
+            Some(weights) => weights
+                .iter()
+                .any(|(member, _)| member.index == release.index),
         }
     }
 }

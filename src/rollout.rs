@@ -12,14 +12,14 @@ mod assess;
 mod deployment;
 mod edit;
 mod hazard;
-mod life;
+mod lifecycle;
 mod path;
 
 pub use assess::{Assessment, HORIZON, assess};
-pub use deployment::{Aim, Deployment, Next, Pods, Standing, WayBack, tidy_up};
+pub use deployment::{Deployment, Goal, NextStep, ObservedState, Pods, Rollback, tidy_up};
 pub use edit::{Edit, Reader, apply, written_entry};
 pub use hazard::Hazard;
-pub use life::{Life, Refusal, Stage, Wish};
+pub use lifecycle::{Lifecycle, Refusal, ReleaseSpec, Step};
 pub use path::{changes, safe_path};
 
 /// A configuration that is in force in some gateways.

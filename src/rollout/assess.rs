@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::Side;
-use super::hazard::{Hazard, Held};
+use super::hazard::{Cause, Hazard};
 use crate::config::{CurrentConfig, ReleaseConfig, State};
 use crate::decision::{Course, Forward, OwnAnswer, Rule};
 use crate::scope::{HostPattern, PathPrefix};
@@ -60,14 +60,14 @@ pub fn assess(old: &Side, new: &Side, now: u64) -> Assessment {
         moments: moments(old, new, now),
         assessment: Assessment::default(),
     };
-    assessor.follow_accepted_clients();
-    assessor.follow_new_pages();
-    assessor.follow_open_tabs();
-    assessor.follow_pinned_navigations();
+    assessor.check_accepted_clients();
+    assessor.check_new_pages();
+    assessor.check_open_tabs();
+    assessor.check_pinned_navigations();
     assessor.compare_order_of_sources();
     assessor.compare_cookies();
     assessor.compare_routes();
-    assessor.take_notes();
+    assessor.add_notes();
     assessor.assessment
 }
 
@@ -92,9 +92,9 @@ struct Assessor<'a> {
 
 /// What becomes of a request of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Fate {
+enum Effect {
     /// A release answers that is the page's, or accepts it.
-    Right,
+    Served,
     /// The client is told to reload.
     Gone,
     /// Another release answers; any, where none is named.
@@ -123,42 +123,42 @@ struct Place {
 
 impl Assessor<'_> {
     /// Pages that only the new configuration gives out: the old one must keep them.
-    fn follow_new_pages(&mut self) {
+    fn check_new_pages(&mut self) {
         let before = self.pages(self.old);
         let after: Vec<_> = self.pages(self.new).difference(&before).cloned().collect();
         for version in &after {
             for source in sources(self.new) {
-                let Some(held) = self.harm_at_old(version, &source) else {
+                let Some(cause) = self.hazard_under_old(version, &source) else {
                     continue;
                 };
                 self.assessment.report(Hazard::TooEarly {
                     version: version.clone(),
-                    held,
+                    cause,
                     source,
                 });
             }
         }
     }
 
-    fn harm_at_old(&self, version: &Version, source: &Source) -> Option<Held> {
+    fn hazard_under_old(&self, version: &Version, source: &Source) -> Option<Cause> {
         self.places().iter().find_map(|place| {
             Kind::ALL.into_iter().find_map(|kind| {
                 self.moments.iter().find_map(|&moment| {
                     let request = request(place, kind, source, version, moment);
-                    self.held(&request, version, kind)
+                    self.cause(&request, version, kind)
                 })
             })
         })
     }
 
     /// How the old configuration takes a request of a new page, where it is not taken rightly.
-    fn held(&self, request: &Table, version: &Version, kind: Kind) -> Option<Held> {
-        match self.fate(self.old, request, version, kind) {
-            Fate::Right => None,
+    fn cause(&self, request: &Table, version: &Version, kind: Kind) -> Option<Cause> {
+        match self.effect(self.old, request, version, kind) {
+            Effect::Served => None,
             // Whoever names a path in unpinnedPaths wants any release to answer it.
-            Fate::Unpinned(_) if self.is_unpinned(self.new, request) => None,
-            Fate::Unpinned(_) => Some(Held::Unpinned),
-            Fate::Gone | Fate::Skewed(_) => Some(self.held_by_old(version)),
+            Effect::Unpinned(_) if self.is_unpinned(self.new, request) => None,
+            Effect::Unpinned(_) => Some(Cause::Unpinned),
+            Effect::Gone | Effect::Skewed(_) => Some(self.cause_in_old(version)),
         }
     }
 
@@ -167,23 +167,23 @@ impl Assessor<'_> {
         decision.is_some_and(|decision| decision.rule == Rule::UnpinnedPath)
     }
 
-    fn held_by_old(&self, version: &Version) -> Held {
+    fn cause_in_old(&self, version: &Version) -> Cause {
         let old = self.old;
         if old.policy.refuses(version).is_some() {
-            return Held::Refused;
+            return Cause::Refused;
         }
         match listed(old, version) {
-            None => Held::Unlisted,
+            None => Cause::Unlisted,
             Some(release) => match release.state {
-                State::Staged => Held::Staged,
-                State::Retired => Held::Retired,
-                State::Live => Held::Unseen,
+                State::Staged => Cause::Staged,
+                State::Retired => Cause::Retired,
+                State::Live => Cause::Unseen,
                 State::Draining => {
                     let drains = |moment: &u64| release.until.is_some_and(|until| until <= *moment);
                     if self.moments.iter().any(drains) {
-                        Held::Retired
+                        Cause::Retired
                     } else {
-                        Held::Unseen
+                        Cause::Unseen
                     }
                 }
             },
@@ -192,7 +192,7 @@ impl Assessor<'_> {
 
     /// Tabs that were opened before: the new configuration must answer them rightly or tell them to
     /// reload, and what was gone must stay gone.
-    fn follow_open_tabs(&mut self) {
+    fn check_open_tabs(&mut self) {
         let versions = self.versions_of_tabs();
         let sources = sources(self.old);
         for (index, place) in self.places().iter().enumerate() {
@@ -201,7 +201,7 @@ impl Assessor<'_> {
             let moments: Vec<_> = self.moments.iter().copied().take(moments).collect();
             for version in &versions {
                 for source in &sources {
-                    let hazard = self.harm_at_new(version, source, place, &moments);
+                    let hazard = self.hazard_under_new(version, source, place, &moments);
                     hazard
                         .into_iter()
                         .for_each(|hazard| self.assessment.report(hazard));
@@ -210,7 +210,7 @@ impl Assessor<'_> {
         }
     }
 
-    fn harm_at_new(
+    fn hazard_under_new(
         &self,
         version: &Version,
         source: &Source,
@@ -222,16 +222,18 @@ impl Assessor<'_> {
             .flat_map(|&moment| Kind::ALL.map(|kind| (moment, kind)))
             .find_map(|(moment, kind)| {
                 let request = request(place, kind, source, version, moment);
-                let before = self.fate(self.old, &request, version, kind);
-                match self.fate(self.new, &request, version, kind) {
-                    Fate::Skewed(by) if !matches!(before, Fate::Skewed(_)) => {
+                let before = self.effect(self.old, &request, version, kind);
+                match self.effect(self.new, &request, version, kind) {
+                    Effect::Skewed(by) if !matches!(before, Effect::Skewed(_)) => {
                         Some(self.why_skewed(version, source, &request, place, by))
                     }
-                    Fate::Unpinned(by) if before == Fate::Right => Some(Hazard::PathUnpinned {
-                        path: self.newly_unpinned(&request)?,
-                        version: version.clone(),
-                        by,
-                    }),
+                    Effect::Unpinned(by) if before == Effect::Served => {
+                        Some(Hazard::PathUnpinned {
+                            path: self.newly_unpinned(&request)?,
+                            version: version.clone(),
+                            by,
+                        })
+                    }
                     _ => None,
                 }
             })
@@ -323,36 +325,38 @@ impl Assessor<'_> {
         versions
     }
 
-    fn fate(&self, side: &Side, request: &Table, version: &Version, kind: Kind) -> Fate {
+    fn effect(&self, side: &Side, request: &Table, version: &Version, kind: Kind) -> Effect {
         let Some(decision) = request.decided_by(&side.policy) else {
-            return self.fate_at_default(side, version, kind);
+            return self.effect_of_default_route(side, version, kind);
         };
         let is_enforced = side.config.enforce;
         let is_unpinned = decision.rule == Rule::UnpinnedPath;
-        let fate = match decision.course {
-            Course::Answer(OwnAnswer::Gone { .. }) if is_enforced => Fate::Gone,
+        let effect = match decision.course {
+            Course::Answer(OwnAnswer::Gone { .. }) if is_enforced => Effect::Gone,
             Course::Forward(Forward {
                 release: Some(release),
                 ..
             }) if is_enforced => {
                 let is_accepted = kind == Kind::Call && release.accepts(version);
                 if release.version == *version || is_accepted {
-                    Fate::Right
+                    Effect::Served
                 } else {
-                    Fate::Skewed(Some(release.version.clone()))
+                    Effect::Skewed(Some(release.version.clone()))
                 }
             }
-            Course::Answer(_) | Course::Forward(_) => self.fate_at_default(side, version, kind),
+            Course::Answer(_) | Course::Forward(_) => {
+                self.effect_of_default_route(side, version, kind)
+            }
         };
-        match fate {
-            Fate::Skewed(by) if is_unpinned => Fate::Unpinned(by),
-            fate => fate,
+        match effect {
+            Effect::Skewed(by) if is_unpinned => Effect::Unpinned(by),
+            effect => effect,
         }
     }
 
     /// The default route leads to the release of `current` that is the heaviest, and without one to
     /// all pods.
-    fn fate_at_default(&self, side: &Side, version: &Version, kind: Kind) -> Fate {
+    fn effect_of_default_route(&self, side: &Side, version: &Version, kind: Kind) -> Effect {
         let answers = |release: &ReleaseConfig| {
             release.version == *version
                 || (kind == Kind::Call
@@ -365,13 +369,13 @@ impl Assessor<'_> {
             Some(current) => {
                 let heaviest = &current.heaviest.version;
                 if listed(side, heaviest).is_some_and(answers) {
-                    Fate::Right
+                    Effect::Served
                 } else {
-                    Fate::Skewed(Some(heaviest.clone()))
+                    Effect::Skewed(Some(heaviest.clone()))
                 }
             }
-            None if self.pods.iter().all(|release| answers(release)) => Fate::Right,
-            None => Fate::Skewed(None),
+            None if self.pods.iter().all(|release| answers(release)) => Effect::Served,
+            None => Effect::Skewed(None),
         }
     }
 
@@ -438,7 +442,7 @@ impl Assessor<'_> {
         }
     }
 
-    fn take_notes(&mut self) {
+    fn add_notes(&mut self) {
         self.note_unknown_versions();
         self.note_retired_with_pods();
         if let (Some(old), Some(new)) = (self.old.config.revision, self.new.config.revision)
@@ -469,10 +473,10 @@ impl Assessor<'_> {
                     .filter(|source| sources(self.new).contains(source))
                     .any(|source| {
                         let request = request(&place, Kind::Call, source, &version, moment);
-                        self.fate(self.old, &request, &version, Kind::Call) == Fate::Gone
+                        self.effect(self.old, &request, &version, Kind::Call) == Effect::Gone
                             && matches!(
-                                self.fate(self.new, &request, &version, Kind::Call),
-                                Fate::Skewed(_)
+                                self.effect(self.new, &request, &version, Kind::Call),
+                                Effect::Skewed(_)
                             )
                     })
             });

@@ -4,20 +4,20 @@
 //! Nothing is remembered between steps but what the cluster itself says, so that a run that was killed
 //! is gone on with by asking again.
 
-use super::{Edit, Life, Refusal, Side, Stage, Wish, assess, life};
+use super::{Edit, Lifecycle, Refusal, ReleaseSpec, Side, Step, assess, lifecycle};
 use crate::config::State;
 use crate::version::Version;
 
-/// What is known of a cluster before a step.
+/// What was seen of a cluster before a step.
 #[derive(Clone, Debug)]
-pub struct Standing<'a> {
+pub struct ObservedState<'a> {
     /// The newest list that was given out.
     pub newest: &'a Side,
     /// The lists before it that a gateway may still have, the oldest first: the last one that every
     /// gateway had for sure, and those that were given out since.
     pub earlier: &'a [Side],
     /// Whether the newest list was given out whole: the upgrade neither failed nor was broken off.
-    pub is_whole: bool,
+    pub is_complete: bool,
     /// Whether every gateway was seen to have the newest list.
     pub is_in_force: bool,
     /// In seconds since 1970.
@@ -39,10 +39,10 @@ pub enum Pods {
 
 /// How far a release is to be brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
+pub enum Goal {
     /// Only testers reach it.
     Preview,
-    /// It is in `current`, alone or with the share that is wished.
+    /// It is in `current`, alone or with the share that was asked for.
     Current,
     /// Its pods take the place of the others', without `current`.
     Rolling,
@@ -50,12 +50,12 @@ pub enum Aim {
 
 /// What has to be done next.
 #[derive(Clone, Debug)]
-pub enum Next {
+pub enum NextStep {
     /// Give out the newest list again: an upgrade to it did not come to its end.
-    Again,
+    Retry,
     /// Give out the list again that was given out whole at last, which is a safe way out of one that was
     /// not: its place among the earlier ones.
-    Before(usize),
+    Restore(usize),
     /// Give out the newest list with the settings of the team.
     Settings,
     /// Wait until every gateway has the newest list.
@@ -77,11 +77,11 @@ pub enum Next {
 /// A deployment of one release.
 #[derive(Clone, Debug)]
 pub struct Deployment<'a> {
-    /// The release. Its stage is chosen here.
-    pub wish: &'a Wish,
+    /// The release. Its step is chosen here.
+    pub spec: &'a ReleaseSpec,
     /// How far it is to be brought.
-    pub aim: Aim,
-    /// The newest list with the settings that the team wishes, where these are others.
+    pub goal: Goal,
+    /// The newest list with the settings of the team, where these are others.
     pub settings: Option<&'a Side>,
 }
 
@@ -92,58 +92,64 @@ impl Deployment<'_> {
     /// Where the deployment makes no sense from here, or no step is safe.
     pub fn next(
         &self,
-        standing: &Standing<'_>,
+        observed: &ObservedState<'_>,
         pods: Pods,
         has_deleted: bool,
-    ) -> Result<Next, Refusal> {
+    ) -> Result<NextStep, Refusal> {
         if let Some(settings) = self.settings {
-            match standing.check(settings) {
-                Ok(()) => return Ok(Next::Settings),
-                Err(refusal) if standing.is_whole && standing.is_in_force => return Err(refusal),
+            match observed.check(settings) {
+                Ok(()) => return Ok(NextStep::Settings),
+                Err(refusal) if observed.is_complete && observed.is_in_force => {
+                    return Err(refusal);
+                }
                 Err(_) => {}
             }
         }
-        if let Some(next) = standing.settle()? {
+        if let Some(next) = observed.settle()? {
             return Ok(next);
         }
-        if let Some(next) = tidy(standing, has_deleted)? {
+        if let Some(next) = tidy(observed, has_deleted)? {
             return Ok(next);
         }
-        let stage = match self.aim {
-            Aim::Preview => Stage::Staged,
-            Aim::Rolling if standing.newest.config.current.is_some() => {
-                return Err(Refusal::Senseless(
+        let step = match self.goal {
+            Goal::Preview => Step::Staged,
+            Goal::Rolling if observed.newest.config.current.is_some() => {
+                return Err(Refusal::NotApplicable(
                     "there is a current, and with it every release has pods of its own; a rolling update is for a list without current".to_owned(),
                 ));
             }
-            Aim::Current if standing.newest.config.current.is_none() => {
-                return Err(Refusal::Senseless(
+            Goal::Current if observed.newest.config.current.is_none() => {
+                return Err(Refusal::NotApplicable(
                     "there is no current: visitors go to all pods, and their roll-out is the step. Say --rolling".to_owned(),
                 ));
             }
-            Aim::Current | Aim::Rolling => Stage::Live,
+            Goal::Current | Goal::Rolling => Step::Live,
         };
-        if let Some(next) = self.listing(standing, stage)? {
+        if let Some(next) = self.listing(observed, step)? {
             return Ok(next);
         }
-        match self.aim {
-            Aim::Preview if pods < Pods::Ready => Ok(self.deploying(pods)),
-            Aim::Preview => Ok(Next::Done),
-            Aim::Current => self.put_into_current(standing, pods),
-            Aim::Rolling if pods < Pods::Answering => Ok(self.deploying(pods)),
-            Aim::Rolling => self.retire_predecessors(standing),
+        match self.goal {
+            Goal::Preview if pods < Pods::Ready => Ok(self.deploying(pods)),
+            Goal::Preview => Ok(NextStep::Done),
+            Goal::Current => self.put_into_current(observed, pods),
+            Goal::Rolling if pods < Pods::Answering => Ok(self.deploying(pods)),
+            Goal::Rolling => self.retire_predecessors(observed),
         }
     }
 
     /// The change that lists the release, where it is not.
-    fn listing(&self, standing: &Standing<'_>, stage: Stage) -> Result<Option<Next>, Refusal> {
-        let state = standing.state_of(&self.wish.version);
-        let is_listed = match (stage, state) {
-            (Stage::Staged, state) => state == Some(State::Staged),
+    fn listing(
+        &self,
+        observed: &ObservedState<'_>,
+        step: Step,
+    ) -> Result<Option<NextStep>, Refusal> {
+        let state = observed.state_of(&self.spec.version);
+        let is_listed = match (step, state) {
+            (Step::Staged, state) => state == Some(State::Staged),
             (_, Some(State::Live)) => true,
             // Life says what there is to do instead.
             (_, Some(State::Draining | State::Retired)) => {
-                self.life(standing, None)?;
+                self.edits_for(observed, None)?;
                 false
             }
             (_, None | Some(State::Staged)) => false,
@@ -151,17 +157,21 @@ impl Deployment<'_> {
         if is_listed {
             return Ok(None);
         }
-        let edits = self.life(standing, Some(stage))?;
-        Ok((!edits.is_empty()).then_some(Next::Change(edits)))
+        let edits = self.edits_for(observed, Some(step))?;
+        Ok((!edits.is_empty()).then_some(NextStep::Change(edits)))
     }
 
-    fn put_into_current(&self, standing: &Standing<'_>, pods: Pods) -> Result<Next, Refusal> {
-        let edits = self.life(standing, Some(Stage::Current))?;
+    fn put_into_current(
+        &self,
+        observed: &ObservedState<'_>,
+        pods: Pods,
+    ) -> Result<NextStep, Refusal> {
+        let edits = self.edits_for(observed, Some(Step::Current))?;
         if edits.is_empty() {
-            return Ok(Next::Done);
+            return Ok(NextStep::Done);
         }
         // Of a release that has visitors already nothing has to be applied.
-        let has_visitors = standing.is_in_current(&self.wish.version);
+        let has_visitors = observed.is_in_current(&self.spec.version);
         let seen = if has_visitors {
             pods.max(Pods::Applied)
         } else {
@@ -170,39 +180,43 @@ impl Deployment<'_> {
         if seen < Pods::Answering {
             Ok(self.deploying(seen))
         } else {
-            Ok(Next::Change(edits))
+            Ok(NextStep::Change(edits))
         }
     }
 
-    fn deploying(&self, pods: Pods) -> Next {
+    fn deploying(&self, pods: Pods) -> NextStep {
         match pods {
-            Pods::Unseen => Next::Apply,
-            Pods::Applied => Next::AwaitPods,
-            Pods::Ready | Pods::Answering => Next::Probe,
+            Pods::Unseen => NextStep::Apply,
+            Pods::Applied => NextStep::AwaitPods,
+            Pods::Ready | Pods::Answering => NextStep::Probe,
         }
     }
 
     /// The pods of all others are gone.
-    fn retire_predecessors(&self, standing: &Standing<'_>) -> Result<Next, Refusal> {
-        let releases = standing.newest.config.releases.iter();
+    fn retire_predecessors(&self, observed: &ObservedState<'_>) -> Result<NextStep, Refusal> {
+        let releases = observed.newest.config.releases.iter();
         let others: Vec<_> = releases
-            .filter(|release| release.version != self.wish.version)
+            .filter(|release| release.version != self.spec.version)
             .filter(|release| matches!(release.state, State::Live | State::Draining))
-            .map(|release| life::retired(&release.version))
+            .map(|release| lifecycle::retired(&release.version))
             .collect();
         if others.is_empty() {
-            return Ok(Next::Done);
+            return Ok(NextStep::Done);
         }
-        let edits = Life::new(standing.newest, standing.now).checked(others)?;
-        Ok(Next::Change(edits))
+        let edits = Lifecycle::new(observed.newest, observed.now).checked(others)?;
+        Ok(NextStep::Change(edits))
     }
 
-    fn life(&self, standing: &Standing<'_>, stage: Option<Stage>) -> Result<Vec<Edit>, Refusal> {
-        let wish = Wish {
-            stage,
-            ..self.wish.clone()
+    fn edits_for(
+        &self,
+        observed: &ObservedState<'_>,
+        step: Option<Step>,
+    ) -> Result<Vec<Edit>, Refusal> {
+        let spec = ReleaseSpec {
+            step,
+            ..self.spec.clone()
         };
-        Life::new(standing.newest, standing.now).release(&wish)
+        Lifecycle::new(observed.newest, observed.now).release(&spec)
     }
 }
 
@@ -210,68 +224,68 @@ impl Deployment<'_> {
 ///
 /// # Errors
 /// Where no step is safe.
-pub fn tidy_up(standing: &Standing<'_>, has_deleted: bool) -> Result<Next, Refusal> {
-    if let Some(next) = standing.settle()? {
+pub fn tidy_up(observed: &ObservedState<'_>, has_deleted: bool) -> Result<NextStep, Refusal> {
+    if let Some(next) = observed.settle()? {
         return Ok(next);
     }
-    Ok(tidy(standing, has_deleted)?.unwrap_or(Next::Done))
+    Ok(tidy(observed, has_deleted)?.unwrap_or(NextStep::Done))
 }
 
-fn tidy(standing: &Standing<'_>, has_deleted: bool) -> Result<Option<Next>, Refusal> {
-    let life = Life::new(standing.newest, standing.now);
-    let drained: Vec<_> = life.retire_drained().collect();
+fn tidy(observed: &ObservedState<'_>, has_deleted: bool) -> Result<Option<NextStep>, Refusal> {
+    let lifecycle = Lifecycle::new(observed.newest, observed.now);
+    let drained: Vec<_> = lifecycle.retire_drained().collect();
     if !drained.is_empty() {
-        return Ok(Some(Next::Change(life.checked(drained)?)));
+        return Ok(Some(NextStep::Change(lifecycle.checked(drained)?)));
     }
-    Ok((!has_deleted).then_some(Next::Delete))
+    Ok((!has_deleted).then_some(NextStep::Delete))
 }
 
 /// A way back.
 #[derive(Clone, Debug)]
-pub struct WayBack<'a> {
+pub struct Rollback<'a> {
     /// The bad release; by default the newest that is public.
     pub bad: Option<&'a Version>,
     /// The release to go back to; by default the newest that is older and has pods.
     pub to: Option<&'a Version>,
 }
 
-impl WayBack<'_> {
+impl Rollback<'_> {
     /// The next step: as few as are safe, whatever state a deployment was left in.
     ///
     /// # Errors
     /// Where there is nothing to go back to, or no step is safe.
-    pub fn next(&self, standing: &Standing<'_>) -> Result<Next, Refusal> {
-        let edits = Life::new(standing.newest, standing.now).rollback(self.bad, self.to)?;
+    pub fn next(&self, observed: &ObservedState<'_>) -> Result<NextStep, Refusal> {
+        let edits = Lifecycle::new(observed.newest, observed.now).rollback(self.bad, self.to)?;
         if edits.is_empty() {
-            return Ok(standing.settle()?.unwrap_or(Next::Done));
+            return Ok(observed.settle()?.unwrap_or(NextStep::Done));
         }
         // It does not wait for gateways to learn what is taken back, where that need not be.
-        match standing.check(&standing.newest.after(&edits).map_err(Refusal::Wrong)?) {
-            Ok(()) => Ok(Next::Change(edits)),
-            Err(refusal) => standing.settle()?.ok_or(refusal),
+        match observed.check(&observed.newest.after(&edits).map_err(Refusal::Wrong)?) {
+            Ok(()) => Ok(NextStep::Change(edits)),
+            Err(refusal) => observed.settle()?.ok_or(refusal),
         }
     }
 }
 
-impl Standing<'_> {
+impl ObservedState<'_> {
     /// What has to come before a step that relies on every gateway having the newest list.
-    fn settle(&self) -> Result<Option<Next>, Refusal> {
-        match (self.is_whole, self.is_in_force) {
+    fn settle(&self) -> Result<Option<NextStep>, Refusal> {
+        match (self.is_complete, self.is_in_force) {
             (true, true) => Ok(None),
-            (true, false) => Ok(Some(Next::Wait)),
-            (false, _) => self.out_of_half().map(Some),
+            (true, false) => Ok(Some(NextStep::Wait)),
+            (false, _) => self.recover().map(Some),
         }
     }
 
     /// Gateways have all of the newest list, parts of it, or nothing: forward where that is safe from
     /// the earlier ones, else back.
-    fn out_of_half(&self) -> Result<Next, Refusal> {
+    fn recover(&self) -> Result<NextStep, Refusal> {
         let forward = self.check(self.newest);
         let Err(refusal) = forward else {
-            return Ok(Next::Again);
+            return Ok(NextStep::Retry);
         };
         match self.earlier.iter().enumerate().next_back() {
-            Some((place, before)) if self.check(before).is_ok() => Ok(Next::Before(place)),
+            Some((place, before)) if self.check(before).is_ok() => Ok(NextStep::Restore(place)),
             _ => Err(refusal),
         }
     }

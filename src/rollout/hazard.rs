@@ -15,7 +15,7 @@ pub enum Hazard {
         /// The release.
         version: Version,
         /// How the old configuration takes it.
-        held: Held,
+        cause: Cause,
         /// Where the page says its version.
         source: Source,
     },
@@ -145,7 +145,7 @@ pub enum Hazard {
 
 /// How a configuration takes a release whose pages another one gives out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum Cause {
     /// It does not list it.
     Unlisted,
     /// It lists it as staged.
@@ -221,7 +221,7 @@ impl fmt::Display for Hazard {
         match self {
             Self::TooEarly {
                 version,
-                held: Held::Unseen,
+                cause: Cause::Unseen,
                 source,
             } => write!(
                 f,
@@ -229,15 +229,15 @@ impl fmt::Display for Hazard {
             ),
             Self::TooEarly {
                 version,
-                held: Held::Unpinned,
+                cause: Cause::Unpinned,
                 ..
             } => write!(
                 f,
                 "{version} is given to visitors by a gateway that has the new configuration, while a gateway that has the old one leaves some requests of such a page to any release by its unpinnedPaths. Let every gateway have the new unpinnedPaths before or after"
             ),
-            Self::TooEarly { version, held, .. } => write!(
+            Self::TooEarly { version, cause, .. } => write!(
                 f,
-                "{version} is given to visitors by a gateway that has the new configuration, while {held} for one that has the old one, which would send them back or to another release. Let every gateway have it as live first"
+                "{version} is given to visitors by a gateway that has the new configuration, while {cause} for one that has the old one, which would send them back or to another release. Let every gateway have it as live first"
             ),
             Self::Removed { version, until, by } => {
                 write!(
@@ -347,7 +347,7 @@ impl fmt::Display for Hazard {
     }
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unlisted => "it is not listed",

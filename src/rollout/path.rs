@@ -35,14 +35,18 @@ impl Part {
 /// after each step, the new one last. `None` where no way was found.
 #[must_use]
 pub fn safe_path(old: &Side, new: &Side, now: u64) -> Option<Vec<Side>> {
-    let stations: Vec<Option<Side>> = (0..=ALL)
+    let configurations: Vec<Option<Side>> = (0..=ALL)
         .map(|parts| match parts {
             0 => Some(old.clone()),
             ALL => Some(new.clone()),
             _ => Side::load(between(old, new, parts).to_string().as_bytes()).ok(),
         })
         .collect();
-    let station = |parts: u8| stations.get(usize::from(parts)).and_then(Option::as_ref);
+    let configuration = |parts: u8| {
+        configurations
+            .get(usize::from(parts))
+            .and_then(Option::as_ref)
+    };
     let mut came_from = BTreeMap::new();
     let mut waiting = VecDeque::from([0_u8]);
     while let Some(at) = waiting.pop_front() {
@@ -52,7 +56,7 @@ pub fn safe_path(old: &Side, new: &Side, now: u64) -> Option<Vec<Side>> {
             if !is_forward || came_from.contains_key(&next) {
                 continue;
             }
-            let (Some(from), Some(to)) = (station(at), station(next)) else {
+            let (Some(from), Some(to)) = (configuration(at), configuration(next)) else {
                 continue;
             };
             if assess(from, to, now).is_safe() {
@@ -67,7 +71,7 @@ pub fn safe_path(old: &Side, new: &Side, now: u64) -> Option<Vec<Side>> {
     let mut path = Vec::new();
     let mut at = ALL;
     while at != 0 {
-        path.push(station(at)?.clone());
+        path.push(configuration(at)?.clone());
         at = *came_from.get(&at)?;
     }
     path.reverse();

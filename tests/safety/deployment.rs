@@ -6,8 +6,8 @@ use proptest::sample::select;
 use serde_json::{Map, json};
 use skew_guard::config::{CurrentConfig, State};
 use skew_guard::rollout::{
-    Aim, Deployment, Edit, Next, Pods, Reader, Refusal, Side, Standing, WayBack, Wish, apply,
-    assess, tidy_up,
+    Deployment, Edit, Goal, NextStep, ObservedState, Pods, Reader, Refusal, ReleaseSpec, Rollback,
+    Side, apply, assess, tidy_up,
 };
 use skew_guard::version::Version;
 
@@ -21,7 +21,7 @@ const MANY: usize = 40;
 
 #[derive(Clone, Debug)]
 enum Command {
-    Deploy(usize, Aim, Option<u8>),
+    Deploy(usize, Goal, Option<u8>),
     Rollback,
     Tidy,
 }
@@ -46,9 +46,9 @@ enum Half {
 fn command() -> impl Strategy<Value = Command> {
     let percent = proptest::option::of(select(vec![10, 50]));
     prop_oneof![
-        6 => (0..VERSIONS.len(), percent).prop_map(|(version, percent)| Command::Deploy(version, Aim::Current, percent)),
-        1 => (0..VERSIONS.len()).prop_map(|version| Command::Deploy(version, Aim::Preview, None)),
-        1 => (0..VERSIONS.len()).prop_map(|version| Command::Deploy(version, Aim::Rolling, None)),
+        6 => (0..VERSIONS.len(), percent).prop_map(|(version, percent)| Command::Deploy(version, Goal::Current, percent)),
+        1 => (0..VERSIONS.len()).prop_map(|version| Command::Deploy(version, Goal::Preview, None)),
+        1 => (0..VERSIONS.len()).prop_map(|version| Command::Deploy(version, Goal::Rolling, None)),
         3 => Just(Command::Rollback),
         1 => Just(Command::Tidy),
     ]
@@ -101,39 +101,39 @@ impl Cluster {
         &self.history.last().expect("a revision").0
     }
 
-    fn next(&self, command: &Command, seen: &Seen) -> Result<Next, Refusal> {
+    fn next(&self, command: &Command, seen: &Seen) -> Result<NextStep, Refusal> {
         let before_last = self.history.len() - 1;
         let earlier: Vec<_> = self.history[self.sure.min(before_last)..before_last]
             .iter()
             .map(|(side, _)| side.clone())
             .collect();
-        let standing = Standing {
+        let observed = ObservedState {
             newest: self.newest(),
             earlier: &earlier,
-            is_whole: self.history.last().expect("a revision").1,
+            is_complete: self.history.last().expect("a revision").1,
             is_in_force: seen.is_in_force,
             now: self.now,
         };
         match command {
-            Command::Deploy(version, aim, percent) => Deployment {
-                wish: &self.wish(*version, *percent),
-                aim: *aim,
+            Command::Deploy(version, goal, percent) => Deployment {
+                spec: &self.spec(*version, *percent),
+                goal: *goal,
                 settings: None,
             }
-            .next(&standing, seen.pods, seen.has_deleted),
-            Command::Rollback => WayBack {
+            .next(&observed, seen.pods, seen.has_deleted),
+            Command::Rollback => Rollback {
                 bad: None,
                 to: None,
             }
-            .next(&standing),
-            Command::Tidy => tidy_up(&standing, seen.has_deleted),
+            .next(&observed),
+            Command::Tidy => tidy_up(&observed, seen.has_deleted),
         }
     }
 
-    fn wish(&self, version: usize, percent: Option<u8>) -> Wish {
-        Wish {
+    fn spec(&self, version: usize, percent: Option<u8>) -> ReleaseSpec {
+        ReleaseSpec {
             version: Version::parse(VERSIONS[version].as_bytes()).expect("a version"),
-            stage: None,
+            step: None,
             drain_until: self.now + 24 * HOUR,
             percent,
             route: None,
@@ -142,11 +142,11 @@ impl Cluster {
     }
 
     /// The list that a step gives out.
-    fn given_out(&self, next: &Next) -> Option<Side> {
+    fn given_out(&self, next: &NextStep) -> Option<Side> {
         match next {
-            Next::Change(edits) => Some(after(self.newest(), edits)),
-            Next::Again => Some(self.newest().clone()),
-            Next::Before(place) => Some(self.history[self.sure + place].0.clone()),
+            NextStep::Change(edits) => Some(after(self.newest(), edits)),
+            NextStep::Retry => Some(self.newest().clone()),
+            NextStep::Restore(place) => Some(self.history[self.sure + place].0.clone()),
             _ => None,
         }
     }
@@ -199,18 +199,18 @@ impl Cluster {
                 return Ok(Some(false));
             }
             match next {
-                Next::Done => return Ok(Some(true)),
-                Next::Wait => {
+                NextStep::Done => return Ok(Some(true)),
+                NextStep::Wait => {
                     seen.is_in_force = true;
                     self.sure = self.history.len() - 1;
                 }
-                Next::Delete => {
+                NextStep::Delete => {
                     prop_assert!(seen.is_in_force, "pods are deleted while gateways disagree");
                     seen.has_deleted = true;
                 }
-                Next::Apply => seen.pods = Pods::Applied,
-                Next::AwaitPods => seen.pods = Pods::Ready,
-                Next::Probe => seen.pods = Pods::Answering,
+                NextStep::Apply => seen.pods = Pods::Applied,
+                NextStep::AwaitPods => seen.pods = Pods::Ready,
+                NextStep::Probe => seen.pods = Pods::Answering,
                 _ => {}
             }
         }
@@ -221,10 +221,10 @@ impl Cluster {
     fn expect_pods(
         &self,
         command: &Command,
-        next: &Next,
+        next: &NextStep,
         seen: &Seen,
     ) -> Result<(), TestCaseError> {
-        if let (Command::Deploy(..), Next::Change(edits)) = (command, next) {
+        if let (Command::Deploy(..), NextStep::Change(edits)) = (command, next) {
             let leads = edits.iter().any(|edit| matches!(edit, Edit::Current(_)));
             prop_assert!(!leads || seen.pods == Pods::Answering, "{edits:?}");
         }
@@ -233,7 +233,7 @@ impl Cluster {
 
     fn expect_goal(&self, command: &Command) -> Result<(), TestCaseError> {
         let config = &self.newest().config;
-        let Command::Deploy(version, aim, percent) = command else {
+        let Command::Deploy(version, goal, percent) = command else {
             return Ok(());
         };
         let version = VERSIONS[*version];
@@ -242,15 +242,15 @@ impl Cluster {
             .iter()
             .find(|release| release.version.as_str() == version)
             .map(|release| release.state);
-        match (aim, percent) {
-            (Aim::Preview, _) => prop_assert_eq!(state, Some(State::Staged)),
-            (Aim::Rolling, _) => prop_assert_eq!(state, Some(State::Live)),
-            (Aim::Current, None) => prop_assert!(
+        match (goal, percent) {
+            (Goal::Preview, _) => prop_assert_eq!(state, Some(State::Staged)),
+            (Goal::Rolling, _) => prop_assert_eq!(state, Some(State::Live)),
+            (Goal::Current, None) => prop_assert!(
                 matches!(&config.current, Some(CurrentConfig::One(held)) if held.as_str() == version),
                 "{:?}",
                 config.current
             ),
-            (Aim::Current, Some(_)) => prop_assert!(
+            (Goal::Current, Some(_)) => prop_assert!(
                 matches!(&config.current, Some(CurrentConfig::Weighted(shares))
                     if shares.iter().any(|share| share.version.as_str() == version && share.weight > 0)),
                 "{:?}",
@@ -300,7 +300,7 @@ proptest! {
         percent in proptest::option::of(select(vec![10, 50])),
     ) {
         let mut cluster = Cluster::new(true);
-        let command = Command::Deploy(1, Aim::Current, percent);
+        let command = Command::Deploy(1, Goal::Current, percent);
         cluster.run(&command, end)?;
         let was_listed = cluster.newest().config.releases.len() > 1;
         let outcome = cluster.run(&Command::Rollback, End::ByItself)?;

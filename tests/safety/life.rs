@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, json};
 use skew_guard::config::State;
-use skew_guard::rollout::{Edit, Life, Reader, Refusal, Side, Stage, Wish, apply};
+use skew_guard::rollout::{Edit, Lifecycle, Reader, Refusal, ReleaseSpec, Side, Step, apply};
 use skew_guard::version::Version;
 
 use crate::shop::{Answer, Ask, NOW, answer, ask, is_right, load, open, pods, versions};
@@ -13,7 +13,7 @@ use crate::shop::{Answer, Ask, NOW, answer, ask, is_right, load, open, pods, ver
 /// What an operator does next.
 #[derive(Clone, Debug)]
 enum Move {
-    Release(usize, Option<Stage>),
+    Release(usize, Option<Step>),
     Percent(usize, u8),
     Rollback,
     RollbackOf(usize),
@@ -23,16 +23,16 @@ const VERSIONS: [&str; 5] = ["1.0.0", "1.1.0", "2.0.0", "2.1.0", "3.0.0"];
 
 fn operator_move() -> impl Strategy<Value = Move> {
     let version = 0..VERSIONS.len();
-    let stage = select(vec![
-        Stage::Staged,
-        Stage::Live,
-        Stage::Current,
-        Stage::Retired,
-        Stage::Removed,
+    let step = select(vec![
+        Step::Staged,
+        Step::Live,
+        Step::Current,
+        Step::Retired,
+        Step::Removed,
     ]);
     prop_oneof![
         6 => version.clone().prop_map(|version| Move::Release(version, None)),
-        4 => (version.clone(), stage).prop_map(|(version, stage)| Move::Release(version, Some(stage))),
+        4 => (version.clone(), step).prop_map(|(version, step)| Move::Release(version, Some(step))),
         2 => (version.clone(), 0..=100_u8).prop_map(|(version, percent)| Move::Percent(version, percent)),
         2 => Just(Move::Rollback),
         1 => version.prop_map(Move::RollbackOf),
@@ -43,10 +43,10 @@ fn version(index: usize) -> Version {
     Version::parse(VERSIONS[index].as_bytes()).expect("a version")
 }
 
-fn wish(index: usize, stage: Option<Stage>, percent: Option<u8>) -> Wish {
-    Wish {
+fn spec(index: usize, step: Option<Step>, percent: Option<u8>) -> ReleaseSpec {
+    ReleaseSpec {
         version: version(index),
-        stage,
+        step,
         drain_until: NOW + 24 * 60 * 60,
         percent,
         route: None,
@@ -56,14 +56,14 @@ fn wish(index: usize, stage: Option<Stage>, percent: Option<u8>) -> Wish {
 
 impl Move {
     fn plan(&self, side: &Side) -> Result<Vec<Edit>, Refusal> {
-        let life = Life::new(side, NOW);
+        let lifecycle = Lifecycle::new(side, NOW);
         match self {
-            Self::Release(version, stage) => life.release(&wish(*version, *stage, None)),
+            Self::Release(version, step) => lifecycle.release(&spec(*version, *step, None)),
             Self::Percent(version, percent) => {
-                life.release(&wish(*version, Some(Stage::Current), Some(*percent)))
+                lifecycle.release(&spec(*version, Some(Step::Current), Some(*percent)))
             }
-            Self::Rollback => life.rollback(None, None),
-            Self::RollbackOf(bad) => life.rollback(Some(&version(*bad)), None),
+            Self::Rollback => lifecycle.rollback(None, None),
+            Self::RollbackOf(bad) => lifecycle.rollback(Some(&version(*bad)), None),
         }
     }
 }
@@ -144,18 +144,18 @@ proptest! {
         let mut side = beginning(true);
         for index in 1..=releases.min(VERSIONS.len() - 1) {
             for _ in 0..2 {
-                let edits = Life::new(&side, NOW).release(&wish(index, None, None));
+                let edits = Lifecycle::new(&side, NOW).release(&spec(index, None, None));
                 let edits = edits.map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
                 prop_assert!(!edits.is_empty());
                 side = after(&side, &edits);
             }
             let current = side.policy.current.as_ref().map(|current| current.heaviest.version.clone());
             prop_assert_eq!(current, Some(version(index)));
-            let third = Life::new(&side, NOW).release(&wish(index, None, None));
+            let third = Lifecycle::new(&side, NOW).release(&spec(index, None, None));
             prop_assert!(third.is_ok_and(|edits| edits.is_empty()));
         }
         let before_last = VERSIONS[releases - 1].to_owned();
-        let back = Life::new(&side, NOW).rollback(None, None);
+        let back = Lifecycle::new(&side, NOW).rollback(None, None);
         let back = back.map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
         let back = after(&side, &back);
         let current = back.policy.current.as_ref().map(|current| current.heaviest.version.to_string());
@@ -164,7 +164,7 @@ proptest! {
             versions(&back, |release| release.state == State::Retired),
             vec![VERSIONS[releases].to_owned()]
         );
-        let again = Life::new(&back, NOW).rollback(None, None);
+        let again = Lifecycle::new(&back, NOW).rollback(None, None);
         prop_assert!(again.is_ok_and(|edits| edits.is_empty()));
     }
 }

@@ -8,11 +8,11 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::ValueEnum;
 use serde_json::json;
 use similar::TextDiff;
-use skew_guard::rollout::{Edit, Life, Refusal, Side, Stage, Wish, changes};
+use skew_guard::rollout::{Edit, Lifecycle, Refusal, ReleaseSpec, Side, Step, changes};
 use skew_guard::version::Version;
 
 use crate::answer::{Answer, Prepared, Verdict};
-use crate::deploy::{Back, Options};
+use crate::deploy::{ClusterRollback, Options};
 use crate::document::{Document, Form};
 use crate::documents;
 use crate::edit;
@@ -44,7 +44,7 @@ pub struct Release {
     version: Version,
     /// The step to make; by default the next one, live or current
     #[arg(long)]
-    step: Option<Step>,
+    step: Option<StepName>,
     /// How long predecessors drain, from the step that puts it into current: how long their tabs may
     /// live [default: 24h]
     #[arg(long, value_parser = humantime::parse_duration)]
@@ -55,7 +55,7 @@ pub struct Release {
     #[command(flatten)]
     naming: Naming,
     #[command(flatten)]
-    making: Making,
+    step_options: StepOptions,
 }
 
 /// Take the newest step back, in a file of releases or in the cluster
@@ -94,14 +94,14 @@ pub struct Rollback {
     #[arg(long, requires = "helm_release", conflicts_with = "apply")]
     pods_are_back: bool,
     #[command(flatten)]
-    making: Making,
+    step_options: StepOptions,
     #[command(flatten)]
     options: Options,
 }
 
 /// The steps by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Step {
+enum StepName {
     /// List it as staged: only testers with the preview key reach it
     Staged,
     /// List it as live: whoever asks for it gets it, nobody else
@@ -114,21 +114,21 @@ enum Step {
     Removed,
 }
 
-impl From<Step> for Stage {
-    fn from(step: Step) -> Self {
+impl From<StepName> for Step {
+    fn from(step: StepName) -> Self {
         match step {
-            Step::Staged => Self::Staged,
-            Step::Live => Self::Live,
-            Step::Current => Self::Current,
-            Step::Retired => Self::Retired,
-            Step::Removed => Self::Removed,
+            StepName::Staged => Self::Staged,
+            StepName::Live => Self::Live,
+            StepName::Current => Self::Current,
+            StepName::Retired => Self::Retired,
+            StepName::Removed => Self::Removed,
         }
     }
 }
 
 /// How a step is made.
 #[derive(Debug, clap::Args)]
-struct Making {
+struct StepOptions {
     /// Show the change, and make none
     #[arg(long)]
     dry_run: bool,
@@ -143,8 +143,8 @@ pub fn parse_version(text: &str) -> Result<Version, String> {
 impl Release {
     /// Runs the command.
     pub fn run(&self) -> Result<Prepared> {
-        let now = self.making.moment.seconds();
-        let subject = Subject::read(&self.file, &self.making)?;
+        let now = self.step_options.moment.seconds();
+        let subject = Subject::read(&self.file, &self.step_options)?;
         self.expect_to_apply(&subject)?;
         let model = naming::model(&subject.document, &subject.side, &self.version);
         let drain_for = self.drain_for.unwrap_or(DRAIN_FOR);
@@ -153,17 +153,17 @@ impl Release {
             drain_until <= LAST_SECOND,
             "--drain-for ends after the year 9999"
         );
-        let wish = Wish {
+        let spec = ReleaseSpec {
             version: self.version.clone(),
-            stage: self.step.map(Stage::from),
+            step: self.step.map(Step::from),
             drain_until,
             percent: self.percent,
             route: self.naming.route(&self.version, model.as_ref())?,
             labels: self.naming.labels(&self.version, model.as_ref())?,
         };
-        let edits = Life::new(&subject.side, now).release(&wish);
+        let edits = Lifecycle::new(&subject.side, now).release(&spec);
         let nothing_left = match self.step {
-            None | Some(Step::Current) if subject.side.config.current.is_some() => {
+            None | Some(StepName::Current) if subject.side.config.current.is_some() => {
                 format!("{} is current: nothing is left to do", self.version)
             }
             None => format!(
@@ -172,19 +172,19 @@ impl Release {
             ),
             Some(_) => format!("{}: nothing is left to do", self.version),
         };
-        subject.make(edits, &self.making, &nothing_left)
+        subject.make(edits, &self.step_options, &nothing_left)
     }
 
     /// That no option was given for nothing.
     fn expect_to_apply(&self, subject: &Subject) -> Result<()> {
-        let named = |steps: &[Step]| self.step.is_none_or(|step| steps.contains(&step));
+        let named = |steps: &[StepName]| self.step.is_none_or(|step| steps.contains(&step));
         let for_current = [
             ("--drain-for", self.drain_for.is_some()),
             ("--percent", self.percent.is_some()),
         ];
         for (option, _) in for_current.iter().filter(|(_, is_given)| *is_given) {
             ensure!(
-                named(&[Step::Current]),
+                named(&[StepName::Current]),
                 "{option} is for the step that puts a release into current (--step current), and this is another one"
             );
             ensure!(
@@ -244,29 +244,30 @@ impl Rollback {
 
     fn in_cluster(&self, helm_release: &str, output: Output) -> Result<Answer> {
         ensure!(
-            self.making.moment.now.is_none(),
+            self.step_options.moment.now.is_none(),
             "--now is for a file: in a cluster it is now"
         );
-        let back = Back {
+        let rollback = ClusterRollback {
             helm_release,
             options: &self.options,
             bad: self.bad.as_ref(),
             to: self.to.as_ref(),
             apply: self.apply.as_ref(),
-            dry_run: self.making.dry_run,
+            dry_run: self.step_options.dry_run,
         };
-        back.run(self.pods_are_back, output)
+        rollback.run(self.pods_are_back, output)
     }
 
     fn in_file(&self, file: &Path) -> Result<Prepared> {
-        let now = self.making.moment.seconds();
-        let subject = Subject::read(file, &self.making)?;
-        let edits = Life::new(&subject.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
+        let now = self.step_options.moment.seconds();
+        let subject = Subject::read(file, &self.step_options)?;
+        let edits =
+            Lifecycle::new(&subject.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
         let nothing_left = match &self.bad {
             Some(bad) => format!("{bad} is retired: nothing is left to do"),
             None => "the newest release is retired: it was rolled back already, and nothing is left to do. To go back further, name the bad release with --bad".to_owned(),
         };
-        subject.make(edits, &self.making, &nothing_left)
+        subject.make(edits, &self.step_options, &nothing_left)
     }
 }
 
@@ -286,8 +287,10 @@ struct Subject {
 }
 
 impl Subject {
-    fn read(file: &Path, making: &Making) -> Result<Self> {
-        let locked = (!making.dry_run).then(|| Locked::take(file)).transpose()?;
+    fn read(file: &Path, step_options: &StepOptions) -> Result<Self> {
+        let locked = (!step_options.dry_run)
+            .then(|| Locked::take(file))
+            .transpose()?;
         let document = documents::read_one(file)?;
         let side = document.load_right()?;
         let text = std::fs::read_to_string(file)?;
@@ -315,7 +318,7 @@ impl Subject {
     fn make(
         self,
         edits: Result<Vec<Edit>, Refusal>,
-        making: &Making,
+        step_options: &StepOptions,
         nothing_left: &str,
     ) -> Result<Prepared> {
         let edits = match edits {
@@ -340,7 +343,7 @@ impl Subject {
         };
         let edited = edit::edited(&self.text, &self.document, &edits)
             .with_context(|| self.document.file.display().to_string())?;
-        let answer = self.report(&edits, &edited, making)?;
+        let answer = self.report(&edits, &edited, step_options)?;
         let draft = self.locked.map(|locked| locked.draft(edited));
         Ok(Prepared {
             answer,
@@ -348,7 +351,7 @@ impl Subject {
         })
     }
 
-    fn report(&self, edits: &[Edit], edited: &str, making: &Making) -> Result<Answer> {
+    fn report(&self, edits: &[Edit], edited: &str, step_options: &StepOptions) -> Result<Answer> {
         let after = self.after(edits)?;
         let changes = changes(&self.side, &after);
         let file = self.document.file.display().to_string();
@@ -357,7 +360,7 @@ impl Subject {
             .header(&file, &file)
             .to_string();
         let mut lines = changes.clone();
-        lines.push(if making.dry_run {
+        lines.push(if step_options.dry_run {
             difference.trim_end_matches('\n').to_owned()
         } else {
             format!(
@@ -369,7 +372,7 @@ impl Subject {
             verdict: Verdict::Good,
             text: lines.join("\n"),
             json: json!({
-                "changed": !making.dry_run,
+                "changed": !step_options.dry_run,
                 "changes": changes,
                 "revision": after.config.revision,
                 "diff": difference,

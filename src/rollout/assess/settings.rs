@@ -1,7 +1,7 @@
 //! What goes wrong by a change of a setting that no release's state shows: who accepts whom, what stays
 //! with a page, what is read first, and which cookie remembers it.
 
-use super::{Assessor, Fate, Kind, Place, example, listed, one_sided, request, sent, sources};
+use super::{Assessor, Effect, Kind, Place, example, listed, one_sided, request, sent, sources};
 use crate::config::{ReleaseConfig, State};
 use crate::decision::{Course, Forward};
 use crate::pin::PinCookie;
@@ -17,7 +17,7 @@ const NAVIGATION: (&str, &str) = ("navigate", "document");
 
 impl Assessor<'_> {
     /// Clients of versions that another release answers.
-    pub(super) fn follow_accepted_clients(&mut self) {
+    pub(super) fn check_accepted_clients(&mut self) {
         let patterns = self.old.config.releases.iter();
         let versions: Vec<_> = patterns
             .flat_map(|release| &release.accepts)
@@ -28,32 +28,32 @@ impl Assessor<'_> {
         };
         for version in &versions {
             for source in self.common_sources() {
-                self.follow_accepted(&place, &source, version);
+                self.check_accepted(&place, &source, version);
             }
         }
     }
 
-    fn follow_accepted(&mut self, place: &Place, source: &Source, version: &Version) {
+    fn check_accepted(&mut self, place: &Place, source: &Source, version: &Version) {
         let now = self.now();
         let call = request(place, Kind::Call, source, version, now);
         let Some(before) = release_of(self.old, &call).filter(|before| before != version) else {
             return;
         };
-        if self.fate(self.old, &call, version, Kind::Call) != Fate::Right {
+        if self.effect(self.old, &call, version, Kind::Call) != Effect::Served {
             return;
         }
         let is_still_served = self.is_served(self.new, &before);
-        match self.fate(self.new, &call, version, Kind::Call) {
-            Fate::Right => self.follow_moved(version, before, release_of(self.new, &call)),
+        match self.effect(self.new, &call, version, Kind::Call) {
+            Effect::Served => self.check_moved(version, before, release_of(self.new, &call)),
             // Its end is said by a state, or by denied or minVersion.
             _ if !is_still_served || self.is_ended(version) => {}
-            Fate::Unpinned(_) => {}
-            Fate::Gone => self.report_dropped(version, before, None),
-            Fate::Skewed(by) => self.report_dropped(version, before, Some(by)),
+            Effect::Unpinned(_) => {}
+            Effect::Gone => self.report_dropped(version, before, None),
+            Effect::Skewed(by) => self.report_dropped(version, before, Some(by)),
         }
     }
 
-    fn follow_moved(&mut self, version: &Version, from: Version, to: Option<Version>) {
+    fn check_moved(&mut self, version: &Version, from: Version, to: Option<Version>) {
         let Some(to) = to.filter(|to| *to != from) else {
             return;
         };
@@ -98,7 +98,7 @@ impl Assessor<'_> {
     }
 
     /// Page loads that stayed with their release.
-    pub(super) fn follow_pinned_navigations(&mut self) {
+    pub(super) fn check_pinned_navigations(&mut self) {
         let (old, new) = (&self.old.config, &self.new.config);
         let paths: Vec<_> = one_sided(&old.pinned_navigation, &new.pinned_navigation)
             .cloned()
@@ -115,13 +115,13 @@ impl Assessor<'_> {
             for source in self.common_sources() {
                 // A navigation has no header of the application's.
                 if source.carrier() != Carrier::Header && !matches!(source, Source::Path(_)) {
-                    self.follow_navigation(&place, &path, &source);
+                    self.check_navigation(&place, &path, &source);
                 }
             }
         }
     }
 
-    fn follow_navigation(&mut self, place: &Place, path: &PathPrefix, source: &Source) {
+    fn check_navigation(&mut self, place: &Place, path: &PathPrefix, source: &Source) {
         for version in self.served_in_both() {
             let load = sent(place, NAVIGATION, &[(source, &version)], self.now());
             let before = release_of(self.old, &load);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use arbitrary::{Arbitrary, Unstructured};
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
-use skew_guard::rollout::{Edit, Life, Side, Stage, Wish, apply};
+use skew_guard::rollout::{Edit, Lifecycle, ReleaseSpec, Side, Step, apply};
 use skew_guard::version::Version;
 
 use crate::document::Document;
@@ -18,11 +18,11 @@ use crate::{documents, edit, yaml};
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Asked {
     version: u8,
-    step: Step,
+    operation: Operation,
 }
 
 #[derive(Arbitrary, Clone, Debug)]
-enum Step {
+enum Operation {
     Next,
     Staged,
     Live,
@@ -44,23 +44,23 @@ impl Asked {
     }
 
     fn edits(&self, side: &Side) -> Option<Vec<Edit>> {
-        let (stage, percent) = match self.step {
-            Step::Next | Step::Rollback | Step::RollbackOf => (None, None),
-            Step::Staged => (Some(Stage::Staged), None),
-            Step::Live => (Some(Stage::Live), None),
-            Step::Current => (Some(Stage::Current), None),
-            Step::Percent(percent) => (Some(Stage::Current), Some(percent % 101)),
-            Step::Retired => (Some(Stage::Retired), None),
-            Step::Removed => (Some(Stage::Removed), None),
+        let (step, percent) = match self.operation {
+            Operation::Next | Operation::Rollback | Operation::RollbackOf => (None, None),
+            Operation::Staged => (Some(Step::Staged), None),
+            Operation::Live => (Some(Step::Live), None),
+            Operation::Current => (Some(Step::Current), None),
+            Operation::Percent(percent) => (Some(Step::Current), Some(percent % 101)),
+            Operation::Retired => (Some(Step::Retired), None),
+            Operation::Removed => (Some(Step::Removed), None),
         };
-        let life = Life::new(side, NOW);
-        match self.step {
-            Step::Rollback => life.rollback(None, None).ok(),
-            Step::RollbackOf => life.rollback(Some(&self.version()), None).ok(),
+        let life = Lifecycle::new(side, NOW);
+        match self.operation {
+            Operation::Rollback => life.rollback(None, None).ok(),
+            Operation::RollbackOf => life.rollback(Some(&self.version()), None).ok(),
             _ => life
-                .release(&Wish {
+                .release(&ReleaseSpec {
                     version: self.version(),
-                    stage,
+                    step,
                     drain_until: NOW + 24 * 60 * 60,
                     percent,
                     route: None,

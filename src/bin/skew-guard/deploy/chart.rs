@@ -5,7 +5,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::helm::{Helm, Revision};
-use super::patience::{Stop, stop_unless};
+use super::timeout::{Stop, stop_unless};
 
 macro_rules! embedded {
     ($($name:literal),+ $(,)?) => {
@@ -37,7 +37,7 @@ const NAME: &str = "skew-guard";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The line of its values that a released chart fills in, with its own image.
-const UNSAID: &str = "\n  url: \"\"\n";
+const EMPTY_URL: &str = "\n  url: \"\"\n";
 
 /// A chart that Helm can be given.
 #[derive(Debug)]
@@ -85,7 +85,10 @@ impl Chart {
         let values = folder.path().join("values.yaml");
         let text = std::fs::read_to_string(&values)?;
         let url = Value::from(url.unwrap_or_default());
-        std::fs::write(&values, text.replace(UNSAID, &format!("\n  url: {url}\n")))?;
+        std::fs::write(
+            &values,
+            text.replace(EMPTY_URL, &format!("\n  url: {url}\n")),
+        )?;
         let reference = folder.path().to_str().context("a path that is no UTF-8")?;
         Ok(Self {
             reference: reference.to_owned(),
@@ -126,7 +129,7 @@ mod tests {
             found.map(|(_, text)| *text).context("a file of the chart")
         };
         assert!(text("Chart.yaml")?.contains(&format!("\nversion: {VERSION}\n")));
-        assert_eq!(text("values.yaml")?.matches(UNSAID).count(), 1);
+        assert_eq!(text("values.yaml")?.matches(EMPTY_URL).count(), 1);
         let templates = concat!(env!("CARGO_MANIFEST_DIR"), "/istio/templates");
         for entry in std::fs::read_dir(templates)? {
             text(&format!(

@@ -12,10 +12,10 @@ use crate::probe::{self, Way};
 use crate::wait;
 
 /// How long is waited before the Lease is looked at again.
-const WHILE: Duration = Duration::from_secs(15);
+const POLL_DURATION: Duration = Duration::from_secs(15);
 
 /// Time for a second round: a gateway may not know yet of pods that have just become ready.
-const ROUNDS: Duration = Duration::from_secs(4);
+const PROBE_DURATION: Duration = Duration::from_secs(4);
 
 /// What was seen of the gateways.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ impl Watch {
     }
 
     /// The gateways that have the newest revision, all of them; or what is lacking.
-    pub fn look_for_a_while(
+    pub fn poll(
         &mut self,
         kubectl: &Kubectl,
         namespace: &str,
@@ -58,7 +58,7 @@ impl Watch {
             namespace,
             helm_release,
             gateways,
-            WHILE,
+            POLL_DURATION,
             &mut |line| {
                 if told.insert(line.clone()) {
                     report.note(line);
@@ -93,7 +93,7 @@ pub fn unanswered(
         gateways,
     };
     // What it complains of is told below.
-    let outcome = probe::until_answered(way, version, ROUNDS, &mut |_| {})?;
+    let outcome = probe::until_answered(way, version, PROBE_DURATION, &mut |_| {})?;
     Ok((!outcome.is_good()).then(|| {
         let complaints: Vec<_> = outcome.complaints().collect();
         complaints.join("; ")

@@ -22,7 +22,7 @@ const OLDEST: Version = Version::new(3, 18, 0);
 const OURS: &str = "skew-guard: ";
 
 /// The words of the chart where the revision is not the expected one.
-const RACE: &str = "expectedRevision: revision";
+const CONFLICT: &str = "expectedRevision: revision";
 
 /// The user's Helm, pointed at one release.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Status {
     }
 
     /// Whether all of it was applied.
-    pub fn is_whole(self) -> bool {
+    pub fn is_complete(self) -> bool {
         matches!(self, Self::Deployed | Self::Superseded)
     }
 }
@@ -82,9 +82,9 @@ impl Revision {
 
 /// Why an upgrade was not made.
 #[derive(Debug)]
-pub enum NotMade {
+pub enum UpgradeError {
     /// Somebody else made one meanwhile.
-    Race(String),
+    Conflict(String),
     /// Anything else, in Helm's words.
     Failed(anyhow::Error),
 }
@@ -166,16 +166,16 @@ impl Helm {
     }
 
     /// Makes an upgrade, whose values are all that is given.
-    pub fn upgrade(&self, upgrade: &Upgrade<'_>) -> Result<(), NotMade> {
+    pub fn upgrade(&self, upgrade: &Upgrade<'_>) -> Result<(), UpgradeError> {
         self.try_upgrade(upgrade).map_err(|error| {
             let said = format!("{error:#}");
-            let is_race = [RACE, "another operation", "already exists"]
+            let is_conflict = [CONFLICT, "another operation", "already exists"]
                 .iter()
                 .any(|words| said.contains(words));
-            if is_race {
-                NotMade::Race(said)
+            if is_conflict {
+                UpgradeError::Conflict(said)
             } else {
-                NotMade::Failed(error)
+                UpgradeError::Failed(error)
             }
         })
     }
@@ -237,10 +237,10 @@ impl Helm {
     }
 }
 
-impl fmt::Display for NotMade {
+impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Race(said) => f.write_str(said),
+            Self::Conflict(said) => f.write_str(said),
             Self::Failed(error) => write!(f, "{error:#}"),
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::patience::Stop;
+use super::timeout::Stop;
 use crate::cluster::{Kubectl, Problem};
 
 const KIND: &str = "leases.coordination.k8s.io";
@@ -20,18 +20,18 @@ const KIND: &str = "leases.coordination.k8s.io";
 /// Who has not renewed for so long is dead.
 const EXPIRES_AFTER: Duration = Duration::from_secs(20);
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The annotation that says which revision every gateway was last seen to have.
 const IN_FORCE: &str = "skew-guard/in-force";
 
 /// How a Lease that somebody holds is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manners {
+pub enum Takeover {
     /// Waits until it is seen whether the holder lives, and leaves it to a living one.
-    Polite,
+    WhenExpired,
     /// Takes it over.
-    Urgent,
+    Always,
 }
 
 /// A Lease that is held. Dropping it gives it back.
@@ -70,12 +70,12 @@ impl Lease {
         kubectl: &Kubectl,
         namespace: &str,
         helm_release: &str,
-        doing: &str,
-        manners: Manners,
+        purpose: &str,
+        takeover: Takeover,
         progress: &mut dyn FnMut(String),
     ) -> Result<Self> {
         let name = format!("skew-guard-{helm_release}");
-        let holder = format!("{doing}, process {} on {}", std::process::id(), host());
+        let holder = format!("{purpose}, process {} on {}", std::process::id(), host());
         let find = || kubectl.object::<Value>(KIND, namespace, &name);
         let mut watched: Option<(Value, Instant)> = None;
         loop {
@@ -92,7 +92,7 @@ impl Lease {
                     None => continue,
                 }
             };
-            if is_free(&seen) || manners == Manners::Urgent || has_expired(&watched, &seen) {
+            if is_free(&seen) || takeover == Takeover::Always || has_expired(&watched, &seen) {
                 if !is_free(&seen) {
                     progress(format!("takes the lease over from {}", Holder(&seen)));
                 }
@@ -121,7 +121,7 @@ impl Lease {
                 }
                 Some(_) => {}
             }
-            thread::sleep(BETWEEN_LOOKS);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 

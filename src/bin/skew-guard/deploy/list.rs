@@ -10,7 +10,7 @@ use skew_guard::rollout::{Edit, Reader, Side, apply, assess};
 use skew_guard::version::Version;
 
 use super::helm::{Helm, Revision};
-use super::patience::Stop;
+use super::timeout::Stop;
 use crate::document::{Document, Form, chart_route};
 use crate::yaml;
 

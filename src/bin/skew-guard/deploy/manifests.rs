@@ -8,8 +8,8 @@ use skew_guard::config::State;
 use skew_guard::version::Version;
 
 use super::list::List;
-use super::patience::{Stop, stop_unless};
 use super::service::Service;
+use super::timeout::{Stop, stop_unless};
 use super::workload::{Workload, written};
 use crate::cluster::{Kubectl, Scope};
 use crate::documents;

@@ -6,10 +6,9 @@
 //!               ▼                                              │
 //! run.rs ── rollout::Deployment: the next safe step ──► an upgrade, by one Lease (lease.rs)
 //!                                                  ├──► a wait for gateways (gateways.rs)
-//!                                                  └──► manifests, pods, a probe (manifests.rs, service.rs, rolling.rs)
+//!                                                  └──► manifests, pods, a probe (manifests.rs, service.rs, rolling_update.rs)
 //! ```
 
-mod back;
 mod chart;
 mod gateways;
 mod helm;
@@ -17,26 +16,27 @@ mod lease;
 mod list;
 mod manifests;
 mod options;
-mod patience;
 mod release;
 mod report;
-mod rolling;
+mod rollback;
+mod rolling_update;
 mod run;
 mod service;
 mod storage;
 mod tidy;
+mod timeout;
 mod workload;
 
-pub use back::Back;
 pub use options::Options;
 pub use release::Deploy;
+pub use rollback::ClusterRollback;
 pub use tidy::Tidy;
 
 use anyhow::Result;
 use serde_json::json;
 
 use crate::answer::{Answer, Verdict};
-use patience::Stop;
+use timeout::Stop;
 
 /// What ends a run without a mistake of the tool's is an answer.
 fn answered(outcome: Result<Answer>) -> Result<Answer> {

@@ -50,7 +50,7 @@ impl Options {
     }
 
     /// The command that takes a step back, for whoever has just made one.
-    pub fn way_back(&self, helm_release: &str, namespace: &str) -> String {
+    pub fn rollback_command(&self, helm_release: &str, namespace: &str) -> String {
         let context = self.access.context.iter();
         let context: String = context.map(|name| format!(" --context {name}")).collect();
         format!(

@@ -8,20 +8,20 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use skew_guard::config::{CurrentConfig, State};
 use skew_guard::rollout::{
-    Aim, Deployment, Life, Next, Pods, Refusal, Side, Stage, Standing, Wish,
+    Deployment, Goal, Lifecycle, NextStep, ObservedState, Pods, Refusal, ReleaseSpec, Side, Step,
 };
 use skew_guard::version::Version;
 
 use super::gateways;
-use super::lease::Manners;
+use super::lease::Takeover;
 use super::list::List;
 use super::manifests::{self, Intent, Manifests};
 use super::options::Options;
-use super::patience::Stop;
 use super::report::Report;
-use super::rolling::Rolling;
-use super::run::{Chooser, Found, Run};
+use super::rolling_update::RollingUpdate;
+use super::run::{HelmState, Run, Workflow};
 use super::service::Service;
+use super::timeout::Stop;
 use super::workload::Workload;
 use super::{answered, plan};
 use crate::answer::{Answer, Verdict};
@@ -89,7 +89,7 @@ impl Deploy {
     fn outcome(&self, output: Output) -> Result<Answer> {
         let report = Report::to(output);
         let mut run = Run::new(&self.options, &self.helm_release, &report)?;
-        let mut choice = Choice {
+        let mut workflow = DeployWorkflow {
             deploy: self,
             manifests: self
                 .apply
@@ -101,10 +101,10 @@ impl Deploy {
             has_checked: false,
         };
         if self.dry_run {
-            return Ok(plan(&run.rehearse(&mut choice)?));
+            return Ok(plan(&run.plan_steps(&mut workflow)?));
         }
-        run.take_lease(&format!("deploy {}", self.version), Manners::Polite)?;
-        let found = run.all(&mut choice)?;
+        run.take_lease(&format!("deploy {}", self.version), Takeover::WhenExpired)?;
+        let found = run.all(&mut workflow)?;
         Ok(self.summary(&run, &found))
     }
 
@@ -115,7 +115,7 @@ impl Deploy {
         Ok(until)
     }
 
-    fn summary(&self, run: &Run<'_>, found: &Found) -> Answer {
+    fn summary(&self, run: &Run<'_>, found: &HelmState) -> Answer {
         let version = &self.version;
         let config = &found.newest.side.config;
         let share = match &config.current {
@@ -151,8 +151,10 @@ impl Deploy {
             run.gateways().in_words()
         )];
         lines.extend(draining.clone());
-        let way_back = self.options.way_back(&self.helm_release, run.namespace());
-        lines.push(format!("the way back: {way_back}"));
+        let rollback_command = self
+            .options
+            .rollback_command(&self.helm_release, run.namespace());
+        lines.push(format!("the way back: {rollback_command}"));
         Answer {
             verdict: Verdict::Good,
             json: json!({
@@ -163,7 +165,7 @@ impl Deploy {
                 "gateways": run.gateways().in_force,
                 "skipped": run.gateways().skipped,
                 "draining": draining,
-                "wayBack": way_back,
+                "wayBack": rollback_command,
                 "text": lines.join("\n"),
             }),
             text: lines.join("\n"),
@@ -173,7 +175,7 @@ impl Deploy {
 
 /// Chooses the steps of a deployment.
 #[derive(Debug)]
-struct Choice<'a> {
+struct DeployWorkflow<'a> {
     deploy: &'a Deploy,
     manifests: Option<Manifests>,
     pods: Pods,
@@ -181,15 +183,15 @@ struct Choice<'a> {
     has_checked: bool,
 }
 
-impl Choice<'_> {
-    fn wish(&self, list: &List) -> Result<Wish> {
+impl DeployWorkflow<'_> {
+    fn spec(&self, list: &List) -> Result<ReleaseSpec> {
         let Deploy {
             version, naming, ..
         } = self.deploy;
         let model = naming::model(&list.document()?, &list.side, version);
-        Ok(Wish {
+        Ok(ReleaseSpec {
             version: version.clone(),
-            stage: None,
+            step: None,
             drain_until: self.deploy.drain_until()?,
             percent: self.deploy.percent,
             route: naming.route(version, model.as_ref())?,
@@ -197,21 +199,21 @@ impl Choice<'_> {
         })
     }
 
-    fn aim(&self) -> Aim {
+    fn goal(&self) -> Goal {
         match (self.deploy.preview, self.deploy.rolling) {
-            (true, _) => Aim::Preview,
-            (_, true) => Aim::Rolling,
-            _ => Aim::Current,
+            (true, _) => Goal::Preview,
+            (_, true) => Goal::Rolling,
+            _ => Goal::Current,
         }
     }
 
     /// The list with the release on it, as far as labels are concerned.
     fn listed(&self, list: &List, now: u64) -> Result<List> {
-        let wish = Wish {
-            stage: Some(Stage::Live),
-            ..self.wish(list)?
+        let spec = ReleaseSpec {
+            step: Some(Step::Live),
+            ..self.spec(list)?
         };
-        match Life::new(&list.side, now).release(&wish) {
+        match Lifecycle::new(&list.side, now).release(&spec) {
             Ok(edits) => List::new(list.revision, list.edited(&edits)),
             Err(_) => Ok(list.clone()),
         }
@@ -248,19 +250,19 @@ impl Choice<'_> {
                 manifests.check(&run.kubectl, intent)?;
                 run.confirm_lease()?;
                 if self.deploy.rolling {
-                    return Rolling {
+                    return RollingUpdate {
                         kubectl: &run.kubectl,
                         manifests,
                         intent: *intent,
                         report: run.report,
-                        patience: run.patience(),
+                        timeout: run.timeout(),
                     }
                     .run();
                 }
                 let what = format!("applies {}", manifests.place.display());
-                let doing = run.report.begin("apply", what);
+                let activity = run.report.begin("apply", what);
                 manifests.apply(&run.kubectl, intent)?;
-                run.report.end(&doing, json!({}));
+                run.report.end(&activity, json!({}));
                 Ok(())
             }),
             (None, Some(command)) => {
@@ -273,7 +275,7 @@ impl Choice<'_> {
 
     /// What it prints is no part of the answer.
     fn run_command(&self, run: &Run<'_>, command: &str) -> Result<()> {
-        let doing = run.report.begin("run", format!("runs {command}"));
+        let activity = run.report.begin("run", format!("runs {command}"));
         let ended = Command::new("sh")
             .args(["-c", command])
             .env("VERSION", self.deploy.version.as_str())
@@ -286,18 +288,18 @@ impl Choice<'_> {
         if !ended.success() {
             bail!(Stop(format!("`{command}` ended with {ended}")));
         }
-        run.report.end(&doing, json!({}));
+        run.report.end(&activity, json!({}));
         Ok(())
     }
 
     fn await_pods(&self, run: &Run<'_>, list: &List) -> Result<()> {
         let version = &self.deploy.version;
         let what = format!("the pods of {version} are ready in every versioned service");
-        let doing = run.report.begin("pods", what);
+        let activity = run.report.begin("pods", what);
         let services = Service::all(&run.kubectl, list, run.namespace())?;
         let labels = list.labels(version);
         let what = format!("the pods of {version}");
-        run.patience().until(&what, run.report, || {
+        run.timeout().until(&what, run.report, || {
             run.confirm_lease()?;
             for service in &services {
                 for deployment in manifests::deployments(&run.kubectl, &service.namespace)? {
@@ -315,16 +317,16 @@ impl Choice<'_> {
             }
             Ok(None)
         })?;
-        run.report.end(&doing, json!({}));
+        run.report.end(&activity, json!({}));
         Ok(())
     }
 
     fn probe(&self, run: &Run<'_>) -> Result<()> {
         let version = &self.deploy.version;
         let what = format!("the pods of {version} answer through every gateway");
-        let doing = run.report.begin("probe", what);
+        let activity = run.report.begin("probe", what);
         let what = format!("an answer of {version} through every gateway");
-        run.patience().until(&what, run.report, || {
+        run.timeout().until(&what, run.report, || {
             run.confirm_lease()?;
             gateways::unanswered(
                 &run.kubectl,
@@ -334,28 +336,28 @@ impl Choice<'_> {
                 version.as_str(),
             )
         })?;
-        run.report.end(&doing, json!({}));
+        run.report.end(&activity, json!({}));
         Ok(())
     }
 }
 
-impl Chooser for Choice<'_> {
+impl Workflow for DeployWorkflow<'_> {
     fn next(
         &mut self,
-        standing: &Standing<'_>,
+        observed: &ObservedState<'_>,
         settings: Option<&Side>,
-        found: &Found,
-    ) -> Result<Result<Next, Refusal>> {
-        let wish = self.wish(&found.newest)?;
+        found: &HelmState,
+    ) -> Result<Result<NextStep, Refusal>> {
+        let spec = self.spec(&found.newest)?;
         let deployment = Deployment {
-            wish: &wish,
-            aim: self.aim(),
+            spec: &spec,
+            goal: self.goal(),
             settings,
         };
-        Ok(deployment.next(standing, self.pods, self.has_deleted))
+        Ok(deployment.next(observed, self.pods, self.has_deleted))
     }
 
-    fn prepare(&mut self, run: &Run<'_>, found: &Found) -> Result<()> {
+    fn prepare(&mut self, run: &Run<'_>, found: &HelmState) -> Result<()> {
         if !self.has_checked {
             self.check(run, &found.newest)?;
             self.has_checked = true;
@@ -363,21 +365,21 @@ impl Chooser for Choice<'_> {
         Ok(())
     }
 
-    fn carry_out(&self, run: &mut Run<'_>, next: &Next, found: &Found) -> Result<()> {
+    fn carry_out(&self, run: &mut Run<'_>, next: &NextStep, found: &HelmState) -> Result<()> {
         match next {
-            Next::Apply => self.apply(run, &found.newest),
-            Next::AwaitPods => self.await_pods(run, &found.newest),
-            Next::Probe => self.probe(run),
+            NextStep::Apply => self.apply(run, &found.newest),
+            NextStep::AwaitPods => self.await_pods(run, &found.newest),
+            NextStep::Probe => self.probe(run),
             _ => Ok(()),
         }
     }
 
-    fn made(&mut self, next: &Next) {
+    fn made(&mut self, next: &NextStep) {
         match next {
-            Next::Apply => self.pods = Pods::Applied,
-            Next::AwaitPods => self.pods = Pods::Ready,
-            Next::Probe => self.pods = Pods::Answering,
-            Next::Delete => self.has_deleted = true,
+            NextStep::Apply => self.pods = Pods::Applied,
+            NextStep::AwaitPods => self.pods = Pods::Ready,
+            NextStep::Probe => self.pods = Pods::Answering,
+            NextStep::Delete => self.has_deleted = true,
             _ => {}
         }
     }

@@ -23,7 +23,7 @@ pub struct Report {
 
 /// A step that is under way.
 #[derive(Debug)]
-pub struct Doing {
+pub struct Activity {
     kind: &'static str,
     what: String,
     since: Instant,
@@ -43,12 +43,12 @@ impl Report {
     }
 
     /// A step begins; `kind` names it for machines.
-    pub fn begin(&self, kind: &'static str, what: impl Into<String>) -> Doing {
+    pub fn begin(&self, kind: &'static str, what: impl Into<String>) -> Activity {
         let what = what.into();
         self.spinner.set_message(what.clone());
         self.spinner.enable_steady_tick(TURN);
         self.event(kind, "begun", &what, json!({}));
-        Doing {
+        Activity {
             kind,
             what,
             since: Instant::now(),
@@ -56,15 +56,15 @@ impl Report {
     }
 
     /// A step has ended well.
-    pub fn end(&self, doing: &Doing, details: Value) {
+    pub fn end(&self, activity: &Activity, details: Value) {
         self.spinner.disable_steady_tick();
-        let took = doing.since.elapsed();
-        self.line(&format!("{} ({:.1} s)", doing.what, took.as_secs_f64()));
+        let took = activity.since.elapsed();
+        self.line(&format!("{} ({:.1} s)", activity.what, took.as_secs_f64()));
         let mut details = details;
         if let Some(details) = details.as_object_mut() {
             details.insert("seconds".to_owned(), json!(took.as_secs_f64()));
         }
-        self.event(doing.kind, "done", &doing.what, details);
+        self.event(activity.kind, "done", &activity.what, details);
     }
 
     /// What a step waits for, or anything else worth a line.

@@ -6,29 +6,29 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use skew_guard::config::State;
-use skew_guard::rollout::{Edit, Next, Refusal, Side, Standing, changes};
+use skew_guard::rollout::{Edit, NextStep, ObservedState, Refusal, Side, changes};
 
 use super::chart::Chart;
 use super::gateways::Watch;
-use super::helm::{Helm, NotMade, Revision, Upgrade};
-use super::lease::{Lease, Manners};
+use super::helm::{Helm, Revision, Upgrade, UpgradeError};
+use super::lease::{Lease, Takeover};
 use super::list::{self, List};
 use super::manifests::{self, HELM_RELEASE, VERSION};
 use super::options::Options;
-use super::patience::{Patience, Stop};
 use super::report::Report;
 use super::service::Service;
 use super::storage;
+use super::timeout::{Stop, Timeout};
 use super::workload::Workload;
 use crate::cluster::Kubectl;
 use crate::seconds;
 
 /// A Helm that is at work needs so long at most; one that was killed says for ever that it is at work.
-const HELM_PATIENCE: Duration = Duration::from_secs(20);
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+const HELM_TIMEOUT: Duration = Duration::from_secs(20);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often somebody else may be faster.
-const RACES: u32 = 3;
+const MAX_CONFLICTS: u32 = 3;
 
 /// What is to be done with a Helm release, from its Lease to its last step.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Run<'a> {
     in_force: Option<u64>,
     /// The revision of somebody else's that a person said to go on from.
     accepted: Option<u64>,
-    races: u32,
+    conflicts: u32,
     known: Vec<List>,
     watch: Watch,
     /// How many changes were given out.
@@ -52,13 +52,13 @@ pub struct Run<'a> {
 
 /// The Helm release as it was found.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct HelmState {
     pub newest: List,
     pub earlier: Vec<List>,
-    pub is_whole: bool,
+    pub is_complete: bool,
 }
 
-impl Found {
+impl HelmState {
     /// What of it the next step is chosen by.
     fn sides(&self) -> Vec<Side> {
         self.earlier.iter().map(|list| list.side.clone()).collect()
@@ -66,25 +66,25 @@ impl Found {
 }
 
 /// Who chooses the next step.
-pub trait Chooser {
+pub trait Workflow {
     /// The next step. `settings` is the newest list with the team's own values, where these are others.
     fn next(
         &mut self,
-        standing: &Standing<'_>,
+        observed: &ObservedState<'_>,
         settings: Option<&Side>,
-        found: &Found,
-    ) -> Result<Result<Next, Refusal>>;
+        found: &HelmState,
+    ) -> Result<Result<NextStep, Refusal>>;
 
     /// Refuses what cannot end well, before anything is changed.
-    fn prepare(&mut self, _: &Run<'_>, _: &Found) -> Result<()> {
+    fn prepare(&mut self, _: &Run<'_>, _: &HelmState) -> Result<()> {
         Ok(())
     }
 
     /// Does what only a deployment has: applying, waiting for pods, probing.
-    fn carry_out(&self, run: &mut Run<'_>, next: &Next, found: &Found) -> Result<()>;
+    fn carry_out(&self, run: &mut Run<'_>, next: &NextStep, found: &HelmState) -> Result<()>;
 
     /// A step was made, or is taken for made.
-    fn made(&mut self, next: &Next);
+    fn made(&mut self, next: &NextStep);
 }
 
 impl<'a> Run<'a> {
@@ -101,15 +101,15 @@ impl<'a> Run<'a> {
             chart: None,
             in_force: None,
             accepted: None,
-            races: 0,
+            conflicts: 0,
             known: Vec::new(),
             watch: Watch::default(),
             upgrades: 0,
         })
     }
 
-    pub fn patience(&self) -> Patience {
-        Patience(self.options.timeout)
+    pub fn timeout(&self) -> Timeout {
+        Timeout(self.options.timeout)
     }
 
     pub fn namespace(&self) -> &str {
@@ -117,13 +117,13 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the Lease, for as long as this lives.
-    pub fn take_lease(&mut self, doing: &str, manners: Manners) -> Result<()> {
+    pub fn take_lease(&mut self, purpose: &str, takeover: Takeover) -> Result<()> {
         let lease = Lease::take(
             &self.kubectl,
             self.helm.namespace(),
             self.helm.name(),
-            doing,
-            manners,
+            purpose,
+            takeover,
             &mut |line| self.report.note(line),
         )?;
         self.lease = Some(lease);
@@ -136,81 +136,85 @@ impl<'a> Run<'a> {
     }
 
     /// All steps until nothing is left to do; the list that it ends with.
-    pub fn all(&mut self, chooser: &mut dyn Chooser) -> Result<Found> {
-        self.go_on_from_the_list_of(self.options.list_of)?;
+    pub fn all(&mut self, workflow: &mut dyn Workflow) -> Result<HelmState> {
+        self.restore_list(self.options.list_of)?;
         loop {
             let found = self.look()?;
-            chooser.prepare(self, &found)?;
-            let next = self.choose(chooser, &found)?;
+            workflow.prepare(self, &found)?;
+            let next = self.choose(workflow, &found)?;
             match &next {
-                Next::Done => return Ok(found),
-                Next::Wait => self.wait(&found)?,
-                Next::Change(edits) => self.change(&found, edits)?,
-                Next::Again => self.give_out_again(&found, &found.newest, "the same again")?,
-                Next::Before(place) => {
+                NextStep::Done => return Ok(found),
+                NextStep::Wait => self.wait(&found)?,
+                NextStep::Change(edits) => self.change(&found, edits)?,
+                NextStep::Retry => self.republish(&found, &found.newest, "the same again")?,
+                NextStep::Restore(place) => {
                     let before = found.earlier.get(*place).context("an earlier list")?;
                     let what = format!("the list of revision {} again", before.revision);
-                    self.give_out_again(&found, before, &what)?;
+                    self.republish(&found, before, &what)?;
                 }
-                Next::Settings => {
+                NextStep::Settings => {
                     let settings = self.settings(&found)?.context("other settings")?;
-                    self.give_out_again(&found, &settings, "the settings of the values file")?;
+                    self.republish(&found, &settings, "the settings of the values file")?;
                 }
-                Next::Delete => self.delete_retired(&found.newest)?,
-                Next::Apply | Next::AwaitPods | Next::Probe => {}
+                NextStep::Delete => self.delete_retired(&found.newest)?,
+                NextStep::Apply | NextStep::AwaitPods | NextStep::Probe => {}
             }
-            chooser.carry_out(self, &next, &found)?;
-            chooser.made(&next);
+            workflow.carry_out(self, &next, &found)?;
+            workflow.made(&next);
         }
     }
 
     /// The steps that would be made, if every one of them ended well.
-    pub fn rehearse(&mut self, chooser: &mut dyn Chooser) -> Result<Vec<String>> {
+    pub fn plan_steps(&mut self, workflow: &mut dyn Workflow) -> Result<Vec<String>> {
         let mut steps = Vec::new();
-        let mut found = self.rehearse_list_of(&mut steps)?;
-        chooser.prepare(self, &found)?;
+        let mut found = self.plan_list(&mut steps)?;
+        workflow.prepare(self, &found)?;
         let mut is_in_force = false;
         loop {
             let settings = self.settings(&found)?;
             let earlier = found.sides();
-            let standing = standing(&found, &earlier, is_in_force);
-            let next = chooser.next(&standing, settings.as_ref().map(|list| &list.side), &found)?;
+            let observed = observed_state(&found, &earlier, is_in_force);
+            let next =
+                workflow.next(&observed, settings.as_ref().map(|list| &list.side), &found)?;
             let next = next.map_err(|refusal| Stop(refusal.to_string()))?;
             let revision = found.newest.revision;
             match &next {
-                Next::Done => return Ok(steps),
-                Next::Wait => {
+                NextStep::Done => return Ok(steps),
+                NextStep::Wait => {
                     is_in_force = true;
                     steps.push(format!("wait until every gateway has revision {revision}"));
                 }
-                Next::Delete => steps.extend(self.rehearse_deletion(&found.newest)?),
-                Next::Apply => steps.push("apply the manifests".to_owned()),
-                Next::AwaitPods => {
+                NextStep::Delete => steps.extend(self.plan_deletion(&found.newest)?),
+                NextStep::Apply => steps.push("apply the manifests".to_owned()),
+                NextStep::AwaitPods => {
                     steps.push(
                         "wait until the pods are ready in every versioned service".to_owned(),
                     );
                 }
-                Next::Probe => steps.push("ask the pods through every gateway".to_owned()),
-                Next::Change(_) | Next::Settings | Next::Again | Next::Before(_) => {
-                    let (after, what) = self.rehearsed(&found, settings, &next)?;
+                NextStep::Probe => steps.push("ask the pods through every gateway".to_owned()),
+                NextStep::Change(_)
+                | NextStep::Settings
+                | NextStep::Retry
+                | NextStep::Restore(_) => {
+                    let (after, what) = self.planned(&found, settings, &next)?;
                     steps.push(format!("helm upgrade to revision {}: {what}", revision + 1));
                     is_in_force = false;
-                    found = Found {
+                    found = HelmState {
                         newest: List {
                             revision: revision + 1,
                             ..after
                         },
                         earlier: Vec::new(),
-                        is_whole: true,
+                        is_complete: true,
                     };
                 }
             }
-            chooser.made(&next);
+            workflow.made(&next);
         }
     }
 
     /// The Helm release as it is, or with the list that a person wants back.
-    fn rehearse_list_of(&mut self, steps: &mut Vec<String>) -> Result<Found> {
+    fn plan_list(&mut self, steps: &mut Vec<String>) -> Result<HelmState> {
         let Some(revision) = self.options.list_of else {
             return self.look();
         };
@@ -229,23 +233,23 @@ impl<'a> Run<'a> {
     }
 
     /// The list that an upgrade would give out, and what it would change.
-    fn rehearsed(
+    fn planned(
         &self,
-        found: &Found,
+        found: &HelmState,
         settings: Option<List>,
-        next: &Next,
+        next: &NextStep,
     ) -> Result<(List, String)> {
         Ok(match next {
-            Next::Change(edits) => {
+            NextStep::Change(edits) => {
                 let after = List::new(0, found.newest.edited(edits))?;
                 let what = changes(&found.newest.side, &after.side).join("; ");
                 (after, what)
             }
-            Next::Settings => (
+            NextStep::Settings => (
                 settings.context("other settings")?,
                 "the settings of the values file".to_owned(),
             ),
-            Next::Before(place) => {
+            NextStep::Restore(place) => {
                 let before = found.earlier.get(*place).context("an earlier list")?;
                 let what = format!("the list of revision {} again", before.revision);
                 (before.clone(), what)
@@ -254,18 +258,18 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn choose(&mut self, chooser: &mut dyn Chooser, found: &Found) -> Result<Next> {
+    fn choose(&mut self, workflow: &mut dyn Workflow, found: &HelmState) -> Result<NextStep> {
         let settings = self.settings(found)?;
         let earlier = found.sides();
         let is_in_force = self.in_force == Some(found.newest.revision);
-        let standing = standing(found, &earlier, is_in_force);
+        let observed = observed_state(found, &earlier, is_in_force);
         let settings = settings.as_ref().map(|list| &list.side);
-        let next = chooser.next(&standing, settings, found)?;
+        let next = workflow.next(&observed, settings, found)?;
         next.map_err(|refusal| Stop(refusal.to_string()).into())
     }
 
     /// The Helm release as it is, after whatever Helm is at has come to its end.
-    fn look(&mut self) -> Result<Found> {
+    fn look(&mut self) -> Result<HelmState> {
         let history = self.settled_history()?;
         let last = history.last().context("a revision")?.clone();
         if self.chart.is_none() {
@@ -276,25 +280,25 @@ impl<'a> Run<'a> {
             let now = seconds(SystemTime::now());
             list::check_steps_of_others(&self.helm, &history, now)?;
         }
-        let sure = self.sure(&history);
+        let last_confirmed = self.last_confirmed(&history);
         let earlier = history
             .iter()
-            .filter(|revision| (sure..last.number).contains(&revision.number));
+            .filter(|revision| (last_confirmed..last.number).contains(&revision.number));
         let earlier = earlier.map(|revision| self.list(revision.number));
-        Ok(Found {
+        Ok(HelmState {
             earlier: earlier.collect::<Result<_>>()?,
             newest: self.list(last.number)?,
-            is_whole: last.status.is_whole(),
+            is_complete: last.status.is_complete(),
         })
     }
 
     /// The newest revision that every gateway had for sure, or the one before the last, where nobody has written it down.
-    fn sure(&self, history: &[Revision]) -> u64 {
+    fn last_confirmed(&self, history: &[Revision]) -> u64 {
         let written = self.lease.as_ref().and_then(Lease::in_force);
         let is_kept = |number: &u64| history.iter().any(|revision| revision.number == *number);
         let before_last = || {
             let mut before = history.iter().rev().skip(1);
-            before.find(|revision| revision.status.is_whole())
+            before.find(|revision| revision.status.is_complete())
         };
         self.in_force
             .or(written)
@@ -328,11 +332,11 @@ impl<'a> Run<'a> {
             if !last.status.is_pending() {
                 return Ok(history);
             }
-            if started.elapsed() >= HELM_PATIENCE {
+            if started.elapsed() >= HELM_TIMEOUT {
                 self.repair(last)?;
                 continue;
             }
-            thread::sleep(BETWEEN_LOOKS);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -348,15 +352,15 @@ impl<'a> Run<'a> {
             "revision {} was broken off: marks it as failed",
             revision.number
         );
-        let doing = self.report.begin("repair", what);
+        let activity = self.report.begin("repair", what);
         storage::mark_failed(&self.kubectl, &self.helm, revision.number)?;
         self.report
-            .end(&doing, json!({"revision": revision.number}));
+            .end(&activity, json!({"revision": revision.number}));
         Ok(())
     }
 
     /// The newest list with the team's own values, where these are others.
-    fn settings(&self, found: &Found) -> Result<Option<List>> {
+    fn settings(&self, found: &HelmState) -> Result<Option<List>> {
         let values = list::overlaid(&found.newest.values, &self.options.own_values()?);
         if values == found.newest.values {
             return Ok(None);
@@ -364,7 +368,7 @@ impl<'a> Run<'a> {
         List::new(0, values).map(Some)
     }
 
-    fn go_on_from_the_list_of(&mut self, revision: Option<u64>) -> Result<()> {
+    fn restore_list(&mut self, revision: Option<u64>) -> Result<()> {
         let Some(revision) = revision else {
             return Ok(());
         };
@@ -381,33 +385,33 @@ impl<'a> Run<'a> {
             let found = self.look()?;
             let wanted = List::of(&self.helm, revision)?;
             let list = List::new(last, found.newest.with_list_of(&wanted))?;
-            self.give_out_again(&found, &list, &format!("the list of revision {revision}"))?;
+            self.republish(&found, &list, &format!("the list of revision {revision}"))?;
         }
         Ok(())
     }
 
-    fn change(&mut self, found: &Found, edits: &[Edit]) -> Result<()> {
+    fn change(&mut self, found: &HelmState, edits: &[Edit]) -> Result<()> {
         let values = found.newest.edited(edits);
         let after = List::new(found.newest.revision, values)?;
         let what = changes(&found.newest.side, &after.side).join("; ");
-        self.give_out(found, &after, &what)
+        self.publish(found, &after, &what)
     }
 
     /// A list that is not changed now still needs a number of its own, where the values have one.
-    fn give_out_again(&mut self, found: &Found, list: &List, what: &str) -> Result<()> {
+    fn republish(&mut self, found: &HelmState, list: &List, what: &str) -> Result<()> {
         let mut values = list.values.clone();
         if let Some(revision) = values.pointer_mut("/config/revision") {
             let newest = found.newest.side.config.revision.unwrap_or_default();
             *revision = json!(newest.saturating_add(1));
         }
-        self.give_out(found, &List::new(list.revision, values)?, what)
+        self.publish(found, &List::new(list.revision, values)?, what)
     }
 
     /// Over what was found, and nothing newer.
-    fn give_out(&mut self, found: &Found, list: &List, what: &str) -> Result<()> {
+    fn publish(&mut self, found: &HelmState, list: &List, what: &str) -> Result<()> {
         self.confirm_lease()?;
         let revision = found.newest.revision + 1;
-        let doing = self.report.begin(
+        let activity = self.report.begin(
             "upgrade",
             format!("helm upgrade to revision {revision}: {what}"),
         );
@@ -426,19 +430,19 @@ impl<'a> Run<'a> {
                     revision,
                     ..list.clone()
                 });
-                self.report.end(&doing, json!({"revision": revision}));
+                self.report.end(&activity, json!({"revision": revision}));
                 Ok(())
             }
-            Err(NotMade::Race(said)) => {
-                self.races += 1;
-                if self.races > RACES {
+            Err(UpgradeError::Conflict(said)) => {
+                self.conflicts += 1;
+                if self.conflicts > MAX_CONFLICTS {
                     bail!(Stop(format!("somebody else is always faster: {said}")));
                 }
                 self.report
                     .note(format!("not made, and looks again: {said}"));
                 Ok(())
             }
-            Err(NotMade::Failed(error)) => Err(error).with_context(|| {
+            Err(UpgradeError::Failed(error)) => Err(error).with_context(|| {
                 format!(
                     "the upgrade to revision {revision} failed, and the next run goes on from there"
                 )
@@ -446,15 +450,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn wait(&mut self, found: &Found) -> Result<()> {
+    fn wait(&mut self, found: &HelmState) -> Result<()> {
         let revision = found.newest.revision;
-        let doing = self.report.begin(
+        let activity = self.report.begin(
             "wait",
             format!("every gateway has revision {revision}, plugin and routes"),
         );
         let started = Instant::now();
         let gateways = loop {
-            let seen = self.watch.look_for_a_while(
+            let seen = self.watch.poll(
                 &self.kubectl,
                 self.helm.namespace(),
                 self.helm.name(),
@@ -471,8 +475,10 @@ impl<'a> Run<'a> {
         if let Some(lease) = &self.lease {
             lease.write_in_force(revision)?;
         }
-        self.report
-            .end(&doing, json!({"revision": revision, "gateways": gateways}));
+        self.report.end(
+            &activity,
+            json!({"revision": revision, "gateways": gateways}),
+        );
         Ok(())
     }
 
@@ -522,20 +528,22 @@ impl<'a> Run<'a> {
     fn delete_retired(&self, list: &List) -> Result<()> {
         for (namespace, name) in self.retired_deployments(list)? {
             self.confirm_lease()?;
-            let doing = self
+            let activity = self
                 .report
                 .begin("delete", format!("deletes Deployment {name}"));
             let place = format!("--namespace={namespace}");
             let arguments = ["delete", "deployment", &name, &place, "--wait=false"];
             self.kubectl
                 .run(arguments.into_iter().chain(["--ignore-not-found"]))?;
-            self.report
-                .end(&doing, json!({"deployment": name, "namespace": namespace}));
+            self.report.end(
+                &activity,
+                json!({"deployment": name, "namespace": namespace}),
+            );
         }
         Ok(())
     }
 
-    fn rehearse_deletion(&self, list: &List) -> Result<Vec<String>> {
+    fn plan_deletion(&self, list: &List) -> Result<Vec<String>> {
         let retired = self.retired_deployments(list)?;
         Ok(retired
             .into_iter()
@@ -544,11 +552,15 @@ impl<'a> Run<'a> {
     }
 }
 
-fn standing<'s>(found: &'s Found, earlier: &'s [Side], is_in_force: bool) -> Standing<'s> {
-    Standing {
+fn observed_state<'s>(
+    found: &'s HelmState,
+    earlier: &'s [Side],
+    is_in_force: bool,
+) -> ObservedState<'s> {
+    ObservedState {
         newest: &found.newest.side,
         earlier,
-        is_whole: found.is_whole,
+        is_complete: found.is_complete,
         is_in_force,
         now: seconds(SystemTime::now()),
     }

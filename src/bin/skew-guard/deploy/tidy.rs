@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use serde_json::json;
-use skew_guard::rollout::{Next, Refusal, Side, Standing, tidy_up};
+use skew_guard::rollout::{NextStep, ObservedState, Refusal, Side, tidy_up};
 
-use super::lease::Manners;
+use super::lease::Takeover;
 use super::options::Options;
 use super::report::Report;
-use super::run::{Chooser, Found, Run};
+use super::run::{HelmState, Run, Workflow};
 use super::{answered, plan};
 use crate::Output;
 use crate::answer::{Answer, Verdict};
@@ -33,29 +33,29 @@ pub struct Tidy {
 }
 
 #[derive(Debug, Default)]
-struct Choice {
+struct TidyWorkflow {
     has_deleted: bool,
 }
 
-impl Chooser for Choice {
+impl Workflow for TidyWorkflow {
     fn next(
         &mut self,
-        standing: &Standing<'_>,
+        observed: &ObservedState<'_>,
         settings: Option<&Side>,
-        _: &Found,
-    ) -> Result<Result<Next, Refusal>> {
+        _: &HelmState,
+    ) -> Result<Result<NextStep, Refusal>> {
         Ok(match settings {
-            Some(settings) => standing.check(settings).map(|()| Next::Settings),
-            None => tidy_up(standing, self.has_deleted),
+            Some(settings) => observed.check(settings).map(|()| NextStep::Settings),
+            None => tidy_up(observed, self.has_deleted),
         })
     }
 
-    fn carry_out(&self, _: &mut Run<'_>, _: &Next, _: &Found) -> Result<()> {
+    fn carry_out(&self, _: &mut Run<'_>, _: &NextStep, _: &HelmState) -> Result<()> {
         Ok(())
     }
 
-    fn made(&mut self, next: &Next) {
-        self.has_deleted |= matches!(next, Next::Delete);
+    fn made(&mut self, next: &NextStep) {
+        self.has_deleted |= matches!(next, NextStep::Delete);
     }
 }
 
@@ -69,10 +69,10 @@ impl Tidy {
         let report = Report::to(output);
         let mut run = Run::new(&self.options, &self.helm_release, &report)?;
         if self.dry_run {
-            return Ok(plan(&run.rehearse(&mut Choice::default())?));
+            return Ok(plan(&run.plan_steps(&mut TidyWorkflow::default())?));
         }
-        run.take_lease("tidy", Manners::Polite)?;
-        let found = run.all(&mut Choice::default())?;
+        run.take_lease("tidy", Takeover::WhenExpired)?;
+        let found = run.all(&mut TidyWorkflow::default())?;
         let text = format!(
             "nothing is left to tidy up (revision {})",
             found.newest.revision

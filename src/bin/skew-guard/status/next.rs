@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 use skew_guard::config::{ReleaseConfig, State};
-use skew_guard::rollout::{Edit, Life, Refusal, Side, Stage, Wish, changes};
+use skew_guard::rollout::{Edit, Lifecycle, Refusal, ReleaseSpec, Side, Step, changes};
 use skew_guard::version::Version;
 
 /// The next step.
@@ -13,7 +13,7 @@ pub struct Next {
     /// The release that takes it.
     pub version: Version,
     /// The step by name, where it is not the one that `release` makes without a name.
-    pub stage: Option<&'static str>,
+    pub step: Option<&'static str>,
     /// What it changes, or why it is not made.
     pub changes: Result<Vec<String>, String>,
 }
@@ -28,7 +28,7 @@ pub fn next(side: &Side, now: u64, drain_for: Duration) -> Option<Next> {
     forward.or_else(|| {
         let mut oldest = releases.iter().rev();
         let draining = oldest.find(|release| release.state == State::Draining)?;
-        step(side, now, drain_for, draining, Some(Stage::Retired))
+        step(side, now, drain_for, draining, Some(Step::Retired))
     })
 }
 
@@ -37,23 +37,23 @@ fn step(
     now: u64,
     drain_for: Duration,
     release: &ReleaseConfig,
-    stage: Option<Stage>,
+    step: Option<Step>,
 ) -> Option<Next> {
-    let wish = Wish {
+    let spec = ReleaseSpec {
         version: release.version.clone(),
-        stage,
+        step,
         drain_until: now.saturating_add(drain_for.as_secs()),
         percent: None,
         route: None,
         labels: Map::new(),
     };
-    let made = Life::new(side, now).release(&wish);
+    let made = Lifecycle::new(side, now).release(&spec);
     if made.as_ref().is_ok_and(Vec::is_empty) {
         return None;
     }
     Some(Next {
-        version: wish.version,
-        stage: stage.map(|_| "retired"),
+        version: spec.version,
+        step: step.map(|_| "retired"),
         changes: made
             .and_then(|edits| changed(side, &edits))
             .map_err(|refusal| refusal.to_string()),

@@ -156,8 +156,8 @@ impl Report {
             Err(why) => return vec![format!("next: no step of {} is safe: {why}", next.version)],
         };
         let step = next
-            .stage
-            .map(|stage| format!(" --step {stage}"))
+            .step
+            .map(|step| format!(" --step {step}"))
             .unwrap_or_default();
         let mut lines = vec![
             format!("next: {changes}"),
@@ -183,7 +183,7 @@ impl Report {
                     Retirement::May(_) => None,
                     not_yet => Some(sentence(&release.name, &not_yet)),
                 });
-            match next.stage {
+            match next.step {
                 None => missing.collect::<Vec<_>>(),
                 Some(_) => retirement.into_iter().collect(),
             }
@@ -247,7 +247,7 @@ impl Report {
             .map(|next| {
                 json!({
                     "release": next.version.as_str(),
-                    "step": next.stage,
+                    "step": next.step,
                     "changes": next.changes.as_ref().ok(),
                     "refused": next.changes.as_ref().err(),
                     "waits": self.waits(next),

@@ -9,25 +9,25 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::manifests::{Intent, Manifests, apply};
-use super::patience::{Patience, stop_unless};
 use super::report::Report;
+use super::timeout::{Timeout, stop_unless};
 use super::workload::Workload;
 use crate::cluster::Kubectl;
 
 /// A week, in seconds: longer than anybody lets a roll-out lie.
-const NEVER: u64 = 604_800;
+const ONE_WEEK: u64 = 604_800;
 
 /// A roll-out of plain Deployments.
 #[derive(Debug)]
-pub struct Rolling<'a> {
+pub struct RollingUpdate<'a> {
     pub kubectl: &'a Kubectl,
     pub manifests: &'a Manifests,
     pub intent: Intent<'a>,
     pub report: &'a Report,
-    pub patience: Patience,
+    pub timeout: Timeout,
 }
 
-impl Rolling<'_> {
+impl RollingUpdate<'_> {
     /// Only Deployments that roll can be held.
     pub fn check(&self) -> Result<()> {
         for object in &self.manifests.objects {
@@ -63,23 +63,23 @@ impl Rolling<'_> {
             .iter()
             .any(|object| Workload::of(object).is_some_and(|workload| self.is_selected(workload)));
         if has_api && !pages.is_empty() && !self.is_rolled_out(&pages)? {
-            let doing = self
+            let activity = self
                 .report
                 .begin("roll", "starts the API's roll-out, and holds it");
             let held: Vec<_> = rest.iter().map(|object| self.held(object)).collect();
             apply(self.kubectl, self.intent.namespace, &held)?;
             self.until_api_is_there()?;
-            self.report.end(&doing, json!({}));
+            self.report.end(&activity, json!({}));
             self.roll("rolls the pages out", &pages)?;
         }
         self.roll("rolls out all of it", everything)
     }
 
     fn roll(&self, what: &str, objects: &[Value]) -> Result<()> {
-        let doing = self.report.begin("roll", what);
+        let activity = self.report.begin("roll", what);
         apply(self.kubectl, self.intent.namespace, objects)?;
         let workloads: Vec<_> = objects.iter().filter_map(Workload::of).collect();
-        self.patience.until("the roll-out", self.report, || {
+        self.timeout.until("the roll-out", self.report, || {
             for workload in &workloads {
                 if let Some(missing) = self.missing(*workload)? {
                     return Ok(Some(missing));
@@ -87,7 +87,7 @@ impl Rolling<'_> {
             }
             Ok(None)
         })?;
-        self.report.end(&doing, json!({}));
+        self.report.end(&activity, json!({}));
         Ok(())
     }
 
@@ -95,18 +95,17 @@ impl Rolling<'_> {
         let labels = self.intent.list.labels(self.intent.version);
         let services = self.intent.services.iter();
         let of_api: Vec<_> = services.filter(|service| !service.is_of_pages).collect();
-        self.patience
-            .until("a pod of the new API", self.report, || {
-                for service in &of_api {
-                    if !service.has_ready_pod(self.kubectl, &labels)? {
-                        return Ok(Some(format!(
-                            "service {} has no ready pod of {}",
-                            service.name, self.intent.version
-                        )));
-                    }
+        self.timeout.until("a pod of the new API", self.report, || {
+            for service in &of_api {
+                if !service.has_ready_pod(self.kubectl, &labels)? {
+                    return Ok(Some(format!(
+                        "service {} has no ready pod of {}",
+                        service.name, self.intent.version
+                    )));
                 }
-                Ok(None)
-            })
+            }
+            Ok(None)
+        })
     }
 
     fn is_rolled_out(&self, objects: &[Value]) -> Result<bool> {
@@ -139,8 +138,8 @@ impl Rolling<'_> {
         if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut)
             && is_held
         {
-            spec.insert("minReadySeconds".to_owned(), json!(NEVER));
-            spec.insert("progressDeadlineSeconds".to_owned(), json!(NEVER + 1));
+            spec.insert("minReadySeconds".to_owned(), json!(ONE_WEEK));
+            spec.insert("progressDeadlineSeconds".to_owned(), json!(ONE_WEEK + 1));
         }
         object
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use super::report::Report;
 
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// An end that is no mistake of the tool's: nothing was harmed, and its reason is the answer.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ pub fn stop_unless(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
 
 /// How long each step may wait.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience(pub Duration);
+pub struct Timeout(pub Duration);
 
-impl Patience {
+impl Timeout {
     /// Looks again and again until nothing is missing; what is, is told whenever it is something else.
     pub fn until(
         self,
@@ -55,7 +55,7 @@ impl Patience {
                     humantime::format_duration(self.0)
                 )));
             }
-            thread::sleep(BETWEEN_LOOKS);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }

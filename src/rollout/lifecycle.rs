@@ -10,7 +10,7 @@ use crate::version::Version;
 
 /// The steps that can be asked for by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum Step {
     /// List it as staged: only testers with the preview key reach it.
     Staged,
     /// List it as live: whoever asks for it gets it, nobody else.
@@ -23,13 +23,13 @@ pub enum Stage {
     Removed,
 }
 
-/// What is wished for a release.
+/// What is to become of a release.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct ReleaseSpec {
     /// The release.
     pub version: Version,
     /// The step; absent: the next one.
-    pub stage: Option<Stage>,
+    pub step: Option<Step>,
     /// Until when predecessors drain, in seconds since 1970.
     pub drain_until: u64,
     /// Its share of the visitors in percent; absent: all.
@@ -44,7 +44,7 @@ pub struct Wish {
 #[derive(Clone, Debug)]
 pub enum Refusal {
     /// It makes no sense from here.
-    Senseless(String),
+    NotApplicable(String),
     /// The configuration after it would be wrong.
     Wrong(Problems),
     /// It is not safe.
@@ -54,7 +54,7 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Senseless(why) => f.write_str(why),
+            Self::NotApplicable(why) => f.write_str(why),
             Self::Wrong(problems) => {
                 write!(f, "the step would make a wrong configuration:\n{problems}")
             }
@@ -70,39 +70,39 @@ impl fmt::Display for Refusal {
 
 /// A list of releases at a moment, about to take a step.
 #[derive(Clone, Copy, Debug)]
-pub struct Life<'a> {
+pub struct Lifecycle<'a> {
     side: &'a Side,
     now: u64,
 }
 
 type Edits = Vec<Edit>;
 
-impl<'a> Life<'a> {
+impl<'a> Lifecycle<'a> {
     /// The configuration as it is, now, in seconds since 1970.
     #[must_use]
     pub fn new(side: &'a Side, now: u64) -> Self {
         Self { side, now }
     }
 
-    /// The changes that the wished, or next, step of a release makes; none where nothing is left to
+    /// The changes that the named, or next, step of a release makes; none where nothing is left to
     /// do.
     ///
     /// # Errors
     /// Where the step makes no sense from here, or is not safe.
-    pub fn release(&self, wish: &Wish) -> Result<Edits, Refusal> {
-        let stage = match wish.stage {
-            Some(stage) => stage,
-            None => match self.next(wish)? {
-                Some(stage) => stage,
+    pub fn release(&self, spec: &ReleaseSpec) -> Result<Edits, Refusal> {
+        let step = match spec.step {
+            Some(step) => step,
+            None => match self.next(spec)? {
+                Some(step) => step,
                 None => return Ok(Vec::new()),
             },
         };
-        let edits = match stage {
-            Stage::Staged => self.stage(wish)?,
-            Stage::Live => self.list(wish),
-            Stage::Current => self.put_into_current(wish)?,
-            Stage::Retired => self.retire(&wish.version)?,
-            Stage::Removed => self.remove(&wish.version)?,
+        let edits = match step {
+            Step::Staged => self.stage(spec)?,
+            Step::Live => self.list(spec),
+            Step::Current => self.put_into_current(spec)?,
+            Step::Retired => self.retire(&spec.version)?,
+            Step::Removed => self.remove(&spec.version)?,
         };
         self.checked(edits)
     }
@@ -115,17 +115,17 @@ impl<'a> Life<'a> {
     pub fn rollback(&self, bad: Option<&Version>, to: Option<&Version>) -> Result<Edits, Refusal> {
         let bad = match bad {
             Some(version) => self.listed(version).ok_or_else(|| {
-                Refusal::Senseless(format!("{version} is not on the list of releases"))
+                Refusal::NotApplicable(format!("{version} is not on the list of releases"))
             })?,
             None => self
                 .releases()
                 .iter()
                 .find(|release| release.state != State::Staged)
-                .ok_or_else(|| Refusal::Senseless("no release is public".to_owned()))?,
+                .ok_or_else(|| Refusal::NotApplicable("no release is public".to_owned()))?,
         };
         if bad.state == State::Retired {
             return match to {
-                Some(to) if !self.is_gone_back_to(to) => Err(Refusal::Senseless(format!(
+                Some(to) if !self.is_at_target(to) => Err(Refusal::NotApplicable(format!(
                     "{} is retired: it was rolled back already, and not to {to}. To go back further, name the bad release with --bad",
                     bad.version
                 ))),
@@ -133,9 +133,9 @@ impl<'a> Life<'a> {
             };
         }
         if self.side.config.current.is_none() {
-            return self.checked(self.lead_back_pods(bad, to)?);
+            return self.checked(self.roll_back_pods(bad, to)?);
         }
-        let edits = self.lead_back_visitors(bad, to)?;
+        let edits = self.roll_back_current(bad, to)?;
         // A release that not every gateway keeps for sure has to be listed first.
         match self.checked(edits.clone()) {
             Err(Refusal::Unsafe(hazards)) => {
@@ -160,52 +160,52 @@ impl<'a> Life<'a> {
         }
     }
 
-    fn next(&self, wish: &Wish) -> Result<Option<Stage>, Refusal> {
-        let version = &wish.version;
+    fn next(&self, spec: &ReleaseSpec) -> Result<Option<Step>, Refusal> {
+        let version = &spec.version;
         let Some(release) = self.listed(version) else {
-            return Ok(Some(Stage::Live));
+            return Ok(Some(Step::Live));
         };
         match release.state {
-            State::Staged => Ok(Some(Stage::Live)),
-            State::Live if self.side.config.current.is_some() => Ok(Some(Stage::Current)),
+            State::Staged => Ok(Some(Step::Live)),
+            State::Live if self.side.config.current.is_some() => Ok(Some(Step::Current)),
             State::Live => Ok(None),
-            State::Draining => Err(Refusal::Senseless(format!(
+            State::Draining => Err(Refusal::NotApplicable(format!(
                 "{version} is draining: a newer release has taken its place. To go back to it: skew-guard rollback"
             ))),
-            State::Retired => Err(Refusal::Senseless(format!(
+            State::Retired => Err(Refusal::NotApplicable(format!(
                 "{version} is retired: its tabs were told to reload. Release it as a new version, or list it again with --step live"
             ))),
         }
     }
 
-    fn stage(&self, wish: &Wish) -> Result<Edits, Refusal> {
-        match self.listed(&wish.version) {
-            None => Ok(vec![Self::listing(wish, Some(State::Staged))]),
+    fn stage(&self, spec: &ReleaseSpec) -> Result<Edits, Refusal> {
+        match self.listed(&spec.version) {
+            None => Ok(vec![Self::listing(spec, Some(State::Staged))]),
             Some(release) if release.state == State::Staged => Ok(Vec::new()),
-            Some(release) => Err(Refusal::Senseless(format!(
+            Some(release) => Err(Refusal::NotApplicable(format!(
                 "{} is {} already; only a release that is not listed can be staged",
-                wish.version,
+                spec.version,
                 release.state.name()
             ))),
         }
     }
 
-    fn list(&self, wish: &Wish) -> Edits {
-        match self.listed(&wish.version) {
+    fn list(&self, spec: &ReleaseSpec) -> Edits {
+        match self.listed(&spec.version) {
             None => {
-                let mut edits = vec![Self::listing(wish, None)];
+                let mut edits = vec![Self::listing(spec, None)];
                 edits.extend(self.retire_drained());
                 edits
             }
             Some(release) if release.state == State::Live => Vec::new(),
-            Some(_) => vec![live(&wish.version)],
+            Some(_) => vec![live(&spec.version)],
         }
     }
 
-    fn listing(wish: &Wish, state: Option<State>) -> Edit {
+    fn listing(spec: &ReleaseSpec, state: Option<State>) -> Edit {
         let mut entry = Map::new();
-        entry.insert("version".to_owned(), json!(wish.version.as_str()));
-        if let Some(route) = &wish.route {
+        entry.insert("version".to_owned(), json!(spec.version.as_str()));
+        if let Some(route) = &spec.route {
             entry.insert("route".to_owned(), json!(route));
         }
         if let Some(state) = state {
@@ -213,7 +213,7 @@ impl<'a> Life<'a> {
         }
         Edit::List {
             entry,
-            labels: wish.labels.clone(),
+            labels: spec.labels.clone(),
         }
     }
 
@@ -228,45 +228,45 @@ impl<'a> Life<'a> {
             .map(|release| retired(&release.version))
     }
 
-    fn put_into_current(&self, wish: &Wish) -> Result<Edits, Refusal> {
-        let version = &wish.version;
+    fn put_into_current(&self, spec: &ReleaseSpec) -> Result<Edits, Refusal> {
+        let version = &spec.version;
         let Some(current) = &self.side.config.current else {
-            return Err(Refusal::Senseless(
+            return Err(Refusal::NotApplicable(
                 "there is no current to put it into: visitors go to all pods".to_owned(),
             ));
         };
         match self.listed(version) {
             Some(release) if release.state == State::Live => {}
             Some(release) => {
-                return Err(Refusal::Senseless(format!(
+                return Err(Refusal::NotApplicable(format!(
                     "{version} is {}; only a live release goes into current. Make it live first, and wait until every gateway has learned it",
                     release.state.name()
                 )));
             }
             None => {
-                return Err(Refusal::Senseless(format!(
+                return Err(Refusal::NotApplicable(format!(
                     "{version} is not listed yet. List it first (without --step), and wait until every gateway has learned it"
                 )));
             }
         }
         let shares = current.shares();
-        let others: Vec<_> = shares.filter(|(held, _)| *held != version).collect();
-        if let Some(percent) = wish.percent.filter(|percent| *percent < 100) {
-            return self.weigh(version, u64::from(percent), &others);
+        let others: Vec<_> = shares.filter(|(member, _)| *member != version).collect();
+        if let Some(percent) = spec.percent.filter(|percent| *percent < 100) {
+            return self.set_share(version, u64::from(percent), &others);
         }
         if others.is_empty() {
             return Ok(Vec::new());
         }
         let mut edits = vec![Edit::Current(json!(version.as_str()))];
-        edits.extend(others.iter().map(|(held, _)| Edit::State {
-            version: (*held).clone(),
+        edits.extend(others.iter().map(|(member, _)| Edit::State {
+            version: (*member).clone(),
             state: State::Draining,
-            until: Some(written_time(wish.drain_until)),
+            until: Some(written_time(spec.drain_until)),
         }));
         Ok(edits)
     }
 
-    fn weigh(
+    fn set_share(
         &self,
         version: &Version,
         percent: u64,
@@ -274,7 +274,7 @@ impl<'a> Life<'a> {
     ) -> Result<Edits, Refusal> {
         let total: u64 = others.iter().map(|(_, weight)| weight).sum();
         if total == 0 {
-            return Err(Refusal::Senseless(format!(
+            return Err(Refusal::NotApplicable(format!(
                 "{version} is current alone; a share of the visitors needs another release in current"
             )));
         }
@@ -282,7 +282,7 @@ impl<'a> Life<'a> {
         weights.extend(
             others
                 .iter()
-                .map(|(held, weight)| (*held, weight * (100 - percent))),
+                .map(|(member, weight)| (*member, weight * (100 - percent))),
         );
         let divisor = weights
             .iter()
@@ -294,7 +294,7 @@ impl<'a> Life<'a> {
         let divisor = if others.len() == 1 { total } else { divisor };
         let current: Value = weights
             .iter()
-            .map(|(held, weight)| json!({"version": held.as_str(), "weight": weight / divisor}))
+            .map(|(member, weight)| json!({"version": member.as_str(), "weight": weight / divisor}))
             .collect();
         if self.side.json.get("current") == Some(&current) {
             return Ok(Vec::new());
@@ -304,9 +304,9 @@ impl<'a> Life<'a> {
 
     fn retire(&self, version: &Version) -> Result<Edits, Refusal> {
         match self.listed(version) {
-            None => Err(Refusal::Senseless(format!("{version} is not listed"))),
+            None => Err(Refusal::NotApplicable(format!("{version} is not listed"))),
             Some(release) if release.state == State::Retired => Ok(Vec::new()),
-            Some(_) if self.is_in_current(version) => Err(Refusal::Senseless(format!(
+            Some(_) if self.is_in_current(version) => Err(Refusal::NotApplicable(format!(
                 "{version} is current. To take it back: skew-guard rollback"
             ))),
             Some(_) => Ok(vec![retired(version)]),
@@ -319,7 +319,7 @@ impl<'a> Life<'a> {
             Some(release) if release.state == State::Retired => {
                 Ok(vec![Edit::Remove(version.clone())])
             }
-            Some(release) => Err(Refusal::Senseless(format!(
+            Some(release) => Err(Refusal::NotApplicable(format!(
                 "{version} is {}; only a retired release is taken off the list. Retire it first: --step retired",
                 release.state.name()
             ))),
@@ -327,14 +327,14 @@ impl<'a> Life<'a> {
     }
 
     /// `current` back, and the bad release to retired, at once.
-    fn lead_back_visitors(
+    fn roll_back_current(
         &self,
         bad: &ReleaseConfig,
         to: Option<&Version>,
     ) -> Result<Edits, Refusal> {
         let retired = retired(&bad.version);
         if !self.is_in_current(&bad.version) {
-            self.expect_gone_back_to(to, bad, "is not in current")?;
+            self.expect_target(to, bad, "is not in current")?;
             return Ok(vec![retired]);
         }
         let left: Vec<_> = self
@@ -365,9 +365,9 @@ impl<'a> Life<'a> {
 
     /// Without `current` the pods are rolled back: the old version is listed again before its first
     /// pod, and the bad one retired after its last.
-    fn lead_back_pods(&self, bad: &ReleaseConfig, to: Option<&Version>) -> Result<Edits, Refusal> {
+    fn roll_back_pods(&self, bad: &ReleaseConfig, to: Option<&Version>) -> Result<Edits, Refusal> {
         if bad.state == State::Draining {
-            self.expect_gone_back_to(to, bad, "is draining")?;
+            self.expect_target(to, bad, "is draining")?;
             return Ok(vec![retired(&bad.version)]);
         }
         let target = self.target(bad, to)?;
@@ -383,14 +383,14 @@ impl<'a> Life<'a> {
     }
 
     /// That retiring the bad release, and nothing else, is what was asked for.
-    fn expect_gone_back_to(
+    fn expect_target(
         &self,
         to: Option<&Version>,
         bad: &ReleaseConfig,
         is: &str,
     ) -> Result<(), Refusal> {
         match to {
-            Some(to) if !self.is_gone_back_to(to) => Err(Refusal::Senseless(format!(
+            Some(to) if !self.is_at_target(to) => Err(Refusal::NotApplicable(format!(
                 "{bad} {is}: to take it back is to retire it, and leads nobody to {to}. Leave out --to, or name the release that is bad with --bad",
                 bad = bad.version
             ))),
@@ -399,7 +399,7 @@ impl<'a> Life<'a> {
     }
 
     /// Whether visitors, or pods, are led to a release already.
-    fn is_gone_back_to(&self, version: &Version) -> bool {
+    fn is_at_target(&self, version: &Version) -> bool {
         match self.side.config.current {
             Some(_) => self.is_in_current(version),
             None => self
@@ -420,7 +420,7 @@ impl<'a> Life<'a> {
                 .listed(version)
                 .filter(|release| release.version != bad.version)
                 .ok_or_else(|| {
-                    Refusal::Senseless(format!("{version} is no other release on the list"))
+                    Refusal::NotApplicable(format!("{version} is no other release on the list"))
                 });
         }
         let has_pods = |release: &ReleaseConfig| match release.state {
@@ -435,7 +435,7 @@ impl<'a> Life<'a> {
             .skip(1)
             .find(|release| has_pods(release))
             .ok_or_else(|| {
-                Refusal::Senseless(format!(
+                Refusal::NotApplicable(format!(
                     "no release older than {} has pods to go back to. Deploy one, and name it with --to",
                     bad.version
                 ))
@@ -476,7 +476,7 @@ impl<'a> Life<'a> {
             .current
             .iter()
             .flat_map(CurrentConfig::shares)
-            .any(|(held, _)| held == version)
+            .any(|(member, _)| member == version)
     }
 }
 

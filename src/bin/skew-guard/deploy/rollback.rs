@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::json;
 use skew_guard::config::State;
-use skew_guard::rollout::{Next, Refusal, Side, Standing, WayBack};
+use skew_guard::rollout::{NextStep, ObservedState, Refusal, Rollback, Side};
 use skew_guard::version::Version;
 
-use super::lease::Manners;
+use super::lease::Takeover;
 use super::manifests::{Intent, Manifests};
 use super::options::Options;
 use super::report::Report;
-use super::rolling::Rolling;
-use super::run::{Chooser, Found, Run};
+use super::rolling_update::RollingUpdate;
+use super::run::{HelmState, Run, Workflow};
 use super::service::Service;
 use super::{answered, plan};
 use crate::Output;
@@ -21,7 +21,7 @@ use crate::answer::{Answer, Verdict};
 
 /// A way back in the cluster.
 #[derive(Debug)]
-pub struct Back<'a> {
+pub struct ClusterRollback<'a> {
     pub helm_release: &'a str,
     pub options: &'a Options,
     pub bad: Option<&'a Version>,
@@ -32,16 +32,16 @@ pub struct Back<'a> {
 }
 
 #[derive(Debug)]
-struct Choice<'a> {
-    way: WayBack<'a>,
+struct RollbackWorkflow<'a> {
+    rollback: Rollback<'a>,
     manifests: Option<Manifests>,
     /// Without `current`: whether the pods were rolled back.
     has_rolled: bool,
 }
 
-impl Choice<'_> {
+impl RollbackWorkflow<'_> {
     /// Whether the list says that pods are on their way back: the newest public release drains, and an older one is live.
-    fn returns_to(found: &Found) -> Option<&Version> {
+    fn returns_to(found: &HelmState) -> Option<&Version> {
         let config = &found.newest.side.config;
         if config.current.is_some() {
             return None;
@@ -56,36 +56,36 @@ impl Choice<'_> {
     }
 }
 
-impl Chooser for Choice<'_> {
+impl Workflow for RollbackWorkflow<'_> {
     fn next(
         &mut self,
-        standing: &Standing<'_>,
+        observed: &ObservedState<'_>,
         settings: Option<&Side>,
-        found: &Found,
-    ) -> Result<Result<Next, Refusal>> {
+        found: &HelmState,
+    ) -> Result<Result<NextStep, Refusal>> {
         if let Some(settings) = settings
-            && standing.check(settings).is_ok()
+            && observed.check(settings).is_ok()
         {
-            return Ok(Ok(Next::Settings));
+            return Ok(Ok(NextStep::Settings));
         }
         if let Some(target) = Self::returns_to(found)
             && !self.has_rolled
         {
-            if !standing.is_in_force {
-                return Ok(Ok(Next::Wait));
+            if !observed.is_in_force {
+                return Ok(Ok(NextStep::Wait));
             }
             if self.manifests.is_none() {
-                return Ok(Err(Refusal::Senseless(format!(
+                return Ok(Err(Refusal::NotApplicable(format!(
                     "{target} is listed again. There is no current, so its pods come next: say --apply with its manifests, or roll the Deployments back by hand, and run this again with --pods-are-back"
                 ))));
             }
-            return Ok(Ok(Next::Apply));
+            return Ok(Ok(NextStep::Apply));
         }
-        Ok(self.way.next(standing))
+        Ok(self.rollback.next(observed))
     }
 
-    fn carry_out(&self, run: &mut Run<'_>, next: &Next, found: &Found) -> Result<()> {
-        let (Next::Apply, Some(manifests)) = (next, &self.manifests) else {
+    fn carry_out(&self, run: &mut Run<'_>, next: &NextStep, found: &HelmState) -> Result<()> {
+        let (NextStep::Apply, Some(manifests)) = (next, &self.manifests) else {
             return Ok(());
         };
         let target = Self::returns_to(found).context("a release to go back to")?;
@@ -100,22 +100,22 @@ impl Chooser for Choice<'_> {
         };
         manifests.check(&run.kubectl, &intent)?;
         run.confirm_lease()?;
-        Rolling {
+        RollingUpdate {
             kubectl: &run.kubectl,
             manifests,
             intent,
             report: run.report,
-            patience: run.patience(),
+            timeout: run.timeout(),
         }
         .run()
     }
 
-    fn made(&mut self, next: &Next) {
-        self.has_rolled |= matches!(next, Next::Apply);
+    fn made(&mut self, next: &NextStep) {
+        self.has_rolled |= matches!(next, NextStep::Apply);
     }
 }
 
-impl Back<'_> {
+impl ClusterRollback<'_> {
     /// Runs the command.
     pub fn run(&self, pods_are_back: bool, output: Output) -> Result<Answer> {
         answered(self.outcome(pods_are_back, output))
@@ -125,8 +125,8 @@ impl Back<'_> {
         let report = Report::to(output);
         let mut run = Run::new(self.options, self.helm_release, &report)?;
         let manifests = self.apply.map(|place| Manifests::read(&run.kubectl, place));
-        let mut choice = Choice {
-            way: WayBack {
+        let mut workflow = RollbackWorkflow {
+            rollback: Rollback {
                 bad: self.bad,
                 to: self.to,
             },
@@ -134,10 +134,10 @@ impl Back<'_> {
             has_rolled: pods_are_back,
         };
         if self.dry_run {
-            return Ok(plan(&run.rehearse(&mut choice)?));
+            return Ok(plan(&run.plan_steps(&mut workflow)?));
         }
-        run.take_lease("rollback", Manners::Urgent)?;
-        let found = run.all(&mut choice)?;
+        run.take_lease("rollback", Takeover::Always)?;
+        let found = run.all(&mut workflow)?;
         let text = summary(&run, &found);
         Ok(Answer {
             verdict: Verdict::Good,
@@ -147,7 +147,7 @@ impl Back<'_> {
     }
 }
 
-fn summary(run: &Run<'_>, found: &Found) -> String {
+fn summary(run: &Run<'_>, found: &HelmState) -> String {
     let revision = found.newest.revision;
     let gateways = run.gateways().in_words();
     if run.upgrades == 0 {
