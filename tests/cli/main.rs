@@ -14,6 +14,7 @@ mod comparing;
 #[cfg(unix)]
 mod deploying;
 mod explaining;
+mod interrupting;
 mod layout;
 mod looking;
 mod schema;

@@ -1,106 +1,121 @@
-//! What becomes of a half-made edit, and of what is held open, when somebody ends the tool: Ctrl-C, or
-//! a pipeline that is cancelled.
+//! What becomes of a half-made edit, and of programs that run beside the tool, when somebody ends it: Ctrl-C, or a
+//! pipeline that is cancelled.
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::process::{Child, ChildStderr, ChildStdout, Command};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tempfile::NamedTempFile;
 
-/// The file that is to be removed. Locked while an edit must not be interrupted.
-static REMOVED: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// What an interruption clears away.
+#[derive(Debug)]
+struct Held {
+    is_listening: bool,
+    file: Option<PathBuf>,
+    companions: Vec<Weak<Mutex<Child>>>,
+}
 
-fn removed() -> MutexGuard<'static, Option<PathBuf>> {
-    REMOVED.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locked while the tool must not be interrupted.
+static HELD: Mutex<Held> = Mutex::new(Held {
+    is_listening: false,
+    file: None,
+    companions: Vec::new(),
+});
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a temporary file that is removed when the tool is interrupted.
 pub fn removes(make: impl FnOnce() -> io::Result<NamedTempFile>) -> io::Result<NamedTempFile> {
-    listen()?;
-    let mut removed = removed();
+    let mut held = lock(&HELD);
+    held.listen()?;
     let made = make()?;
-    *removed = Some(made.path().to_owned());
+    held.file = Some(made.path().to_owned());
     Ok(made)
 }
 
 /// Does something that an interruption waits for.
 pub fn waits<T>(act: impl FnOnce() -> T) -> T {
-    let _removed = removed();
+    let _held = lock(&HELD);
     act()
 }
 
-#[cfg(unix)]
-fn listen() -> io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    use signal_hook::iterator::Signals;
-
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            let removed = removed();
-            let _gone = removed.as_deref().map(std::fs::remove_file);
-            end(signal);
-        }
-    });
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn listen() -> io::Result<()> {
-    Ok(())
-}
-
-/// Signals by which somebody ends a command that holds something open.
+/// A program that runs beside the tool, and not longer: dropping this ends it, and so does an interruption.
 #[derive(Debug)]
-pub struct Interruptions(Receiver<i32>);
+pub struct Companion(Arc<Mutex<Child>>);
 
-impl Interruptions {
-    /// Waits so long, or until the tool is to end, by this signal.
-    pub fn wait(&self, length: Duration) -> Option<i32> {
-        let started = Instant::now();
-        match self.0.recv_timeout(length) {
-            Ok(signal) => Some(signal),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => {
-                std::thread::sleep(length.saturating_sub(started.elapsed()));
-                None
-            }
-        }
+impl Companion {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        let mut held = lock(&HELD);
+        held.listen()?;
+        let started = Arc::new(Mutex::new(command.spawn()?));
+        held.companions
+            .retain(|companion| companion.strong_count() > 0);
+        held.companions.push(Arc::downgrade(&started));
+        Ok(Self(started))
     }
 
-    /// Hears what would end the tool; who says it twice means at once.
+    /// What it writes, for the one who takes it first.
+    pub fn output(&self) -> Option<(ChildStdout, ChildStderr)> {
+        let mut child = lock(&self.0);
+        child.stdout.take().zip(child.stderr.take())
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(lock(&self.0).try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        end_and_reap(&self.0);
+    }
+}
+
+fn end_and_reap(companion: &Mutex<Child>) {
+    let mut child = lock(companion);
+    // It may have ended by itself.
+    let _ended = child.kill();
+    let _reaped = child.wait();
+}
+
+impl Held {
+    /// Hears from now on what would end the tool.
     #[cfg(unix)]
-    pub fn listen() -> io::Result<Self> {
+    fn listen(&mut self) -> io::Result<()> {
         use signal_hook::consts::{SIGINT, SIGTERM};
         use signal_hook::iterator::Signals;
 
-        let (tell, told) = channel();
+        if self.is_listening {
+            return Ok(());
+        }
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         std::thread::spawn(move || {
-            let mut is_told = false;
             for signal in signals.forever() {
-                is_told = !is_told && tell.send(signal).is_ok();
-                if !is_told {
-                    end(signal);
-                }
+                let held = lock(&HELD);
+                held.clear_away();
+                // Whoever waits for the tool sees which signal it was.
+                let _ended = signal_hook::low_level::emulate_default_handler(signal);
             }
         });
-        Ok(Self(told))
+        self.is_listening = true;
+        Ok(())
     }
 
     /// Hears nothing: the tool ends as it would.
     #[cfg(not(unix))]
-    pub fn listen() -> io::Result<Self> {
-        Ok(Self(channel().1))
+    fn listen(&mut self) -> io::Result<()> {
+        Ok(())
     }
-}
 
-/// Ends the tool so that whoever waits for it sees which signal it was.
-pub fn end(signal: i32) {
-    #[cfg(unix)]
-    let _ended = signal_hook::low_level::emulate_default_handler(signal);
-    #[cfg(not(unix))]
-    std::process::exit(128 + signal);
+    #[cfg_attr(not(unix), expect(dead_code, reason = "nothing is heard there"))]
+    fn clear_away(&self) {
+        let _gone = self.file.as_deref().map(std::fs::remove_file);
+        for companion in self.companions.iter().filter_map(Weak::upgrade) {
+            end_and_reap(&companion);
+        }
+    }
 }

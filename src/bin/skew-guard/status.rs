@@ -12,15 +12,15 @@ mod report;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use skew_guard::rollout::Side;
 
 use crate::answer::Answer;
 use crate::cluster::{Access, Gateways, Installation, Kubectl, Line, Problem};
 use crate::documents;
-use crate::interrupted::{self, Interruptions};
 use crate::seconds;
 use crate::step::DRAIN_FOR;
 use crate::wait::sight::{Routes, State};
@@ -121,7 +121,6 @@ impl Status {
         tell: &mut dyn FnMut(&Answer) -> Result<bool>,
     ) -> Result<Answer> {
         let prometheus = self.prometheus.as_deref().map(Prometheus::at).transpose()?;
-        let interruptions = Interruptions::listen()?;
         let subject = self.subject()?;
         let started = Instant::now();
         let mut history = History::default();
@@ -131,12 +130,7 @@ impl Status {
         let between = humantime::format_duration(self.interval);
         progress(format!("requests are counted for {between} ..."));
         loop {
-            if let Some(signal) = interruptions.wait(self.interval) {
-                // With it every port-forward ends.
-                drop(subject);
-                interrupted::end(signal);
-                bail!("interrupted");
-            }
+            thread::sleep(self.interval);
             let (known, troubles) = match self.known(&subject) {
                 Ok(known) => (known, Vec::new()),
                 Err(error) if self.watch && may_pass(&error) => {

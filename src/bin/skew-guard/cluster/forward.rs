@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::process::{ChildStderr, ChildStdout, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::gateways::Gateway;
 use super::kubectl::Kubectl;
 use super::problem::Problem;
+use crate::interrupted::Companion;
 
 /// How long it may take until the port is open.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -17,16 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// An open one; dropping it closes it.
 #[derive(Debug)]
 pub(super) struct Forward {
-    kubectl: Child,
+    kubectl: Companion,
     address: SocketAddr,
-}
-
-impl Drop for Forward {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.kubectl.kill();
-        let _reaped = self.kubectl.wait();
-    }
 }
 
 impl Forward {
@@ -42,24 +35,18 @@ impl Forward {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut running = command.spawn().map_err(|error| Problem::of_start(&error))?;
-        let (stdout, stderr) = (running.stdout.take(), running.stderr.take());
         // Dropped, and with it ended, where it does not open.
-        let mut forward = Self {
-            kubectl: running,
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        };
-        let port = match (stdout, stderr) {
-            (Some(stdout), Some(stderr)) => opened(stdout, stderr)?,
-            _ => return Err(Problem::Failed("kubectl has no output".to_owned())),
-        };
-        forward.address.set_port(port);
-        Ok(forward)
+        let kubectl = Companion::start(&mut command).map_err(|error| Problem::of_start(&error))?;
+        let (stdout, stderr) = kubectl
+            .output()
+            .ok_or_else(|| Problem::Failed("kubectl has no output".to_owned()))?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, opened(stdout, stderr)?));
+        Ok(Self { kubectl, address })
     }
 
     /// Where it listens; none where it has ended.
-    pub(super) fn address(&mut self) -> Option<SocketAddr> {
-        matches!(self.kubectl.try_wait(), Ok(None)).then_some(self.address)
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.kubectl.is_running().then_some(self.address)
     }
 }
 

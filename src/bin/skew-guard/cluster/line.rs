@@ -60,10 +60,10 @@ impl Line {
     /// A port of the gateway on this machine, as long as this line lives.
     pub fn port(&self, gateway: &Gateway, port: u16) -> Result<SocketAddr, Problem> {
         let key = (gateway.to_string(), port);
-        if let Some(address) = self.lock().get_mut(&key).and_then(Forward::address) {
+        if let Some(address) = self.lock().get(&key).and_then(Forward::address) {
             return Ok(address);
         }
-        let mut forward = Forward::open(&self.kubectl, gateway, port)?;
+        let forward = Forward::open(&self.kubectl, gateway, port)?;
         let address = forward.address();
         self.lock().insert(key, forward);
         address.ok_or_else(|| Problem::NoAccess("the port-forward ended at once".to_owned()))
