@@ -20,15 +20,15 @@ mod values;
 pub use problems::{Problem, Problems};
 
 /// The most releases that are not retired.
-pub const MOST_SERVED: usize = 256;
+pub const MAX_SERVED: usize = 256;
 /// The most retired releases.
-pub const MOST_RETIRED: usize = 4096;
+pub const MAX_RETIRED: usize = 4096;
 /// The most patterns in all `accepts` together: a version that no release has is held against each.
-pub const MOST_ACCEPTED: usize = 1024;
+pub const MAX_ACCEPTED: usize = 1024;
 /// The largest weight of a release: what counts is the proportion, so nobody needs more.
-pub const LARGEST_WEIGHT: u64 = 10_000;
+pub const MAX_WEIGHT: u64 = 10_000;
 /// The longest age of a cookie, in seconds: 400 days, at which browsers cap it (RFC 6265bis, 5.5).
-const LONGEST_COOKIE_AGE: u64 = 400 * 24 * 60 * 60;
+const MAX_COOKIE_AGE: u64 = 400 * 24 * 60 * 60;
 
 /// The whole configuration, with its defaults.
 #[derive(Clone, Debug)]
@@ -266,7 +266,7 @@ pub struct UpstreamVersionConfig {
 /// What can still be read of a wrong configuration: enough to keep a forged route header away, and to tell
 /// whose it is. `None` is what cannot be read.
 #[derive(Clone, Debug)]
-pub struct Remains {
+pub struct PartialConfig {
     /// Host names that are guarded; absent within: all.
     pub hosts: Option<Option<Vec<HostPattern>>>,
     /// Path prefixes that are guarded; absent within: all.
@@ -279,6 +279,6 @@ pub struct Remains {
 
 /// What can be read of a configuration that is wrong somewhere; `None` where it is no JSON object.
 #[must_use]
-pub fn remains(bytes: &[u8]) -> Option<Remains> {
-    keys::read_remains(bytes)
+pub fn load_partial(bytes: &[u8]) -> Option<PartialConfig> {
+    keys::read_partial(bytes)
 }

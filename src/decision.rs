@@ -5,13 +5,13 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::pin::Bucket;
-use crate::policy::{Gone, Release};
+use crate::policy::{GoneReason, Release};
 use crate::preview;
 use crate::request::{Class, Grpc};
 use crate::source::Carrier;
 use crate::version::Version;
 
-pub mod judge;
+pub mod rules;
 
 /// What is done with one request within the scope, and why.
 #[derive(Clone, Debug)]
@@ -25,16 +25,16 @@ pub struct Decision {
     /// The version that the client said it has.
     pub client: Option<Client>,
     /// What becomes of the request.
-    pub course: Course,
+    pub action: Action,
 }
 
 /// What becomes of a request.
 #[derive(Clone, Debug)]
-pub enum Course {
+pub enum Action {
     /// It goes on.
     Forward(Forward),
     /// The filter answers it.
-    Answer(OwnAnswer),
+    Reply(LocalReply),
 }
 
 /// A request that goes on, and what its answer needs.
@@ -106,11 +106,11 @@ pub enum GoneReply {
 
 /// An answer that the filter gives itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OwnAnswer {
+pub enum LocalReply {
     /// The client's version is gone.
     Gone {
         /// Why.
-        why: Gone,
+        why: GoneReason,
         /// How it is said.
         reply: GoneReply,
     },
@@ -278,9 +278,9 @@ impl Decision {
     /// The release that shall answer, where one was chosen.
     #[must_use]
     pub fn release(&self) -> Option<&Rc<Release>> {
-        match &self.course {
-            Course::Forward(forward) => forward.release.as_ref(),
-            Course::Answer(_) => None,
+        match &self.action {
+            Action::Forward(forward) => forward.release.as_ref(),
+            Action::Reply(_) => None,
         }
     }
 

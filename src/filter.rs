@@ -5,19 +5,19 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
 use crate::config::{self, Config, State};
-use crate::decision::judge::decide;
-use crate::decision::{Course, Decision, Forward, Outcome};
+use crate::decision::rules::decide;
+use crate::decision::{Action, Decision, Forward, Outcome};
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::kept::{Kept, StandIn};
+use crate::last_good::{LastGood, StandIn};
 use crate::policy::{Policy, Release};
 use crate::reply::amend::{Amendment, Change, amend, observe};
-use crate::reply::outgoing::Outgoing;
-use crate::reply::own::Reply;
+use crate::reply::local::Reply;
+use crate::reply::response::Response;
 use crate::request::{Class, Request};
 use crate::scope::Scope;
 use crate::telemetry;
-use crate::telemetry::account::{Account, Named};
+use crate::telemetry::log_line::{LogLine, RequestName};
 
 mod counters;
 
@@ -111,14 +111,14 @@ impl Installation {
         }
     }
 
-    /// Notes that the configuration is still in force; to be called every [`crate::kept::NOTED_EVERY`] seconds.
+    /// Notes that the configuration is still in force; to be called every [`crate::kept::NOTE_INTERVAL`] seconds.
     pub fn note(&self, host: &dyn Host) {
         let Some(bytes) = &self.in_force else {
             return;
         };
         // Not what this VM kept: it may be an old one, whose last stream is still open.
         let kept = host.kept_by_any(&self.storage_key).unwrap_or_default();
-        let mut kept = Kept::read(&kept);
+        let mut kept = LastGood::read(&kept);
         if kept.note(bytes, host.now()) {
             host.keep(&self.storage_key, &kept.written());
         }
@@ -140,8 +140,8 @@ fn is_in_force(storage_key: &str, bytes: &[u8]) -> bool {
     })
 }
 
-fn kept(host: &dyn Host, storage_key: &str) -> Kept {
-    Kept::read(&host.kept(storage_key).unwrap_or_default())
+fn kept(host: &dyn Host, storage_key: &str) -> LastGood {
+    LastGood::read(&host.kept(storage_key).unwrap_or_default())
 }
 
 /// Keeps a configuration that is taken into force; the routes that the one before served and this one does not.
@@ -169,9 +169,9 @@ fn stand_in(
     storage_key: &str,
     wrong: &[u8],
 ) -> (Mode, Option<Rc<[u8]>>) {
-    let remains = config::remains(wrong);
+    let partial = config::load_partial(wrong);
     let kept = kept(host, storage_key);
-    let found = kept.stand_in_for(remains.as_ref(), host.now(), |bytes| {
+    let found = kept.stand_in_for(partial.as_ref(), host.now(), |bytes| {
         is_in_force(storage_key, bytes)
     });
     if let Some(StandIn { config, bytes, age }) = found {
@@ -182,9 +182,9 @@ fn stand_in(
         );
         return (Mode::Guard(Box::new(policy)), Some(bytes.into()));
     }
-    let readable = remains.and_then(|remains| {
-        let scope = Scope::new(remains.hosts?, remains.paths?);
-        Some((scope, remains.route_header?))
+    let readable = partial.and_then(|partial| {
+        let scope = Scope::new(partial.hosts?, partial.paths?);
+        Some((scope, partial.route_header?))
     });
     let mode = match readable {
         Some((scope, route_header)) => {
@@ -254,14 +254,14 @@ fn summary(policy: &Policy) -> String {
 pub struct Exchange<H: Host> {
     host: H,
     installation: Rc<Installation>,
-    awaited: Awaited,
+    pending: Pending,
     body: Option<Vec<u8>>,
     /// Where it may be open for long.
     stream: Option<OpenStream<H>>,
 }
 
 /// What the answer is awaited for.
-enum Awaited {
+enum Pending {
     /// Nothing: it is passed on as it is.
     Nothing,
     /// The decision was carried out, and goes on with the answer.
@@ -274,7 +274,7 @@ enum Awaited {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// To the next filter.
-    On,
+    Continue,
     /// No further: it was answered.
     Answered,
 }
@@ -285,7 +285,7 @@ impl<H: Host + Clone> Exchange<H> {
         Self {
             host,
             installation,
-            awaited: Awaited::Nothing,
+            pending: Pending::Nothing,
             body: None,
             stream: None,
         }
@@ -295,7 +295,7 @@ impl<H: Host + Clone> Exchange<H> {
     pub fn on_request_headers(&mut self) -> Flow {
         let installation = Rc::clone(&self.installation);
         match &installation.mode {
-            Mode::Inert => Flow::On,
+            Mode::Inert => Flow::Continue,
             Mode::PassThrough {
                 scope,
                 route_header,
@@ -311,23 +311,23 @@ impl<H: Host + Clone> Exchange<H> {
             log::debug!(
                 "skew-guard {}: {}: unconfigured",
                 self.installation.plugin,
-                Named(&request)
+                RequestName(&request)
             );
             self.host.remove_request_header(route_header);
             self.count(None, Outcome::Unconfigured, Class::Other);
         }
-        Flow::On
+        Flow::Continue
     }
 
     fn guard(&mut self, policy: &Policy) -> Flow {
         let map = self.host.request_headers();
         let request = Request::new(Headers::new(&map), &self.host);
         let Some(decision) = decide(policy, &request) else {
-            return Flow::On;
+            return Flow::Continue;
         };
         let release = decision.release().map(Rc::as_ref);
         self.count(release, decision.outcome, decision.class);
-        if request.opens_stream() && matches!(decision.course, Course::Forward(_)) {
+        if request.opens_stream() && matches!(decision.action, Action::Forward(_)) {
             let counters = &self.installation.counters;
             self.stream = counters.open_stream(self.host.clone(), release);
         }
@@ -338,7 +338,7 @@ impl<H: Host + Clone> Exchange<H> {
         log::debug!(
             "skew-guard {}: {}",
             self.installation.plugin,
-            Account {
+            LogLine {
                 request: &request,
                 decision: &decision,
                 enforced: policy.enforce,
@@ -351,22 +351,22 @@ impl<H: Host + Clone> Exchange<H> {
             self.carry_out(policy, decision)
         } else {
             self.host.remove_request_header(&policy.route_header);
-            self.awaited = Awaited::Observation(decision);
-            Flow::On
+            self.pending = Pending::Observation(decision);
+            Flow::Continue
         }
     }
 
     fn carry_out(&mut self, policy: &Policy, decision: Decision) -> Flow {
-        match &decision.course {
-            Course::Answer(answer) => {
+        match &decision.action {
+            Action::Reply(answer) => {
                 let client = decision.client.as_ref();
                 self.host.reply(&Reply::of(policy, client, answer));
                 Flow::Answered
             }
-            Course::Forward(forward) => {
+            Action::Forward(forward) => {
                 self.forward(policy, forward);
-                self.awaited = Awaited::Amendment(decision);
-                Flow::On
+                self.pending = Pending::Amendment(decision);
+                Flow::Continue
             }
         }
     }
@@ -389,14 +389,14 @@ impl<H: Host + Clone> Exchange<H> {
         let Mode::Guard(policy) = &installation.mode else {
             return;
         };
-        let answer = Answer::new(&self.host, has_body);
-        let (decision, amendment) = match std::mem::replace(&mut self.awaited, Awaited::Nothing) {
-            Awaited::Nothing => return,
-            Awaited::Amendment(decision) => {
+        let answer = HostResponse::new(&self.host, has_body);
+        let (decision, amendment) = match std::mem::replace(&mut self.pending, Pending::Nothing) {
+            Pending::Nothing => return,
+            Pending::Amendment(decision) => {
                 let amendment = amend(policy, &decision, &answer);
                 (decision, amendment)
             }
-            Awaited::Observation(decision) => {
+            Pending::Observation(decision) => {
                 let amendment = observe(policy, &decision, &answer);
                 (decision, amendment)
             }
@@ -459,17 +459,17 @@ impl<H: Host + Clone> Exchange<H> {
 /// Whether a request that goes no further has a route header, which is the client's own: an access log would show it as
 /// a release that had been chosen.
 fn is_forged(policy: &Policy, request: &Request<'_>, decision: &Decision) -> bool {
-    matches!(decision.course, Course::Answer(_)) && request.header(&policy.route_header).is_some()
+    matches!(decision.action, Action::Reply(_)) && request.header(&policy.route_header).is_some()
 }
 
 /// The answer that the host has; its headers are read when something is asked about them.
-struct Answer<'h, H> {
+struct HostResponse<'h, H> {
     host: &'h H,
     headers: OnceCell<Vec<u8>>,
     has_body: bool,
 }
 
-impl<'h, H> Answer<'h, H> {
+impl<'h, H> HostResponse<'h, H> {
     fn new(host: &'h H, has_body: bool) -> Self {
         Self {
             host,
@@ -479,7 +479,7 @@ impl<'h, H> Answer<'h, H> {
     }
 }
 
-impl<H: Host> Outgoing for Answer<'_, H> {
+impl<H: Host> Response for HostResponse<'_, H> {
     fn headers(&self) -> Headers<'_> {
         Headers::new(self.headers.get_or_init(|| self.host.response_headers()))
     }

@@ -3,11 +3,11 @@
 //! A call returns nothing where the host refuses: a header that is not there, a property that does not
 //! exist in this phase are data and never a panic, because a panic ends the VM and the request with it.
 
-use crate::reply::own::Reply;
-use crate::request::Moment;
+use crate::reply::local::Reply;
+use crate::request::Environment;
 
 /// The proxy, as the filter sees it.
-pub trait Host: Moment {
+pub trait Host: Environment {
     /// All request headers, as [`crate::headers`] reads them. Only in the request phase.
     fn request_headers(&self) -> Vec<u8>;
     /// Gives a request header this value and no other.

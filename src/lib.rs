@@ -8,10 +8,10 @@
 //!  configuration ─► config ──────► policy ─────────┐
 //!                   all problems   as it is used   │
 //!                                                  ▼
-//!  request ───────► headers ─────► request ──► decision::judge ──► decision ──┬─► forwarded, with the
+//!  request ───────► headers ─────► request ──► decision::rules ──► decision ──┬─► forwarded, with the
 //!                   one read       class, host,   the rules        rule,      │   route header
-//!                                  path, sources                   outcome,   └─► reply::own: answered
-//!                                                                  course
+//!                                  path, sources                   outcome,   └─► reply::local: answered
+//!                                                                  action
 //!                                                                     │
 //!  answer ────────► reply::amend: hints, caches, pin cookie, reload ◄─┘
 //! ```
@@ -31,7 +31,7 @@ pub mod scope;
 pub mod source;
 
 pub mod config;
-pub mod kept;
+pub mod last_good;
 pub mod policy;
 
 pub mod decision;

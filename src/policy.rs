@@ -155,7 +155,7 @@ impl Current {
 
 /// Why a client version is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gone {
+pub enum GoneReason {
     /// It is listed as retired, or drained until its time.
     Retired,
     /// It is one of those that are never served.
@@ -224,14 +224,14 @@ impl Policy {
 
     /// Why a version is never served, whatever releases say; `None` where it may be.
     #[must_use]
-    pub fn refuses(&self, version: &Version) -> Option<Gone> {
+    pub fn refuses(&self, version: &Version) -> Option<GoneReason> {
         if self.denied.binary_search(version).is_ok() {
-            return Some(Gone::Denied);
+            return Some(GoneReason::Denied);
         }
         let floor = self.min_version.as_ref()?;
         version
             .is_below(&floor.semver)
-            .then_some(Gone::BelowMinimum)
+            .then_some(GoneReason::BelowMinimum)
     }
 
     /// Whether a version is semver and older than every live release, of which there is one.

@@ -126,10 +126,10 @@ fn open(access: &PreviewAccess, value: &[u8]) -> Option<Version> {
 }
 
 /// Bytes that are longer are no key, and are not hashed: anybody may send them.
-const LONGEST_KEY: usize = 256;
+const MAX_KEY_LENGTH: usize = 256;
 
 fn is_key(access: &PreviewAccess, key: &[u8]) -> bool {
-    if key.len() > LONGEST_KEY {
+    if key.len() > MAX_KEY_LENGTH {
         return false;
     }
     let digest = Sha256::digest(key);

@@ -32,9 +32,9 @@ use proxy_wasm::types::{Action, ContextType};
 use crate::filter::{Exchange, Flow, Installation};
 use crate::headers;
 use crate::host::Host;
-use crate::kept::NOTED_EVERY;
-use crate::reply::own::Reply;
-use crate::request::Moment;
+use crate::last_good::NOTE_INTERVAL;
+use crate::reply::local::Reply;
+use crate::request::Environment;
 
 proxy_wasm::main! {{
     if log::set_logger(&Logger).is_ok() {
@@ -57,7 +57,7 @@ impl RootContext for Root {
         let configuration = ProxyWasm.configuration(size);
         self.installation = Some(Rc::new(Installation::configure(&ProxyWasm, &configuration)));
         // SAFETY: a number alone.
-        let status = unsafe { abi::proxy_set_tick_period_milliseconds(NOTED_EVERY * 1000) };
+        let status = unsafe { abi::proxy_set_tick_period_milliseconds(NOTE_INTERVAL * 1000) };
         succeeded(status, "no tick");
         true
     }
@@ -87,7 +87,7 @@ impl Context for Exchange<ProxyWasm> {}
 impl HttpContext for Exchange<ProxyWasm> {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         match self.on_request_headers() {
-            Flow::On => Action::Continue,
+            Flow::Continue => Action::Continue,
             Flow::Answered => Action::Pause,
         }
     }
@@ -171,7 +171,7 @@ impl ProxyWasm {
     }
 }
 
-impl Moment for ProxyWasm {
+impl Environment for ProxyWasm {
     fn now(&self) -> u64 {
         let mut nanoseconds = 0;
         // SAFETY: it is a place to write to.

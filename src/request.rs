@@ -8,7 +8,7 @@ pub mod query;
 
 /// What a decision asks beside the headers. The Proxy-Wasm host answers in production, a table in
 /// tests and in the command-line tool.
-pub trait Moment {
+pub trait Environment {
     /// Seconds since 1970, UTC.
     fn now(&self) -> u64;
     /// A number drawn at random.
@@ -95,13 +95,13 @@ impl Grpc {
 /// configurations ask for, such as a version header, is looked up when it is asked for.
 pub struct Request<'b> {
     headers: Headers<'b>,
-    moment: &'b dyn Moment,
-    known: Known<'b>,
+    environment: &'b dyn Environment,
+    known: KnownHeaders<'b>,
 }
 
 /// The first value of each header that has a meaning of its own here.
 #[derive(Default)]
-struct Known<'b> {
+struct KnownHeaders<'b> {
     accept: Option<&'b [u8]>,
     access_control_request_method: Option<&'b [u8]>,
     authority: Option<&'b [u8]>,
@@ -121,7 +121,7 @@ struct Known<'b> {
     upgrade: Option<&'b [u8]>,
 }
 
-impl<'b> Known<'b> {
+impl<'b> KnownHeaders<'b> {
     fn among(headers: Headers<'b>) -> Self {
         let mut known = Self::default();
         for (name, value) in headers {
@@ -154,11 +154,11 @@ impl<'b> Known<'b> {
 impl<'b> Request<'b> {
     /// The request with these headers, at this moment.
     #[must_use]
-    pub fn new(headers: Headers<'b>, moment: &'b dyn Moment) -> Self {
+    pub fn new(headers: Headers<'b>, environment: &'b dyn Environment) -> Self {
         Self {
             headers,
-            moment,
-            known: Known::among(headers),
+            environment,
+            known: KnownHeaders::among(headers),
         }
     }
 
@@ -250,13 +250,13 @@ impl<'b> Request<'b> {
     /// Seconds since 1970, UTC.
     #[must_use]
     pub fn now(&self) -> u64 {
-        self.moment.now()
+        self.environment.now()
     }
 
     /// A number drawn at random.
     #[must_use]
     pub fn draw(&self) -> u32 {
-        self.moment.draw()
+        self.environment.draw()
     }
 
     /// The method; empty where there is none.

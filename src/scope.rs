@@ -166,12 +166,12 @@ pub fn is_below(prefixes: &[PathPrefix], path: &[u8]) -> bool {
 }
 
 /// What may stand for more than itself in a scope.
-pub trait Extent {
+pub trait Overlaps {
     /// Whether there is something that both stand for.
     fn overlaps(&self, other: &Self) -> bool;
 }
 
-impl Extent for HostPattern {
+impl Overlaps for HostPattern {
     fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, _) | (_, Self::Any) => true,
@@ -185,7 +185,7 @@ impl Extent for HostPattern {
     }
 }
 
-impl Extent for PathPrefix {
+impl Overlaps for PathPrefix {
     fn overlaps(&self, other: &Self) -> bool {
         self.holds(other.0.as_bytes()) || other.holds(self.0.as_bytes())
     }
@@ -193,7 +193,7 @@ impl Extent for PathPrefix {
 
 /// Whether two scopes have something in common; an absent list stands for everything.
 #[must_use]
-pub fn overlap<E: Extent>(one: Option<&[E]>, other: Option<&[E]>) -> bool {
+pub fn overlap<E: Overlaps>(one: Option<&[E]>, other: Option<&[E]>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one
             .iter()

@@ -1,10 +1,10 @@
 //! A request as a table of headers: one that a person describes, or that a model makes up.
 
 use crate::decision::Decision;
-use crate::decision::judge::decide;
+use crate::decision::rules::decide;
 use crate::headers::{self, Headers};
 use crate::policy::Policy;
-use crate::request::{Moment, Request};
+use crate::request::{Environment, Request};
 
 /// A request, and the moment at which it arrives.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,7 @@ impl Table {
     }
 }
 
-impl Moment for Table {
+impl Environment for Table {
     fn now(&self) -> u64 {
         self.now
     }

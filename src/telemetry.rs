@@ -1,4 +1,4 @@
-//! What is counted, and how it is named; in `account`, what is logged of a request.
+//! What is counted, and how it is named; in `log_line`, what is logged of a request.
 //!
 //! Envoy names a stat in one string; tags stand in it as `key=.=value;.;` before the name, and one
 //! `stats_tags` expression each takes them out again. It is Istio's convention for `extraStatTags`
@@ -9,7 +9,7 @@ use crate::decision::Outcome;
 use crate::policy::{Policy, Release};
 use crate::request::Class;
 
-pub mod account;
+pub mod log_line;
 
 /// The attribute of a stream that holds the outcome, where it is asked for. Envoy keeps it as the filter state
 /// `wasm.skew_guard.outcome` (`Context::setProperty`, `source/extensions/common/wasm/context.cc`).
@@ -49,9 +49,9 @@ impl Sight {
 
 /// What becomes of the requests that ask for a release, as its gauge shows it: a release's life in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum ReleaseState {
     /// No longer served: retired, or off the list.
-    Over = 0,
+    NotServed = 0,
     /// Testers reach it.
     Staged = 1,
     /// Who asks for it gets it.
@@ -62,10 +62,10 @@ pub enum Stage {
     Draining = 4,
 }
 
-impl Stage {
+impl ReleaseState {
     /// All stages, in the order of their numbers.
     pub const ALL: [Self; 5] = [
-        Self::Over,
+        Self::NotServed,
         Self::Staged,
         Self::Live,
         Self::Current,
@@ -86,7 +86,7 @@ impl Stage {
     #[must_use]
     pub fn new(state: State, is_current: bool) -> Self {
         match state {
-            State::Retired => Self::Over,
+            State::Retired => Self::NotServed,
             State::Staged => Self::Staged,
             State::Draining => Self::Draining,
             State::Live if is_current => Self::Current,
@@ -98,7 +98,7 @@ impl Stage {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Over => "retired or removed",
+            Self::NotServed => "retired or removed",
             Self::Staged => "staged",
             Self::Live => "live",
             Self::Current => "in current",
@@ -115,22 +115,23 @@ impl Stage {
 
 /// The classes whose counter of pinned requests is there before the first one came, so that a release that nobody
 /// asks for shows 0.
-pub const AWAITED: [Class; 2] = [Class::Api, Class::Asset];
+pub const PREDEFINED_CLASSES: [Class; 2] = [Class::Api, Class::Asset];
 
 /// The series of each release that are there from its configuration on: those counters, and its two gauges.
-pub const DEFINED_OF_A_RELEASE: usize = AWAITED.len() + GAUGES_OF_A_RELEASE;
+pub const PREDEFINED_SERIES_OF_A_RELEASE: usize = PREDEFINED_CLASSES.len() + GAUGES_OF_A_RELEASE;
 
 /// The most series that a release makes: it is never part of the outcomes by which no release answers.
-pub const MOST_OF_A_RELEASE: usize = (Outcome::ALL.len() - UNANSWERED.len()) * Class::ALL.len()
+pub const MAX_SERIES_OF_A_RELEASE: usize = (Outcome::ALL.len() - UNANSWERED.len())
+    * Class::ALL.len()
     + Sight::ALL.len()
     + GAUGES_OF_A_RELEASE;
 
 /// The most series of a plugin with so many releases since the gateway started. Requests may be of no release, too,
 /// in any outcome; and three are of the configuration.
 #[must_use]
-pub const fn most(releases: usize) -> usize {
+pub const fn max_series(releases: usize) -> usize {
     let of_none = Outcome::ALL.len() * Class::ALL.len() + Sight::ALL.len() + 1;
-    releases * MOST_OF_A_RELEASE + of_none + 3
+    releases * MAX_SERIES_OF_A_RELEASE + of_none + 3
 }
 
 const GAUGES_OF_A_RELEASE: usize = 2;
@@ -158,7 +159,7 @@ pub fn open_streams(plugin: &str, release: Option<&Release>) -> String {
     format!("{tags}skew_guard_open_streams")
 }
 
-/// The gauge of the [`Stage`] that the release of a route is in.
+/// The gauge of the [`ReleaseState`] that the release of a route is in.
 #[must_use]
 pub fn release_state(plugin: &str, route: &str) -> String {
     format!("{}skew_guard_release_state", release_tags(plugin, route))

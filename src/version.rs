@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 /// The most characters that a version may have: a pod label has no more (63) but for one.
-pub const LONGEST: usize = 64;
+pub const MAX_LENGTH: usize = 64;
 
 /// An opaque token that names a release: semver, a git SHA, a build number.
 ///
@@ -88,7 +88,7 @@ impl fmt::Display for Version {
 }
 
 fn is_version(bytes: &[u8]) -> bool {
-    bytes.len() <= LONGEST
+    bytes.len() <= MAX_LENGTH
         && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.iter().all(|&byte| is_version_byte(byte))
         && !is_forgotten(bytes)

@@ -10,7 +10,7 @@ use crate::version::{Version, VersionPattern};
 
 use super::problems::Problems;
 use super::{
-    Config, CurrentConfig, MOST_ACCEPTED, MOST_RETIRED, MOST_SERVED, ReleaseConfig, Share, State,
+    Config, CurrentConfig, MAX_ACCEPTED, MAX_RETIRED, MAX_SERVED, ReleaseConfig, Share, State,
     UnknownVersion,
 };
 
@@ -59,17 +59,17 @@ impl<'c> Check<'c> {
                 "all are retired; allowed: 1 to 256 that are not",
             );
         }
-        if served > MOST_SERVED {
+        if served > MAX_SERVED {
             self.problems.add(
                 "releases",
-                format!("{served} are not retired; allowed: 1 to {MOST_SERVED}"),
+                format!("{served} are not retired; allowed: 1 to {MAX_SERVED}"),
             );
         }
-        if retired > MOST_RETIRED {
+        if retired > MAX_RETIRED {
             self.problems.add(
                 "releases",
                 format!(
-                    "{retired} are retired; allowed: up to {MOST_RETIRED}; leave out the oldest"
+                    "{retired} are retired; allowed: up to {MAX_RETIRED}; leave out the oldest"
                 ),
             );
         }
@@ -136,10 +136,10 @@ impl<'c> Check<'c> {
             }
         }
         let patterns: usize = self.served().map(|release| release.accepts.len()).sum();
-        if patterns > MOST_ACCEPTED {
+        if patterns > MAX_ACCEPTED {
             self.problems.add(
                 "releases",
-                format!("all accepts together have {patterns} patterns; allowed: up to {MOST_ACCEPTED}; say several versions by a range or a prefix"),
+                format!("all accepts together have {patterns} patterns; allowed: up to {MAX_ACCEPTED}; say several versions by a range or a prefix"),
             );
         }
         for (version, first, at) in repeated(accepted) {

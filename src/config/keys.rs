@@ -16,8 +16,8 @@ use super::problems::Report;
 use super::reader::{Node, Object};
 use super::values;
 use super::{
-    Conditional, Config, CorsConfig, CurrentConfig, LARGEST_WEIGHT, LONGEST_COOKIE_AGE,
-    ReleaseConfig, ReloadConfig, Remains, Share, State, UnknownVersion, UpstreamVersionConfig,
+    Conditional, Config, CorsConfig, CurrentConfig, MAX_COOKIE_AGE, MAX_WEIGHT, PartialConfig,
+    ReleaseConfig, ReloadConfig, Share, State, UnknownVersion, UpstreamVersionConfig,
 };
 
 const KEYS: &[&str] = &[
@@ -81,10 +81,10 @@ pub fn read(bytes: &[u8], report: &Report) -> Option<Config> {
 }
 
 /// Reads what can be read, whatever else is wrong.
-pub fn read_remains(bytes: &[u8]) -> Option<Remains> {
+pub fn read_partial(bytes: &[u8]) -> Option<PartialConfig> {
     let report = Report::default();
     let root = Node::root(bytes, &report)?.object(KEYS)?;
-    Some(Remains {
+    Some(PartialConfig {
         hosts: whole(&report, || read_hosts(&root)),
         paths: whole(&report, || read_scope_paths(&root)),
         route_header: whole(&report, || read_route_header(&root)),
@@ -215,7 +215,7 @@ fn read_share(node: Node<'_>) -> Option<Share> {
         .and_then(read_version);
     let weight = object
         .require("weight", "a whole number from 0 to 10000")
-        .and_then(|node| node.integer(0, LARGEST_WEIGHT));
+        .and_then(|node| node.integer(0, MAX_WEIGHT));
     Some(Share {
         at: node.path,
         version: version?,
@@ -250,7 +250,7 @@ fn read_pin_cookie(node: Node<'_>) -> Option<PinCookie> {
     );
     let max_age_seconds = object
         .get("maxAgeSeconds")
-        .and_then(|node| node.integer(1, LONGEST_COOKIE_AGE));
+        .and_then(|node| node.integer(1, MAX_COOKIE_AGE));
     let domain = object
         .get("domain")
         .and_then(|node| node.parse(values::COOKIE_DOMAIN, values::cookie_domain));

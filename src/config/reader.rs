@@ -282,11 +282,11 @@ fn enumerated(names: &[&str]) -> String {
 
 /// A value as it was written, on one line, cut where it is long.
 fn excerpt(json: Json<'_>) -> String {
-    const LONGEST: usize = 60;
+    const MAX_LENGTH: usize = 60;
     let lines = json.written().split(['\n', '\r']).map(str::trim_ascii);
     let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
     let line = lines.join(" ");
-    match line.char_indices().nth(LONGEST) {
+    match line.char_indices().nth(MAX_LENGTH) {
         Some((cut, _)) => format!("{}…", line.get(..cut).unwrap_or_default()),
         None => line,
     }

@@ -6,7 +6,7 @@ use crate::decision::Outcome;
 use crate::host::Host;
 use crate::policy::{Policy, Release};
 use crate::request::Class;
-use crate::telemetry::{self, AWAITED, Sight, Stage};
+use crate::telemetry::{self, PREDEFINED_CLASSES, ReleaseState, Sight};
 
 /// The ids of the metrics that were needed so far, by release, outcome or sight, and class.
 #[derive(Default)]
@@ -33,22 +33,22 @@ impl Counters {
     /// nothing from 0. `left` are the routes of those that it does not serve any more.
     pub fn define(&self, host: &dyn Host, policy: &Policy, left: &[String]) {
         for release in &policy.releases {
-            for class in AWAITED {
+            for class in PREDEFINED_CLASSES {
                 self.request_id(host, Some(release), Outcome::Pinned, class);
             }
             self.open_streams_id(host, Some(release));
-            self.show(host, &release.route, Stage::of(policy, release));
+            self.show(host, &release.route, ReleaseState::of(policy, release));
         }
         for route in left {
-            self.show(host, route, Stage::Over);
+            self.show(host, route, ReleaseState::NotServed);
         }
     }
 
-    fn show(&self, host: &dyn Host, route: &str, stage: Stage) {
+    fn show(&self, host: &dyn Host, route: &str, state: ReleaseState) {
         record(
             host,
             &telemetry::release_state(&self.plugin, route),
-            stage.number(),
+            state.number(),
         );
     }
 
@@ -67,8 +67,8 @@ impl Counters {
 
     /// Counts an answer that something was seen on.
     pub fn answer(&self, host: &dyn Host, release: Option<&Release>, sight: Sight) {
-        let place = place_of(release) * Sight::ALL.len() + sight.index();
-        let id = id_at(&self.answers, place, || {
+        let slot = slot_of(release) * Sight::ALL.len() + sight.index();
+        let id = id_at(&self.answers, slot, || {
             host.counter(&telemetry::answers(&self.plugin, release, sight))
         });
         if let Some(id) = id {
@@ -94,15 +94,15 @@ impl Counters {
         outcome: Outcome,
         class: Class,
     ) -> Option<u32> {
-        let place = (place_of(release) * Outcome::ALL.len() + outcome.index()) * Class::ALL.len()
+        let slot = (slot_of(release) * Outcome::ALL.len() + outcome.index()) * Class::ALL.len()
             + class.index();
-        id_at(&self.requests, place, || {
+        id_at(&self.requests, slot, || {
             host.counter(&telemetry::requests(&self.plugin, release, outcome, class))
         })
     }
 
     fn open_streams_id(&self, host: &dyn Host, release: Option<&Release>) -> Option<u32> {
-        id_at(&self.open_streams, place_of(release), || {
+        id_at(&self.open_streams, slot_of(release), || {
             host.gauge(&telemetry::open_streams(&self.plugin, release))
         })
     }
@@ -128,16 +128,16 @@ pub fn record(host: &dyn Host, name: &str, value: u64) {
     }
 }
 
-fn place_of(release: Option<&Release>) -> usize {
+fn slot_of(release: Option<&Release>) -> usize {
     release.map_or(0, |release| release.index + 1)
 }
 
-fn id_at(ids: &Ids, place: usize, define: impl FnOnce() -> Option<u32>) -> Option<u32> {
+fn id_at(ids: &Ids, slot: usize, define: impl FnOnce() -> Option<u32>) -> Option<u32> {
     let mut ids = ids.borrow_mut();
-    if ids.len() <= place {
-        ids.resize(place + 1, None);
+    if ids.len() <= slot {
+        ids.resize(slot + 1, None);
     }
-    let id = ids.get_mut(place)?;
+    let id = ids.get_mut(slot)?;
     if id.is_none() {
         *id = define();
     }

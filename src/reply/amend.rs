@@ -1,6 +1,6 @@
 //! What the filter changes in an answer that an upstream, or Envoy in its place, gives.
 
-use crate::decision::{Caching, Course, Decision, Forward, GoneReply, IfGone, Outcome, Visitor};
+use crate::decision::{Action, Caching, Decision, Forward, GoneReply, IfGone, Outcome, Visitor};
 use crate::headers::Headers;
 use crate::pin::PinCookie;
 use crate::policy::Policy;
@@ -10,7 +10,7 @@ use crate::telemetry::Sight;
 use crate::version::Version;
 
 use super::gone::{self, NO_STORE, current_version, owned};
-use super::outgoing::Outgoing;
+use super::response::Response;
 use super::{caching, failure, grpc, set_cookie, skew};
 
 /// One change to an answer.
@@ -39,18 +39,18 @@ pub struct Amendment {
 
 /// What happens to the answer to a request on which this was decided and carried out.
 #[must_use]
-pub fn amend(policy: &Policy, decision: &Decision, answer: &dyn Outgoing) -> Amendment {
-    let amender = Amender::new(policy, decision, answer);
-    match &decision.course {
-        Course::Forward(forward) => amender.amend(forward),
-        Course::Answer(_) => amender.amendment,
+pub fn amend(policy: &Policy, decision: &Decision, response: &dyn Response) -> Amendment {
+    let amender = Amender::new(policy, decision, response);
+    match &decision.action {
+        Action::Forward(forward) => amender.amend(forward),
+        Action::Reply(_) => amender.amendment,
     }
 }
 
 /// What is seen on the answer to a request on which this was decided and only counted.
 #[must_use]
-pub fn observe(policy: &Policy, decision: &Decision, answer: &dyn Outgoing) -> Amendment {
-    let mut amender = Amender::new(policy, decision, answer);
+pub fn observe(policy: &Policy, decision: &Decision, response: &dyn Response) -> Amendment {
+    let mut amender = Amender::new(policy, decision, response);
     amender.note_skew(
         skew::expected_unenforced(decision),
         amender.version_of_pod().as_ref(),
@@ -64,23 +64,23 @@ pub fn observe(policy: &Policy, decision: &Decision, answer: &dyn Outgoing) -> A
 struct Amender<'a> {
     policy: &'a Policy,
     decision: &'a Decision,
-    answer: &'a dyn Outgoing,
+    response: &'a dyn Response,
     amendment: Amendment,
 }
 
 impl<'a> Amender<'a> {
-    fn new(policy: &'a Policy, decision: &'a Decision, answer: &'a dyn Outgoing) -> Self {
+    fn new(policy: &'a Policy, decision: &'a Decision, response: &'a dyn Response) -> Self {
         Self {
             policy,
             decision,
-            answer,
+            response,
             amendment: Amendment::default(),
         }
     }
 
     fn amend(mut self, forward: &Forward) -> Amendment {
         if let (Some(if_gone), Some(release)) = (&forward.if_gone, &forward.release)
-            && failure::is_of(self.policy, release, self.answer)
+            && failure::is_of(self.policy, release, self.response)
         {
             self.replace_failure(if_gone);
             return self.amendment;
@@ -101,7 +101,7 @@ impl<'a> Amender<'a> {
     }
 
     fn header(&self, name: &str) -> Option<&'a [u8]> {
-        self.answer.headers().first(name)
+        self.response.headers().first(name)
     }
 
     fn set(&mut self, name: &'static str, value: impl Into<String>) {
@@ -126,13 +126,13 @@ impl<'a> Amender<'a> {
 
     /// The whole body, where there is one: one cannot be added to an answer that has none.
     fn replace_body(&mut self, body: Vec<u8>) {
-        let body = if self.answer.has_body() {
+        let body = if self.response.has_body() {
             body
         } else {
             Vec::new()
         };
         self.set("content-length", body.len().to_string());
-        if self.answer.has_body() {
+        if self.response.has_body() {
             self.amendment.changes.push(Change::Body(body));
         }
     }
@@ -265,7 +265,7 @@ impl Amender<'_> {
 
     /// Adds a line with those of the names that a list header does not have yet; `*` is all of them.
     fn add_missing(&mut self, header: &'static str, names: &[String]) {
-        let missing = missing_from(self.answer.headers(), header, names);
+        let missing = missing_from(self.response.headers(), header, names);
         if !missing.is_empty() {
             self.add(header, missing.join(", "));
         }
@@ -323,7 +323,7 @@ impl Amender<'_> {
 
     fn private(&self) -> String {
         let lines: Vec<_> = self
-            .answer
+            .response
             .headers()
             .every("cache-control")
             .map(String::from_utf8_lossy)
@@ -377,7 +377,7 @@ impl Amender<'_> {
     }
 
     fn sets_cookie(&self, name: &str) -> bool {
-        self.answer.headers().every("set-cookie").any(|line| {
+        self.response.headers().every("set-cookie").any(|line| {
             line.split(|&byte| byte == b'=')
                 .next()
                 .is_some_and(|found| found.trim_ascii() == name.as_bytes())

@@ -4,7 +4,7 @@ use crate::headers::Headers;
 use crate::policy::{Policy, Release};
 use crate::version::is_version_byte;
 
-use super::outgoing::Outgoing;
+use super::response::Response;
 
 /// The name that chart and examples give the route that catches a release which is not there.
 const CATCH_ALL_ROUTE: &[u8] = b"skew-guard-absent";
@@ -17,24 +17,24 @@ const NO_CLUSTER_FOUND: u64 = 0x0100_0000;
 
 /// Whether an answer is Envoy's own, because it found no pod of this release, or no cluster of it. It
 /// is told by the response flags, since a status may be anything, and is 200 in gRPC.
-pub fn is_of(policy: &Policy, release: &Release, answer: &dyn Outgoing) -> bool {
-    if is_upstreams(answer.headers()) {
+pub fn is_of(policy: &Policy, release: &Release, response: &dyn Response) -> bool {
+    if is_upstreams(response.headers()) {
         return false;
     }
-    let flags = flags(answer);
+    let flags = flags(response);
     if flags & (NO_HEALTHY_UPSTREAM | NO_CLUSTER_FOUND) == 0
-        || has(answer, &["response", "code_details"], |details| {
+        || has(response, &["response", "code_details"], |details| {
             details == b"via_upstream"
         })
     {
         return false;
     }
     if flags & NO_HEALTHY_UPSTREAM != 0 {
-        has(answer, &["xds", "cluster_name"], |cluster| {
+        has(response, &["xds", "cluster_name"], |cluster| {
             is_cluster_of(policy, release, cluster)
         })
     } else {
-        has(answer, &["xds", "route_name"], |route| {
+        has(response, &["xds", "route_name"], |route| {
             route == CATCH_ALL_ROUTE || holds_word(route, release.route.as_bytes())
         })
     }
@@ -50,15 +50,15 @@ fn is_upstreams(headers: Headers<'_>) -> bool {
 }
 
 /// 0 where the host does not tell.
-fn flags(answer: &dyn Outgoing) -> u64 {
-    answer
+fn flags(response: &dyn Response) -> u64 {
+    response
         .attribute(&["response", "flags"])
         .and_then(|bytes| bytes.try_into().ok())
         .map_or(0, u64::from_le_bytes)
 }
 
-fn has(answer: &dyn Outgoing, path: &[&str], test: impl FnOnce(&[u8]) -> bool) -> bool {
-    answer.attribute(path).is_some_and(|value| test(&value))
+fn has(response: &dyn Response, path: &[&str], test: impl FnOnce(&[u8]) -> bool) -> bool {
+    response.attribute(path).is_some_and(|value| test(&value))
 }
 
 fn is_cluster_of(policy: &Policy, release: &Release, cluster: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! Answers of pods that are not of the release that was asked.
 
-use crate::decision::{Course, Decision, Outcome};
+use crate::decision::{Action, Decision, Outcome};
 use crate::policy::Policy;
 use crate::request::Class;
 use crate::version::Version;
@@ -21,7 +21,7 @@ pub fn expected(decision: &Decision) -> Option<&Version> {
 pub fn expected_unenforced(decision: &Decision) -> Option<&Version> {
     let would_count = match decision.outcome {
         Outcome::Pinned | Outcome::Compatible | Outcome::Preview | Outcome::Unknown => true,
-        Outcome::Gone => matches!(decision.course, Course::Answer(_)),
+        Outcome::Gone => matches!(decision.action, Action::Reply(_)),
         _ => false,
     };
     decision.client_version().filter(|_| would_count)

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::Side;
 use super::hazard::{Cause, Hazard};
 use crate::config::{CurrentConfig, ReleaseConfig, State};
-use crate::decision::{Course, Forward, OwnAnswer, Rule};
+use crate::decision::{Action, Forward, LocalReply, Rule};
 use crate::scope::{HostPattern, PathPrefix};
 use crate::source::Source;
 use crate::table::Table;
@@ -331,9 +331,9 @@ impl Assessor<'_> {
         };
         let is_enforced = side.config.enforce;
         let is_unpinned = decision.rule == Rule::UnpinnedPath;
-        let effect = match decision.course {
-            Course::Answer(OwnAnswer::Gone { .. }) if is_enforced => Effect::Gone,
-            Course::Forward(Forward {
+        let effect = match decision.action {
+            Action::Reply(LocalReply::Gone { .. }) if is_enforced => Effect::Gone,
+            Action::Forward(Forward {
                 release: Some(release),
                 ..
             }) if is_enforced => {
@@ -344,7 +344,7 @@ impl Assessor<'_> {
                     Effect::Skewed(Some(release.version.clone()))
                 }
             }
-            Course::Answer(_) | Course::Forward(_) => {
+            Action::Reply(_) | Action::Forward(_) => {
                 self.effect_of_default_route(side, version, kind)
             }
         };

@@ -3,13 +3,13 @@
 
 use anyhow::{Result, bail};
 use skew_guard::config::Config;
-use skew_guard::decision::judge::decide;
-use skew_guard::decision::{Course, OwnAnswer};
+use skew_guard::decision::rules::decide;
+use skew_guard::decision::{Action, LocalReply};
 use skew_guard::headers::{self, Headers};
 use skew_guard::policy::Policy;
 use skew_guard::reply::amend::amend;
-use skew_guard::reply::outgoing::Outgoing;
-use skew_guard::request::{Moment, Request};
+use skew_guard::reply::response::Response;
+use skew_guard::request::{Environment, Request};
 use skew_guard::telemetry::Sight;
 
 use crate::helm::Manifests;
@@ -71,10 +71,10 @@ impl<'a> Gateway<'a> {
         let Some(decision) = decide(self.plugin, &asked) else {
             bail!("out of scope: {request:?}");
         };
-        match &decision.course {
-            Course::Answer(OwnAnswer::Gone { .. }) => return Ok(Answer::Reload),
-            Course::Answer(other) => bail!("not to be expected: {other:?}"),
-            Course::Forward(_) => {}
+        match &decision.action {
+            Action::Reply(LocalReply::Gone { .. }) => return Ok(Answer::Reload),
+            Action::Reply(other) => bail!("not to be expected: {other:?}"),
+            Action::Forward(_) => {}
         }
         let header = decision
             .release()
@@ -188,7 +188,7 @@ impl Sent {
     }
 }
 
-impl Moment for Sent {
+impl Environment for Sent {
     fn now(&self) -> u64 {
         0
     }
@@ -213,7 +213,7 @@ impl NoCluster {
     }
 }
 
-impl Outgoing for NoCluster {
+impl Response for NoCluster {
     fn headers(&self) -> Headers<'_> {
         Headers::new(&self.headers)
     }

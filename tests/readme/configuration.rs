@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
-use skew_guard::config::{Config, MOST_RETIRED, MOST_SERVED};
+use skew_guard::config::{Config, MAX_RETIRED, MAX_SERVED};
 use skew_guard::policy::Policy;
 use skew_guard_lab::markdown::{Cell, Document};
 
@@ -116,7 +116,7 @@ fn each_default_is_the_default(readme: &Document) -> Result<()> {
 }
 
 fn releases_are_limited(readme: &Document) -> Result<()> {
-    let limits = format!("1 to {MOST_SERVED} that are not retired, up to {MOST_RETIRED} that are");
+    let limits = format!("1 to {MAX_SERVED} that are not retired, up to {MAX_RETIRED} that are");
     let rows = rows(readme)?;
     let row = rows
         .iter()

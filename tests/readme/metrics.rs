@@ -8,7 +8,9 @@ use skew_guard::config::Config;
 use skew_guard::decision::Outcome;
 use skew_guard::policy::Policy;
 use skew_guard::request::Class;
-use skew_guard::telemetry::{self, DEFINED_OF_A_RELEASE, MOST_OF_A_RELEASE, Sight, Stage};
+use skew_guard::telemetry::{
+    self, MAX_SERIES_OF_A_RELEASE, PREDEFINED_SERIES_OF_A_RELEASE, ReleaseState, Sight,
+};
 use skew_guard_lab::cluster::IstioLine;
 use skew_guard_lab::envoy;
 use skew_guard_lab::markdown::{Cell, Document};
@@ -93,7 +95,7 @@ fn tag_values_are_counted(readme: &Document) -> Result<()> {
 
 fn stages_are_shown(readme: &Document) -> Result<()> {
     let meaning = meaning_of(readme, "skew_guard_release_state")?;
-    let shown = Stage::ALL.map(|stage| format!("{} {}", stage.number(), stage.name()));
+    let shown = ReleaseState::ALL.map(|stage| format!("{} {}", stage.number(), stage.name()));
     let shown = shown.join(", ");
     ensure!(meaning.text.contains(&shown), "{shown}");
     Ok(())
@@ -101,11 +103,15 @@ fn stages_are_shown(readme: &Document) -> Result<()> {
 
 fn series_are_counted(readme: &Document) -> Result<()> {
     let text = readme.text.replace('\n', " ");
-    let most = telemetry::most(256);
+    let max_series = telemetry::max_series(256);
     for claim in [
-        format!("{DEFINED_OF_A_RELEASE} series of each release"),
-        format!("at most {MOST_OF_A_RELEASE} of a release"),
-        format!("{},{:03} with 256 releases", most / 1000, most % 1000),
+        format!("{PREDEFINED_SERIES_OF_A_RELEASE} series of each release"),
+        format!("at most {MAX_SERIES_OF_A_RELEASE} of a release"),
+        format!(
+            "{},{:03} with 256 releases",
+            max_series / 1000,
+            max_series % 1000
+        ),
     ] {
         ensure!(text.contains(&claim), "{claim}");
     }

@@ -3,12 +3,12 @@
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use reqwest::StatusCode;
 use skew_guard::config::Config;
-use skew_guard::decision::Course;
-use skew_guard::decision::judge::decide;
+use skew_guard::decision::Action;
+use skew_guard::decision::rules::decide;
 use skew_guard::headers::{self, Headers};
 use skew_guard::policy::Policy;
-use skew_guard::reply::own::Reply;
-use skew_guard::request::{Moment, Request};
+use skew_guard::reply::local::Reply;
+use skew_guard::request::{Environment, Request};
 
 use crate::configuration;
 
@@ -33,7 +33,7 @@ pub fn reply_to(policy: &Policy, version: &str) -> Result<Reply> {
     ]);
     let decision = decide(policy, &Request::new(Headers::new(&map), &LongAfter))
         .context("a request in scope")?;
-    let Course::Answer(answer) = &decision.course else {
+    let Action::Reply(answer) = &decision.action else {
         bail!("the request goes on: {decision:?}");
     };
     Ok(Reply::of(policy, decision.client.as_ref(), answer))
@@ -52,7 +52,7 @@ fn as_http(reply: &Reply) -> Result<String> {
 
 struct LongAfter;
 
-impl Moment for LongAfter {
+impl Environment for LongAfter {
     fn now(&self) -> u64 {
         u64::MAX
     }

@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use skew_guard::config::{Config, State, remains};
-use skew_guard::decision::{Course, Outcome};
+use skew_guard::config::{Config, State, load_partial};
+use skew_guard::decision::{Action, Outcome};
 use skew_guard::headers::{self, Headers};
 use skew_guard::reply::amend::{amend, observe};
-use skew_guard::reply::outgoing::Outgoing;
-use skew_guard::reply::own::Reply;
-use skew_guard::request::Moment;
+use skew_guard::reply::local::Reply;
+use skew_guard::reply::response::Response;
+use skew_guard::request::Environment;
 use skew_guard::table::Table;
 
 use crate::shop::{NOW, ask, configuration};
@@ -100,7 +100,7 @@ struct Upstream {
     has_body: bool,
 }
 
-impl Outgoing for Upstream {
+impl Response for Upstream {
     fn headers(&self) -> Headers<'_> {
         Headers::new(&self.headers)
     }
@@ -145,7 +145,7 @@ proptest! {
         upstream in upstream(),
     ) {
         let decision = request.decided_by(&side.policy).expect("the shop guards all requests");
-        if let Course::Answer(answer) = &decision.course {
+        if let Action::Reply(answer) = &decision.action {
             let reply = Reply::of(&side.policy, decision.client.as_ref(), answer);
             prop_assert!((200..600).contains(&reply.status));
         }
@@ -204,7 +204,7 @@ proptest! {
     fn no_bytes_are_a_panic_when_they_are_loaded(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let loaded = Config::load(&bytes);
         prop_assert!(loaded.is_err());
-        prop_assert!(remains(&bytes).is_none());
+        prop_assert!(load_partial(&bytes).is_none());
     }
 
     #[test]
@@ -221,7 +221,7 @@ proptest! {
         }
         match Config::load(&bytes) {
             Err(problems) => prop_assert!(!problems.is_empty()),
-            Ok(_) => prop_assert!(remains(&bytes).is_some()),
+            Ok(_) => prop_assert!(load_partial(&bytes).is_some()),
         }
     }
 }

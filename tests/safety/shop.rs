@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 use serde_json::{Value, json};
 use skew_guard::config::{CurrentConfig, ReleaseConfig, State};
-use skew_guard::decision::{Course, OwnAnswer, Rule};
+use skew_guard::decision::{Action, LocalReply, Rule};
 use skew_guard::rollout::{Side, written_time};
 use skew_guard::source::Source;
 use skew_guard::table::Table;
@@ -316,11 +316,11 @@ pub fn answer(side: &Side, request: &Table) -> Answer {
         .decided_by(&side.policy)
         .expect("the shop guards all requests");
     let is_unpinned = decision.rule == Rule::UnpinnedPath;
-    match decision.course {
+    match decision.action {
         _ if is_unpinned => Answer::Unpinned,
-        Course::Answer(OwnAnswer::Gone { .. }) => Answer::Reload,
-        Course::Answer(other) => panic!("{other:?} to a page"),
-        Course::Forward(forward) => match forward.release {
+        Action::Reply(LocalReply::Gone { .. }) => Answer::Reload,
+        Action::Reply(other) => panic!("{other:?} to a page"),
+        Action::Forward(forward) => match forward.release {
             Some(release) => Answer::Release(release.version.to_string()),
             None => Answer::AnyPod,
         },

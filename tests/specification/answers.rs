@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use skew_guard::decision::Course;
+use skew_guard::decision::Action;
 use skew_guard::filter::{Exchange, Installation};
-use skew_guard::reply::own::Reply;
+use skew_guard::reply::local::Reply;
 use skew_guard_invariants::host::FakeHost;
 
 use crate::wire::{Sent, policy};
@@ -99,9 +99,9 @@ mod own_replies {
         let decision = sent
             .decided_by(&policy)
             .expect("the request is within the scope");
-        match &decision.course {
-            Course::Answer(answer) => Reply::of(&policy, decision.client.as_ref(), answer),
-            Course::Forward(forward) => panic!("the request goes on: {forward:?}"),
+        match &decision.action {
+            Action::Reply(answer) => Reply::of(&policy, decision.client.as_ref(), answer),
+            Action::Forward(forward) => panic!("the request goes on: {forward:?}"),
         }
     }
 

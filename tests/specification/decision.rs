@@ -1,9 +1,9 @@
 //! Which release answers which request: the rules, one after the other.
 
 use skew_guard::decision::{
-    Caching, Course, Decision, Forward, GoneReply, IfGone, Outcome, OwnAnswer, Rule,
+    Action, Caching, Decision, Forward, GoneReply, IfGone, LocalReply, Outcome, Rule,
 };
-use skew_guard::policy::{Gone, Policy};
+use skew_guard::policy::{GoneReason, Policy};
 use skew_guard::request::Class;
 
 use crate::wire::{Sent, policy};
@@ -59,19 +59,19 @@ fn route_of(decision: &Decision) -> &str {
         .map_or("", |release| release.route.as_str())
 }
 
-fn answer_of(decision: &Decision) -> Option<&OwnAnswer> {
-    match &decision.course {
-        Course::Answer(answer) => Some(answer),
-        Course::Forward(_) => None,
+fn answer_of(decision: &Decision) -> Option<&LocalReply> {
+    match &decision.action {
+        Action::Reply(answer) => Some(answer),
+        Action::Forward(_) => None,
     }
 }
 
 /// What becomes of a request that goes on.
 #[track_caller]
 fn forwarded(policy: &Policy, sent: &Sent) -> Forward {
-    match decide(policy, sent).course {
-        Course::Forward(forward) => forward,
-        Course::Answer(answer) => panic!("the filter answers: {answer:?}"),
+    match decide(policy, sent).action {
+        Action::Forward(forward) => forward,
+        Action::Reply(answer) => panic!("the filter answers: {answer:?}"),
     }
 }
 
@@ -83,26 +83,26 @@ const RELOAD: GoneReply = GoneReply::Reload {
 };
 const NOT_FOUND: GoneReply = GoneReply::NotFound { origin: None };
 
-fn reload(why: Gone) -> OwnAnswer {
-    OwnAnswer::Gone { why, reply: RELOAD }
+fn reload(why: GoneReason) -> LocalReply {
+    LocalReply::Gone { why, reply: RELOAD }
 }
 
-fn reload_page(why: Gone) -> OwnAnswer {
-    OwnAnswer::Gone {
+fn reload_page(why: GoneReason) -> LocalReply {
+    LocalReply::Gone {
         why,
         reply: GoneReply::Page,
     }
 }
 
-fn not_found(why: Gone) -> OwnAnswer {
-    OwnAnswer::Gone {
+fn not_found(why: GoneReason) -> LocalReply {
+    LocalReply::Gone {
         why,
         reply: NOT_FOUND,
     }
 }
 
 #[track_caller]
-fn assert_answered(policy: &Policy, sent: &Sent, answer: OwnAnswer) {
+fn assert_answered(policy: &Policy, sent: &Sent, answer: LocalReply) {
     assert_eq!(answer_of(&decide(policy, sent)), Some(&answer));
 }
 
@@ -759,7 +759,7 @@ mod preflights {
     #[test]
     fn options_alone_is_no_preflight() {
         let options = Sent::fetch("/api?dpl=1.3.0").but(":method", "OPTIONS");
-        assert_answered(&shop(), &options, reload(Gone::Retired));
+        assert_answered(&shop(), &options, reload(GoneReason::Retired));
     }
 
     #[test]
@@ -838,12 +838,16 @@ mod versions {
             "v1-4-2",
             Outcome::Pinned,
         );
-        assert_answered(&shop(), &call("1.4.2").at(DRAINED), reload(Gone::Retired));
+        assert_answered(
+            &shop(),
+            &call("1.4.2").at(DRAINED),
+            reload(GoneReason::Retired),
+        );
     }
 
     #[test]
     fn a_retired_version_is_gone() {
-        assert_answered(&shop(), &call("1.3.0"), reload(Gone::Retired));
+        assert_answered(&shop(), &call("1.3.0"), reload(GoneReason::Retired));
     }
 
     #[test]
@@ -852,10 +856,10 @@ mod versions {
         assert_answered(
             &shop(),
             &Sent::script("/a.js?dpl=1.9.7"),
-            not_found(Gone::Unknown),
+            not_found(GoneReason::Unknown),
         );
         let by_worker = Sent::script("/a.js").with("x-bundle-version", "1.9.7");
-        assert_answered(&shop(), &by_worker, not_found(Gone::Unknown));
+        assert_answered(&shop(), &by_worker, not_found(GoneReason::Unknown));
     }
 
     #[test]
@@ -867,7 +871,7 @@ mod versions {
         assert_answered(
             &policy,
             &Sent::script("/a.js?dpl=1.3.0"),
-            not_found(Gone::Retired),
+            not_found(GoneReason::Retired),
         );
     }
 
@@ -926,30 +930,30 @@ mod versions {
     #[test]
     fn a_denied_version_and_one_below_the_minimum_are_gone_whatever_else_is_said() {
         let policy = with(r#""denied":["1.4.2"],"minVersion":"1.9.5""#);
-        assert_answered(&policy, &call("1.4.2"), reload(Gone::Denied));
-        assert_answered(&policy, &call("1.9.4"), reload(Gone::BelowMinimum));
+        assert_answered(&policy, &call("1.4.2"), reload(GoneReason::Denied));
+        assert_answered(&policy, &call("1.9.4"), reload(GoneReason::BelowMinimum));
         assert_routed(&policy, &call("1.9.5"), "v2-0-0", Outcome::Compatible);
         assert_eq!(decide(&policy, &call("1.4.2")).rule, Rule::Refused);
     }
 
     #[test]
     fn nobody_reaches_a_staged_release_by_its_name() {
-        assert_answered(&shop(), &call("2.1.0"), reload(Gone::Unknown));
+        assert_answered(&shop(), &call("2.1.0"), reload(GoneReason::Unknown));
         assert_answered(
             &shop(),
             &Sent::script("/a.js?dpl=2.1.0"),
-            not_found(Gone::Unknown),
+            not_found(GoneReason::Unknown),
         );
     }
 
     #[test]
     fn an_unknown_version_is_gone_where_there_is_a_current() {
-        assert_answered(&shop(), &call("9.9.9"), reload(Gone::Unknown));
+        assert_answered(&shop(), &call("9.9.9"), reload(GoneReason::Unknown));
     }
 
     #[test]
     fn without_current_only_a_version_older_than_every_live_release_is_gone() {
-        assert_answered(&plain(""), &call("1.4.1"), reload(Gone::Unknown));
+        assert_answered(&plain(""), &call("1.4.1"), reload(GoneReason::Unknown));
         assert_routed(&plain(""), &call("1.5.0"), "", Outcome::Unknown);
         assert_routed(&plain(""), &call("2.0.1"), "", Outcome::Unknown);
         assert_routed(&plain(""), &call("9f86d08"), "", Outcome::Unknown);
@@ -966,7 +970,7 @@ mod versions {
         assert_answered(
             &plain(r#""unknownVersion":"reload""#),
             &call("2.0.1"),
-            reload(Gone::Unknown),
+            reload(GoneReason::Unknown),
         );
     }
 
@@ -975,11 +979,11 @@ mod versions {
         let post = Sent::navigation("/order?dpl=1.3.0")
             .but(":method", "POST")
             .but("sec-fetch-site", "same-origin");
-        assert_answered(&shop(), &post, reload_page(Gone::Retired));
+        assert_answered(&shop(), &post, reload_page(GoneReason::Retired));
         let by_script = Sent::fetch("/order?dpl=1.3.0")
             .but(":method", "POST")
             .but("accept", "text/html");
-        assert_answered(&shop(), &by_script, reload(Gone::Retired));
+        assert_answered(&shop(), &by_script, reload(GoneReason::Retired));
     }
 }
 
@@ -1013,7 +1017,7 @@ mod previews {
         assert_answered(
             &previewing(),
             &call.with("x-preview-key", "open barley"),
-            reload(Gone::Unknown),
+            reload(GoneReason::Unknown),
         );
     }
 
@@ -1059,7 +1063,7 @@ mod previews {
     fn its_cookie_can_be_for_an_api_on_another_host_too() {
         let access = PREVIEW.replace(r#""sha256""#, r#""domain":"example.com","sha256""#);
         let link = Sent::navigation("/?preview=open%20sesame%3A1:2.1.0");
-        let Course::Answer(OwnAnswer::Preview(redirect)) = decide(&with(&access), &link).course
+        let Action::Reply(LocalReply::Preview(redirect)) = decide(&with(&access), &link).action
         else {
             panic!("the link is followed");
         };
@@ -1074,7 +1078,7 @@ mod previews {
         let call = Sent::fetch("/api")
             .with("x-bundle-version", "2.1.0")
             .with("x-preview-key", "k".repeat(1 << 20));
-        assert_answered(&previewing(), &call, reload(Gone::Unknown));
+        assert_answered(&previewing(), &call, reload(GoneReason::Unknown));
     }
 
     #[test]
@@ -1086,7 +1090,7 @@ mod previews {
     #[test]
     fn the_link_sets_the_cookie_and_leads_to_the_url_without_the_key() {
         let link = Sent::navigation("/cart?a=1&preview=open%20sesame%3A1:2.1.0&b=2");
-        let Course::Answer(OwnAnswer::Preview(redirect)) = decide(&previewing(), &link).course
+        let Action::Reply(LocalReply::Preview(redirect)) = decide(&previewing(), &link).action
         else {
             panic!("the link is followed");
         };
@@ -1099,8 +1103,8 @@ mod previews {
 
     #[test]
     fn the_link_off_clears_the_cookie() {
-        let Course::Answer(OwnAnswer::Preview(redirect)) =
-            decide(&previewing(), &Sent::navigation("/?preview=off")).course
+        let Action::Reply(LocalReply::Preview(redirect)) =
+            decide(&previewing(), &Sent::navigation("/?preview=off")).action
         else {
             panic!("the link is followed");
         };
@@ -1115,8 +1119,8 @@ mod previews {
             "/\\evil.com?preview=off",
             "///evil.com/x?preview=off",
         ] {
-            let Course::Answer(OwnAnswer::Preview(redirect)) =
-                decide(&previewing(), &Sent::navigation(target)).course
+            let Action::Reply(LocalReply::Preview(redirect)) =
+                decide(&previewing(), &Sent::navigation(target)).action
             else {
                 panic!("the link is followed");
             };
@@ -1144,7 +1148,7 @@ mod previews {
         let decision = decide(&previewing(), &link);
         assert!(matches!(
             answer_of(&decision),
-            Some(OwnAnswer::NoSuchPreview(_))
+            Some(LocalReply::NoSuchPreview(_))
         ));
     }
 
@@ -1154,7 +1158,7 @@ mod previews {
         let call = Sent::fetch("/api")
             .with("x-bundle-version", "2.1.0")
             .with("cookie", COOKIE);
-        assert_answered(&policy, &call, reload(Gone::Denied));
+        assert_answered(&policy, &call, reload(GoneReason::Denied));
     }
 }
 
@@ -1283,7 +1287,7 @@ mod pin_cookie {
             .with("cookie", "pin=1.4.2");
         assert_routed(&pinning(), &lines, "v1-4-2", Outcome::Pinned);
         let none = Sent::fetch("/api").with("cookie", "pin=1.3.0; pin=1.2.0");
-        assert_answered(&pinning(), &none, reload(Gone::Retired));
+        assert_answered(&pinning(), &none, reload(GoneReason::Retired));
     }
 
     #[test]
@@ -1325,7 +1329,7 @@ mod pin_cookie {
         assert_answered(
             &pinning(),
             &prefetch.clone().with("cookie", "pin=1.4.2"),
-            OwnAnswer::Declined,
+            LocalReply::Declined,
         );
         assert_routed(
             &pinning(),
@@ -1461,8 +1465,8 @@ mod failures {
                 .with("next-action", "7f")
                 .with("x-bundle-version", "1.3.0")
                 .with("referer", referer);
-            match decide(&shop(), &call).course {
-                Course::Answer(OwnAnswer::Gone {
+            match decide(&shop(), &call).action {
+                Action::Reply(LocalReply::Gone {
                     reply: GoneReply::Reload { action_from, .. },
                     ..
                 }) => action_from,

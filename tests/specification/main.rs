@@ -7,10 +7,10 @@
     reason = "a test that finds something missing is to end there"
 )]
 
-mod account;
 mod answers;
 mod configuration;
 mod decision;
+mod log_line;
 mod series;
 mod shell;
 mod weights;

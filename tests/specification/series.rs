@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use skew_guard::decision::Outcome;
 use skew_guard::filter::{Exchange, Flow, Installation};
 use skew_guard::request::Class;
-use skew_guard::telemetry::{MOST_OF_A_RELEASE, Sight, most};
+use skew_guard::telemetry::{MAX_SERIES_OF_A_RELEASE, Sight, max_series};
 use skew_guard_invariants::host::FakeHost;
 
 /// SHA-256 of `key`.
@@ -157,7 +157,7 @@ fn answer(
     host.attribute_is("response.flags", &flags.to_le_bytes());
     host.attribute_is("xds.route_name", b"skew-guard-absent");
     let mut exchange = Exchange::new(host.clone(), Rc::clone(installation));
-    if exchange.on_request_headers() == Flow::On {
+    if exchange.on_request_headers() == Flow::Continue {
         host.respond(
             &[
                 (":status", b"200"),
@@ -193,9 +193,9 @@ fn a_release_makes_as_many_as_are_stated_and_a_client_none() {
     for route in ROUTES {
         let of = |name: &&String| name.contains(&format!("release=.={route};.;"));
         let series = names.iter().filter(of).count();
-        assert!(series <= MOST_OF_A_RELEASE, "{series} of {route}");
+        assert!(series <= MAX_SERIES_OF_A_RELEASE, "{series} of {route}");
     }
-    assert!(names.len() <= most(ROUTES.len()), "{}", names.len());
+    assert!(names.len() <= max_series(ROUTES.len()), "{}", names.len());
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_release_in_current_is_near_to_the_most_that_it_may_make() {
     let of_current = names.iter().filter(|name| name.contains("release=.=v2;.;"));
     let series = of_current.count();
     assert!(
-        series * 4 > MOST_OF_A_RELEASE * 3,
-        "{series} of {MOST_OF_A_RELEASE}"
+        series * 4 > MAX_SERIES_OF_A_RELEASE * 3,
+        "{series} of {MAX_SERIES_OF_A_RELEASE}"
     );
 }

@@ -450,7 +450,7 @@ mod observing {
             ])
             .collect();
         let (mut exchange, flow) = request(&host, &installation, &forged);
-        assert_eq!(flow, Flow::On);
+        assert_eq!(flow, Flow::Continue);
         assert!(host.request_lines("x-release").is_empty());
         assert_eq!(host.request_lines("if-none-match"), ["\"1\""]);
         answer(&host, &mut exchange, JSON, "{}");
@@ -471,7 +471,7 @@ mod observing {
             &installation,
             &[(":path", "/api"), ("x-bundle-version", "1.0.0")],
         );
-        assert_eq!((flow, host.last_reply()), (Flow::On, None));
+        assert_eq!((flow, host.last_reply()), (Flow::Continue, None));
         let count = "plugin=.=shop;.;release=.=none;.;outcome=.=gone;.;class=.=api;.;skew_guard_requests_total";
         assert_eq!(host.metric(count), 1);
     }
@@ -539,7 +539,7 @@ mod wrong_configurations {
             .chain([("x-shop-release", "v1"), ("x-release", "theirs")])
             .collect();
         let (_, flow) = request(&host, &installation, &forged);
-        assert_eq!(flow, Flow::On);
+        assert_eq!(flow, Flow::Continue);
         assert!(host.request_lines("x-shop-release").is_empty());
         assert_eq!(host.request_lines("x-release"), ["theirs"]);
         let count = "plugin=.=shop;.;release=.=none;.;outcome=.=unconfigured;.;class=.=other;.;skew_guard_requests_total";

@@ -2,10 +2,10 @@
 
 use skew_guard::config::Config;
 use skew_guard::decision::Decision;
-use skew_guard::decision::judge::decide;
+use skew_guard::decision::rules::decide;
 use skew_guard::headers::{self, Headers};
 use skew_guard::policy::Policy;
-use skew_guard::request::{Moment, Request};
+use skew_guard::request::{Environment, Request};
 
 /// A request as a client sends it, at a time that the test sets.
 #[derive(Clone)]
@@ -92,7 +92,7 @@ impl Sent {
     }
 }
 
-impl Moment for Sent {
+impl Environment for Sent {
     fn now(&self) -> u64 {
         self.now
     }

@@ -3,13 +3,13 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use skew_guard::config::Config;
-use skew_guard::decision::judge;
-use skew_guard::decision::{Course, Decision};
+use skew_guard::decision::rules;
+use skew_guard::decision::{Action, Decision};
 use skew_guard::headers::{self, Headers};
 use skew_guard::policy::Policy;
 use skew_guard::reply::amend::{self, Amendment};
-use skew_guard::reply::outgoing::Outgoing;
-use skew_guard::request::{Moment, Request};
+use skew_guard::reply::response::Response;
+use skew_guard::request::{Environment, Request};
 use skew_guard_traffic::answer;
 use skew_guard_traffic::class::{self, Class};
 use skew_guard_traffic::plugin::{self, Style};
@@ -84,7 +84,7 @@ impl Prepared {
         let is_forwarded = prepared
             .decision
             .as_ref()
-            .is_none_or(|decision| matches!(decision.course, Course::Forward(_)));
+            .is_none_or(|decision| matches!(decision.action, Action::Forward(_)));
         ensure!(is_forwarded == (case.class.answer == class::Answer::Upstream));
         Ok(prepared)
     }
@@ -98,7 +98,7 @@ impl Prepared {
     /// Reads the request's headers, and decides on them.
     #[must_use]
     pub fn decide(&self) -> Option<Decision> {
-        judge::decide(&self.policy, &self.read())
+        rules::decide(&self.policy, &self.read())
     }
 
     /// Says what changes in the answer; nothing where there was no decision.
@@ -120,7 +120,7 @@ fn policy(configuration: &Value) -> Result<Policy> {
 /// Always the same moment.
 struct Epoch;
 
-impl Moment for Epoch {
+impl Environment for Epoch {
     fn now(&self) -> u64 {
         0
     }
@@ -135,7 +135,7 @@ struct Answer {
     headers: Vec<u8>,
 }
 
-impl Outgoing for Answer {
+impl Response for Answer {
     fn headers(&self) -> Headers<'_> {
         Headers::new(&self.headers)
     }

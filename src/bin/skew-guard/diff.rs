@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use skew_guard::config::State;
 use skew_guard::rollout::{Assessment, Hazard, Side, assess, changes, safe_path};
 
-use crate::Moment;
+use crate::Clock;
 use crate::answer::{Answer, Verdict};
 use crate::document::Document;
 use crate::documents;
@@ -30,7 +30,7 @@ pub struct Diff {
     /// The file with the one that they shall have
     new: PathBuf,
     #[command(flatten)]
-    moment: Moment,
+    clock: Clock,
 }
 
 /// The same configuration, before and after.
@@ -54,7 +54,7 @@ struct Lone {
 impl Diff {
     /// Runs the command.
     pub fn run(&self) -> Result<Answer> {
-        let now = self.moment.seconds();
+        let now = self.clock.seconds();
         let (old, new) = (documents::read(&self.old)?, documents::read(&self.new)?);
         let (pairs, lone) = match (old.as_slice(), new.as_slice()) {
             ([old], [new]) if !is_renamed(old, new) => (vec![Pair::of(old, new, now)?], Vec::new()),

@@ -6,16 +6,16 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use skew_guard::config::Config;
-use skew_guard::decision::{Course, Decision, Forward};
+use skew_guard::decision::{Action, Decision, Forward};
 use skew_guard::headers::{self, Headers};
-use skew_guard::policy::{Gone, Policy};
+use skew_guard::policy::{GoneReason, Policy};
 use skew_guard::reply::amend::{Amendment, Change, amend, observe};
-use skew_guard::reply::outgoing::Outgoing;
-use skew_guard::reply::own::Reply;
+use skew_guard::reply::local::Reply;
+use skew_guard::reply::response::Response;
 use skew_guard::source::Carrier;
 use skew_guard::table::Table;
 
-use crate::Moment;
+use crate::Clock;
 use crate::answer::{Answer, Verdict};
 use crate::documents;
 
@@ -59,7 +59,7 @@ pub struct Explain {
     #[arg(long)]
     failure: Option<Failure>,
     #[command(flatten)]
-    moment: Moment,
+    clock: Clock,
 }
 
 /// What a browser may load.
@@ -144,7 +144,7 @@ impl Explain {
 
     fn table(&self, config: &Config) -> Table {
         let host = self.host.clone().unwrap_or_else(|| guarded_host(config));
-        let mut table = Table::new(&self.method, &host, &self.path, self.moment.seconds());
+        let mut table = Table::new(&self.method, &host, &self.path, self.clock.seconds());
         let implied = self.kind.map_or(&[][..], Kind::headers);
         for (name, value) in implied {
             if !self.headers.iter().any(|(given, _)| given == name) {
@@ -158,18 +158,18 @@ impl Explain {
 
     fn explain(&self, policy: &Policy, decision: &Decision) -> Explanation {
         let upstream = Upstream::new(self, decision);
-        let (written, reply, amendment) = match &decision.course {
+        let (written, reply, amendment) = match &decision.action {
             _ if !policy.enforce => (
                 vec![removed(policy)],
                 None,
                 observe(policy, decision, &upstream),
             ),
-            Course::Answer(answer) => (
+            Action::Reply(answer) => (
                 Vec::new(),
                 Some(Reply::of(policy, decision.client.as_ref(), answer)),
                 Amendment::default(),
             ),
-            Course::Forward(forward) => (
+            Action::Forward(forward) => (
                 written_request(policy, forward),
                 None,
                 amend(policy, decision, &upstream),
@@ -234,15 +234,15 @@ fn facts(policy: &Policy, decision: &Decision) -> Vec<(&'static str, String)> {
         };
         facts.push(("client", format!("{}, said in {carrier}", client.version)));
         let why = policy.refuses(&client.version).map(|gone| match gone {
-            Gone::Denied => "it is one of denied",
+            GoneReason::Denied => "it is one of denied",
             _ => "it is below minVersion",
         });
         facts.extend(why.map(|why| ("gone", why.to_owned())));
     }
     facts.push((
         "release",
-        match (&decision.course, decision.release()) {
-            (Course::Answer(_), _) => "none: the filter answers itself".to_owned(),
+        match (&decision.action, decision.release()) {
+            (Action::Reply(_), _) => "none: the filter answers itself".to_owned(),
             (_, Some(release)) => format!("{}, route {}", release.version, release.route),
             (_, None) => "the mesh's choice".to_owned(),
         },
@@ -340,7 +340,7 @@ impl<'a> Upstream<'a> {
     }
 }
 
-impl Outgoing for Upstream<'_> {
+impl Response for Upstream<'_> {
     fn headers(&self) -> Headers<'_> {
         Headers::new(&self.headers)
     }

@@ -78,13 +78,13 @@ enum Output {
 
 /// When it is.
 #[derive(Debug, clap::Args)]
-struct Moment {
+struct Clock {
     /// The time to answer for, RFC 3339; by default now
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
     now: Option<SystemTime>,
 }
 
-impl Moment {
+impl Clock {
     /// In seconds since 1970.
     fn seconds(&self) -> u64 {
         seconds(self.now.unwrap_or_else(SystemTime::now))

@@ -39,7 +39,7 @@ pub const ANSWERS: Family = Family::new("skew_guard_answers_total", &["sight"]);
 /// Streams that are open now.
 pub const OPEN_STREAMS: Family = Family::new("skew_guard_open_streams", &[]);
 /// What becomes of those who ask for it.
-pub const STAGE: Family = Family::new("skew_guard_release_state", &[]);
+pub const RELEASE_STATE: Family = Family::new("skew_guard_release_state", &[]);
 
 /// A release as a gateway calls it: its route.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -234,7 +234,7 @@ impl Status {
         Report {
             title: self.title(subject, known),
             interval: self.interval,
-            releases: list::standings(side, known.pods.as_ref(), history),
+            releases: list::release_statuses(side, known.pods.as_ref(), history),
             unchosen: history.of("none"),
             next: side.and_then(|side| next::next(side, now, DRAIN_FOR)),
             command: side.map(|_| format!("skew-guard release {file}")),

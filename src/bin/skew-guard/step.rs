@@ -19,7 +19,7 @@ use crate::edit;
 use crate::file::Locked;
 use crate::naming::{self, Naming};
 use crate::yaml::Node;
-use crate::{Moment, Output};
+use crate::{Clock, Output};
 
 /// Make the next safe step of a release in a file of releases
 ///
@@ -133,7 +133,7 @@ struct StepOptions {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    moment: Moment,
+    clock: Clock,
 }
 
 pub fn parse_version(text: &str) -> Result<Version, String> {
@@ -143,7 +143,7 @@ pub fn parse_version(text: &str) -> Result<Version, String> {
 impl Release {
     /// Runs the command.
     pub fn run(&self) -> Result<Prepared> {
-        let now = self.step_options.moment.seconds();
+        let now = self.step_options.clock.seconds();
         let subject = Subject::read(&self.file, &self.step_options)?;
         self.expect_to_apply(&subject)?;
         let model = naming::model(&subject.document, &subject.side, &self.version);
@@ -244,7 +244,7 @@ impl Rollback {
 
     fn in_cluster(&self, helm_release: &str, output: Output) -> Result<Answer> {
         ensure!(
-            self.step_options.moment.now.is_none(),
+            self.step_options.clock.now.is_none(),
             "--now is for a file: in a cluster it is now"
         );
         let rollback = ClusterRollback {
@@ -259,7 +259,7 @@ impl Rollback {
     }
 
     fn in_file(&self, file: &Path) -> Result<Prepared> {
-        let now = self.step_options.moment.seconds();
+        let now = self.step_options.clock.seconds();
         let subject = Subject::read(file, &self.step_options)?;
         let edits =
             Lifecycle::new(&subject.side, now).rollback(self.bad.as_ref(), self.to.as_ref());

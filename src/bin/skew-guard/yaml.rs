@@ -153,10 +153,10 @@ fn write_text(text: &str, json: &mut String) {
 
 /// How much all aliases of a file may stand for, in bytes and values together: far more than any
 /// configuration, and far less than memory.
-const MOST_ALIASED: usize = 1 << 24;
+const MAX_ALIASED: usize = 1 << 24;
 
 /// How deep values may be nested; serde_json's limit too.
-const DEEPEST: usize = 128;
+const MAX_DEPTH: usize = 128;
 
 /// The byte order mark with which some editors begin a file, and the rest of it.
 pub fn unmarked(text: &str) -> (&str, &str) {
@@ -249,9 +249,9 @@ impl<'t> Reader<'t> {
     fn count(&mut self, copied: &Node, line: usize) -> Result<()> {
         self.aliased = self.aliased.saturating_add(copied.size());
         ensure!(
-            self.aliased <= MOST_ALIASED,
+            self.aliased <= MAX_ALIASED,
             "line {line}: what the anchors and aliases up to here stand for is too large: more than {} MB",
-            MOST_ALIASED >> 20
+            MAX_ALIASED >> 20
         );
         Ok(())
     }
@@ -301,8 +301,8 @@ impl<'t> Reader<'t> {
 
 fn ensure_depth(depth: usize, line: usize) -> Result<()> {
     ensure!(
-        depth <= DEEPEST,
-        "line {line}: values are nested more than {DEEPEST} deep"
+        depth <= MAX_DEPTH,
+        "line {line}: values are nested more than {MAX_DEPTH} deep"
     );
     Ok(())
 }

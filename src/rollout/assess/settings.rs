@@ -3,7 +3,7 @@
 
 use super::{Assessor, Effect, Kind, Place, example, listed, one_sided, request, sent, sources};
 use crate::config::{ReleaseConfig, State};
-use crate::decision::{Course, Forward};
+use crate::decision::{Action, Forward};
 use crate::pin::PinCookie;
 use crate::rollout::Side;
 use crate::rollout::hazard::Hazard;
@@ -229,9 +229,9 @@ fn release_of(side: &Side, request: &Table) -> Option<Version> {
     if !side.config.enforce {
         return None;
     }
-    match request.decided_by(&side.policy)?.course {
-        Course::Forward(Forward { release, .. }) => Some(release?.version.clone()),
-        Course::Answer(_) => None,
+    match request.decided_by(&side.policy)?.action {
+        Action::Forward(Forward { release, .. }) => Some(release?.version.clone()),
+        Action::Reply(_) => None,
     }
 }
 

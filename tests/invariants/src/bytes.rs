@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use skew_guard::config::{Config, remains};
+use skew_guard::config::{Config, load_partial};
 use skew_guard::filter::{Exchange, Installation};
 use skew_guard::headers::{self, Headers};
-use skew_guard::kept::Kept;
+use skew_guard::last_good::LastGood;
 use skew_guard::pin::Pin;
 use skew_guard::policy::Policy;
-use skew_guard::request::{Moment, Request, cookies, query};
+use skew_guard::request::{Environment, Request, cookies, query};
 use skew_guard::source::{PathTemplate, Source};
-use skew_guard::version::{LONGEST, Reading};
+use skew_guard::version::{MAX_LENGTH, Reading};
 
 use crate::host::FakeHost;
 
@@ -18,7 +18,7 @@ use crate::host::FakeHost;
 pub fn configuration(bytes: &[u8]) {
     match Config::load(bytes) {
         Ok(config) => {
-            assert!(remains(bytes).is_some(), "what loads can be read");
+            assert!(load_partial(bytes).is_some(), "what loads can be read");
             let policy = Policy::from(config);
             assert!(policy.releases.len() <= 256);
         }
@@ -42,13 +42,13 @@ pub fn configuration(bytes: &[u8]) {
         exchange.on_response_headers(false);
     }
     // What another VM kept, too, may be anything.
-    let kept = Kept::read(bytes);
+    let kept = LastGood::read(bytes);
     assert_eq!(
-        Kept::read(&kept.written()).written(),
+        LastGood::read(&kept.written()).written(),
         kept.written(),
         "what is written is read as it was"
     );
-    let _any = kept.stand_in_for(remains(bytes).as_ref(), 0, |_| false);
+    let _any = kept.stand_in_for(load_partial(bytes).as_ref(), 0, |_| false);
 }
 
 /// Header values, and a header map: every reader finds a version or none, and no reader finds what is not there.
@@ -70,7 +70,7 @@ pub fn readers(bytes: &[u8]) {
         let request = Request::new(headers, &Never);
         for source in sources() {
             if let Reading::Usable(version) = source.read(&request) {
-                assert!((1..=LONGEST).contains(&version.as_str().len()));
+                assert!((1..=MAX_LENGTH).contains(&version.as_str().len()));
                 assert!(version.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
             }
         }
@@ -119,7 +119,7 @@ fn sources() -> Vec<Source> {
 /// A moment that nobody should need to read.
 struct Never;
 
-impl Moment for Never {
+impl Environment for Never {
     fn now(&self) -> u64 {
         0
     }

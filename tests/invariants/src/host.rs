@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use skew_guard::headers;
 use skew_guard::host::Host;
-use skew_guard::reply::own::Reply;
-use skew_guard::request::Moment;
+use skew_guard::reply::local::Reply;
+use skew_guard::request::Environment;
 
 /// A host that all contexts of a test share.
 #[derive(Clone, Default)]
@@ -171,7 +171,7 @@ fn remove(map: &Lines, name: &str) {
     map.borrow_mut().retain(|(key, _)| key != name);
 }
 
-impl Moment for FakeHost {
+impl Environment for FakeHost {
     fn now(&self) -> u64 {
         self.note("now", "");
         self.0.now

@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use serde_json::Value;
 use skew_guard::config::Config;
 use skew_guard::filter::{Exchange, Installation};
-use skew_guard::reply::own::Reply;
+use skew_guard::reply::local::Reply;
 
 use crate::host::FakeHost;
 use crate::setup::{HOST, KEY, NOW, Setup, VERSIONS};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use skew_guard::telemetry::Stage;
+use skew_guard::telemetry::ReleaseState;
 
-use crate::metrics::{ANSWERS, Metrics, OPEN_STREAMS, Plugin, REQUESTS, Release, STAGE};
+use crate::metrics::{ANSWERS, Metrics, OPEN_STREAMS, Plugin, RELEASE_STATE, REQUESTS, Release};
 
 /// What is counted of a release.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ impl What {
 pub struct Counts {
     counters: BTreeMap<(Release, What), u64>,
     open: Vec<(Release, u64)>,
-    stages: Vec<(Release, u64)>,
+    states: Vec<(Release, u64)>,
 }
 
 impl Counts {
@@ -54,7 +54,7 @@ impl Counts {
         Self {
             counters: requests.chain(answers).collect(),
             open: gauges(OPEN_STREAMS),
-            stages: gauges(STAGE),
+            states: gauges(RELEASE_STATE),
         }
     }
 
@@ -116,7 +116,7 @@ pub struct Traffic {
     pub skewed: Count,
     pub gone: Count,
     /// What gateways take it for; several where they disagree.
-    pub stages: Vec<Stage>,
+    pub states: Vec<ReleaseState>,
     /// How long nobody has asked for it.
     pub quiet: Quiet,
 }
@@ -203,11 +203,11 @@ impl History {
                 own.map(|(_, value)| *value).collect()
             };
             traffic.open_streams += own(&counts.open).iter().sum::<u64>();
-            for number in own(&counts.stages) {
-                let stage = Stage::ALL
+            for number in own(&counts.states) {
+                let state = ReleaseState::ALL
                     .into_iter()
-                    .find(|stage| stage.number() == number);
-                traffic.stages.extend(stage);
+                    .find(|state| state.number() == number);
+                traffic.states.extend(state);
             }
             for ((release, what), value) in &counts.counters {
                 if release.is(route) {
@@ -215,8 +215,8 @@ impl History {
                 }
             }
         }
-        traffic.stages.sort_by_key(|stage| stage.number());
-        traffic.stages.dedup();
+        traffic.states.sort_by_key(|state| state.number());
+        traffic.states.dedup();
         for ((release, what), more) in &self.new {
             if release.is(route) {
                 traffic.count(what, |count| count.new += more);
@@ -237,8 +237,8 @@ impl History {
 
     /// The routes of all releases that gateways know.
     pub fn routes(&self) -> Vec<String> {
-        let stages = self.gateways.values().flat_map(|counts| &counts.stages);
-        let mut routes: Vec<_> = stages.map(|(release, _)| release.route()).collect();
+        let states = self.gateways.values().flat_map(|counts| &counts.states);
+        let mut routes: Vec<_> = states.map(|(release, _)| release.route()).collect();
         routes.sort();
         routes.dedup();
         routes

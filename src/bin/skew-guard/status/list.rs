@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use skew_guard::config::{Config, ReleaseConfig, State};
 use skew_guard::rollout::Side;
-use skew_guard::telemetry::Stage;
+use skew_guard::telemetry::ReleaseState;
 
 use super::counts::History;
-use super::release::{Pods, Standing};
+use super::release::{Pods, ReleaseStatus};
 use crate::document::chart_route;
 
 type PodsByRoute = BTreeMap<String, Vec<Pods>>;
 
 /// All releases that are served or have pods, in the order of the list.
-pub fn standings(
+pub fn release_statuses(
     side: Option<&Side>,
     pods: Option<&PodsByRoute>,
     history: &History,
-) -> Vec<Standing> {
+) -> Vec<ReleaseStatus> {
     let Some(Side { config, .. }) = side else {
         return history
             .routes()
@@ -25,23 +25,23 @@ pub fn standings(
             .map(|route| seen(route, history))
             .collect();
     };
-    let mut standings = Vec::new();
+    let mut statuses = Vec::new();
     let mut left = pods.cloned().unwrap_or_default();
     for release in &config.releases {
         let own = of_release(&mut left, release);
         let is_over = release.state == State::Retired;
         if !is_over || own.iter().any(|pods| pods.all > 0) {
-            standings.push(listed(config, release, pods.map(|_| own), history));
+            statuses.push(listed(config, release, pods.map(|_| own), history));
         }
     }
     // Subsets that no release has, and pods that nobody will ask for.
     left.retain(|_, pods| pods.iter().any(|pods| pods.all > 0));
-    standings.extend(left.into_iter().map(|(route, pods)| Standing {
-        stage: Some(Stage::Over),
+    statuses.extend(left.into_iter().map(|(route, pods)| ReleaseStatus {
+        state: Some(ReleaseState::NotServed),
         pods: Some(pods),
         ..seen(route, history)
     }));
-    standings
+    statuses
 }
 
 /// The pods of a release. The route of a retired one is not in the plugin's configuration.
@@ -56,15 +56,15 @@ fn listed(
     release: &ReleaseConfig,
     pods: Option<Vec<Pods>>,
     history: &History,
-) -> Standing {
+) -> ReleaseStatus {
     let current = config.current.as_ref();
     let share = current.and_then(|current| current.share_of(&release.version));
-    let stage = Stage::new(release.state, share.is_some());
-    Standing {
+    let state = ReleaseState::new(release.state, share.is_some());
+    ReleaseStatus {
         name: release.version.to_string(),
         route: release.route.to_string(),
-        stage: Some(stage),
-        until: release.until.filter(|_| stage == Stage::Draining),
+        state: Some(state),
+        until: release.until.filter(|_| state == ReleaseState::Draining),
         share: share.filter(|(share, of)| share < of),
         pods,
         traffic: history.of(release.route.as_str()),
@@ -72,16 +72,16 @@ fn listed(
 }
 
 /// A release of which only gateways know.
-fn seen(route: String, history: &History) -> Standing {
+fn seen(route: String, history: &History) -> ReleaseStatus {
     let traffic = history.of(&route);
-    let stage = match traffic.stages.as_slice() {
-        [stage] => Some(*stage),
+    let state = match traffic.states.as_slice() {
+        [state] => Some(*state),
         _ => None,
     };
-    Standing {
+    ReleaseStatus {
         name: route.clone(),
         route,
-        stage,
+        state,
         until: None,
         share: None,
         pods: None,

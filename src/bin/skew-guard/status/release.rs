@@ -4,17 +4,17 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 
 use skew_guard::rollout::written_time;
-use skew_guard::telemetry::Stage;
+use skew_guard::telemetry::ReleaseState;
 
 use super::counts::{Quiet, Traffic};
 
 /// A release.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct ReleaseStatus {
     /// Its version; its route where the list is not known.
     pub name: String,
     pub route: String,
-    pub stage: Option<Stage>,
+    pub state: Option<ReleaseState>,
     /// Until when it drains, in seconds since 1970.
     pub until: Option<u64>,
     /// Its share of the visitors, of so many, where it is not all of them.
@@ -98,7 +98,7 @@ pub struct Circumstances {
     pub unseen: Vec<String>,
 }
 
-impl Standing {
+impl ReleaseStatus {
     /// Whether it may be retired, where it drains.
     pub fn retirement(&self, circumstances: &Circumstances) -> Option<Retirement> {
         let Circumstances {
@@ -106,7 +106,7 @@ impl Standing {
             idle_for,
             unseen,
         } = circumstances;
-        if self.stage != Some(Stage::Draining) {
+        if self.state != Some(ReleaseState::Draining) {
             return None;
         }
         if let Some(until) = self.until.filter(|until| until <= now) {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 use skew_guard::rollout::written_time;
-use skew_guard::telemetry::Stage;
+use skew_guard::telemetry::ReleaseState;
 
 use super::counts::{Count, Quiet, Traffic};
 use super::look::Sighting;
 use super::next::Next;
 use super::prometheus::{Asked, Prometheus};
-use super::release::{Circumstances, Pods, Retirement, Standing, sentence};
+use super::release::{Circumstances, Pods, ReleaseStatus, Retirement, sentence};
 use crate::answer::{Answer, Verdict};
 use crate::wait::sight::State;
 
@@ -22,7 +22,7 @@ pub struct Report {
     pub title: String,
     pub interval: Duration,
     pub gateways: Vec<Sighting>,
-    pub releases: Vec<Standing>,
+    pub releases: Vec<ReleaseStatus>,
     /// Requests that no release was chosen for.
     pub unchosen: Traffic,
     pub next: Option<Next>,
@@ -56,7 +56,7 @@ impl Report {
         } = self;
         for release in releases {
             let total = release.traffic.all().total;
-            let is_open = release.stage == Some(Stage::Draining)
+            let is_open = release.state == Some(ReleaseState::Draining)
                 && matches!(release.traffic.quiet, Quiet::AtLeast(_));
             let route = release.route.as_str();
             let asked = Asked {
@@ -265,7 +265,7 @@ impl Report {
         })
     }
 
-    fn json_of(&self, release: &Standing) -> Value {
+    fn json_of(&self, release: &ReleaseStatus) -> Value {
         let mut json = traffic_json(&release.traffic);
         let pods = release.pods.as_ref().map(|pods| {
             let pods = pods.iter();
@@ -309,15 +309,15 @@ impl Report {
     }
 }
 
-impl Standing {
+impl ReleaseStatus {
     /// For people.
     fn state(&self) -> String {
-        let stages = match self.stage {
-            Some(stage) => vec![stage],
-            None => self.traffic.stages.clone(),
+        let states = match self.state {
+            Some(state) => vec![state],
+            None => self.traffic.states.clone(),
         };
-        let stages: Vec<_> = stages.iter().map(|stage| stage.name()).collect();
-        let mut state = stages.join(" or ");
+        let states: Vec<_> = states.iter().map(|state| state.name()).collect();
+        let mut state = states.join(" or ");
         if let Some((share, of)) = self.share {
             state += &format!(" ({share} of {of})");
         }
@@ -337,7 +337,8 @@ impl Standing {
 
     /// Whether it is retired and still has pods.
     fn has_pods_for_nothing(&self) -> bool {
-        self.stage == Some(Stage::Over) && self.pods.iter().flatten().any(|pods| pods.all > 0)
+        self.state == Some(ReleaseState::NotServed)
+            && self.pods.iter().flatten().any(|pods| pods.all > 0)
     }
 }
 

@@ -113,7 +113,7 @@ async fn serve(connection: TcpStream, acceptor: TlsAcceptor, api: &Api) -> Resul
     let address = address.context("a Pod without an address")?.parse()?;
     connection.write_all(ACCEPTED.as_bytes()).await?;
     let (reader, writer) = tokio::io::split(connection);
-    let (frames, outgoing) = mpsc::unbounded_channel();
+    let (frames, response) = mpsc::unbounded_channel();
     let streams = Streams {
         pod: address,
         frames,
@@ -122,7 +122,7 @@ async fn serve(connection: TcpStream, acceptor: TlsAcceptor, api: &Api) -> Resul
     };
     tokio::select! {
         ended = streams.serve(Reader::of(reader)?) => ended,
-        written = write_all(writer, outgoing) => written,
+        written = write_all(writer, response) => written,
     }
 }
 

@@ -3,7 +3,7 @@
 use skew_guard::headers::{self, Headers};
 use skew_guard::policy::Policy;
 use skew_guard::request::Request;
-use skew_guard::telemetry::account::Account;
+use skew_guard::telemetry::log_line::LogLine;
 
 use crate::wire::{Sent, policy};
 
@@ -18,11 +18,11 @@ fn shop(keys: &str) -> Policy {
     ))
 }
 
-fn account(policy: &Policy, sent: &Sent) -> String {
+fn log_line(policy: &Policy, sent: &Sent) -> String {
     let decision = sent.decided_by(policy).expect("it is in scope");
     let map = headers::serialize(&sent.headers());
     let request = Request::new(Headers::new(&map), sent);
-    Account {
+    LogLine {
         request: &request,
         decision: &decision,
         enforced: policy.enforce,
@@ -47,14 +47,14 @@ fn it_says_what_was_asked_what_was_decided_and_by_which_rule() {
             "GET shop.example.com/ (navigation), no version: unversioned, to v2; rule 6: a navigation, or a request without a usable version, goes to current",
         ),
     ] {
-        assert_eq!(account(&shop, &sent), said);
+        assert_eq!(log_line(&shop, &sent), said);
     }
 }
 
 #[test]
 fn it_says_where_a_decision_was_not_carried_out_and_where_the_mesh_chooses() {
     let observed = policy(r#"{"releases":[{"version":"2.0.0"}],"enforce":false}"#);
-    let said = account(&observed, &Sent::fetch("/api/cart"));
+    let said = log_line(&observed, &Sent::fetch("/api/cart"));
     let end = ": uncovered, left to the mesh; rule 6: a navigation, or a request without a usable version, goes to current; observed only";
     assert!(said.ends_with(end), "{said}");
 }
@@ -64,7 +64,7 @@ fn what_a_client_sent_is_escaped_and_cut_off() {
     let shop = shop("");
     let hostile =
         Sent::fetch("/a\r\n[critical] \"x\\\u{1b}[31m\u{fc}").with("x-bundle-version", "1\n2");
-    let said = account(&shop, &hostile);
+    let said = log_line(&shop, &hostile);
     assert!(
         said.contains(r#"/a\r\n[critical] \"x\\\x1b[31m\xc3\xbc (api), no version: invalid"#),
         "{said}"
@@ -74,7 +74,7 @@ fn what_a_client_sent_is_escaped_and_cut_off() {
             .all(|byte| byte == b' ' || byte.is_ascii_graphic()),
         "{said}"
     );
-    let long = account(&shop, &Sent::fetch(&format!("/{}", "x".repeat(9000))));
+    let long = log_line(&shop, &Sent::fetch(&format!("/{}", "x".repeat(9000))));
     assert!(long.len() < 500 && long.contains("xxx... (api)"), "{long}");
 }
 
@@ -90,7 +90,7 @@ fn it_holds_no_cookie_and_no_preview_key() {
         Sent::fetch("/").with("cookie", "pin=1.4.2"),
         Sent::fetch("/").with("cookie", "session=secret"),
     ] {
-        let said = account(&shop, &sent);
+        let said = log_line(&shop, &sent);
         for secret in ["key:", "=", "secret", "1.4.2"] {
             assert!(!said.contains(secret), "{said}");
         }

@@ -3,7 +3,7 @@
 use crate::headers::Headers;
 
 /// What may be asked of an answer.
-pub trait Outgoing {
+pub trait Response {
     /// Its headers, `:status` among them.
     fn headers(&self) -> Headers<'_>;
     /// An attribute of the stream

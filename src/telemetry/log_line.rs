@@ -3,14 +3,14 @@
 
 use std::fmt;
 
-use crate::decision::{Course, Decision};
+use crate::decision::{Action, Decision};
 use crate::request::Request;
 
 /// A request as a line names it: method, host and path. What a client sent is escaped and cut off, and the query is left
 /// out, because a preview key may stand there.
-pub struct Named<'a>(pub &'a Request<'a>);
+pub struct RequestName<'a>(pub &'a Request<'a>);
 
-impl fmt::Display for Named<'_> {
+impl fmt::Display for RequestName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(request) = self;
         escape(request.method(), f)?;
@@ -21,17 +21,17 @@ impl fmt::Display for Named<'_> {
 }
 
 /// The most bytes of a part of a request.
-const LONGEST: usize = 256;
+const MAX_LENGTH: usize = 256;
 
 fn escape(part: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match part.get(..LONGEST) {
+    match part.get(..MAX_LENGTH) {
         Some(start) if start.len() < part.len() => write!(f, "{}...", start.escape_ascii()),
         _ => write!(f, "{}", part.escape_ascii()),
     }
 }
 
 /// A request and what was decided on it.
-pub struct Account<'a> {
+pub struct LogLine<'a> {
     /// The request.
     pub request: &'a Request<'a>,
     /// What was decided.
@@ -40,18 +40,23 @@ pub struct Account<'a> {
     pub enforced: bool,
 }
 
-impl fmt::Display for Account<'_> {
+impl fmt::Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decision = self.decision;
-        write!(f, "{} ({}", Named(self.request), decision.class.name())?;
+        write!(
+            f,
+            "{} ({}",
+            RequestName(self.request),
+            decision.class.name()
+        )?;
         match (&decision.client, decision.client_version_for_logs()) {
             (None, _) => f.write_str("), no version")?,
             (Some(_), None) => f.write_str("), version in a cookie")?,
             (Some(_), Some(version)) => write!(f, "), version {version}")?,
         }
         write!(f, ": {}", decision.outcome.name())?;
-        match (&decision.course, decision.release()) {
-            (Course::Answer(_), _) => f.write_str(", answered here")?,
+        match (&decision.action, decision.release()) {
+            (Action::Reply(_), _) => f.write_str(", answered here")?,
             (_, Some(release)) => write!(f, ", to {}", release.route)?,
             (_, None) => f.write_str(", left to the mesh")?,
         }

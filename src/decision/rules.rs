@@ -7,12 +7,12 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use super::{
-    Caching, Client, Course, Decision, Forward, GoneReply, IfGone, Outcome, OwnAnswer, Rule,
+    Action, Caching, Client, Decision, Forward, GoneReply, IfGone, LocalReply, Outcome, Rule,
     Visitor,
 };
 use crate::config::{Conditional, UnknownVersion};
 use crate::pin::{Bucket, Pin, SameSite};
-use crate::policy::{Gone, Policy, Release};
+use crate::policy::{GoneReason, Policy, Release};
 use crate::preview::{self, Preview};
 use crate::request::{Class, Request, query};
 use crate::scope::is_below;
@@ -25,10 +25,10 @@ pub fn decide(policy: &Policy, request: &Request<'_>) -> Option<Decision> {
     policy
         .scope
         .holds(request)
-        .then(|| Judge::new(policy, request).decide())
+        .then(|| Evaluation::new(policy, request).decide())
 }
 
-struct Judge<'a> {
+struct Evaluation<'a> {
     policy: &'a Policy,
     request: &'a Request<'a>,
     class: Class,
@@ -45,7 +45,7 @@ struct Found {
     held_something_else: bool,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> Evaluation<'a> {
     fn new(policy: &'a Policy, request: &'a Request<'a>) -> Self {
         Self {
             policy,
@@ -74,7 +74,7 @@ fn class_of(policy: &Policy, request: &Request<'_>) -> Class {
 }
 
 /// The rules.
-impl Judge<'_> {
+impl Evaluation<'_> {
     fn decide(self) -> Decision {
         if let Some(client) = self.in_path_of_asset() {
             return self.named_outright(client);
@@ -212,18 +212,13 @@ impl Judge<'_> {
     fn follow(&self, link: preview::Link) -> Decision {
         let answer = match link {
             preview::Link::Open(version, _) if self.previewable(&version).is_none() => {
-                OwnAnswer::NoSuchPreview(version)
+                LocalReply::NoSuchPreview(version)
             }
             preview::Link::Open(_, redirect) | preview::Link::Off(redirect) => {
-                OwnAnswer::Preview(redirect)
+                LocalReply::Preview(redirect)
             }
         };
-        self.decided(
-            Rule::Preview,
-            Outcome::Preview,
-            None,
-            Course::Answer(answer),
-        )
+        self.decided(Rule::Preview, Outcome::Preview, None, Action::Reply(answer))
     }
 
     /// The release of this version that a tester may see, staged or not.
@@ -256,7 +251,7 @@ impl Judge<'_> {
         }
         let has_drained = listed.is_some_and(|release| release.is_draining());
         if has_drained || self.policy.is_retired(version) {
-            return self.gone(Rule::NotServed, Gone::Retired, client);
+            return self.gone(Rule::NotServed, GoneReason::Retired, client);
         }
         self.unknown(client)
     }
@@ -273,20 +268,20 @@ impl Judge<'_> {
             }
         };
         if is_gone {
-            self.gone(Rule::NotServed, Gone::Unknown, client)
+            self.gone(Rule::NotServed, GoneReason::Unknown, client)
         } else {
             self.assigned(Rule::NotServed, Outcome::Unknown, Some(client), None)
         }
     }
 
     /// A page is replaced by a current one; everything else is told to reload.
-    fn gone(&self, rule: Rule, why: Gone, client: Client) -> Decision {
+    fn gone(&self, rule: Rule, why: GoneReason, client: Client) -> Decision {
         if self.class.is_document() {
             return self.assigned(rule, Outcome::Gone, Some(client), None);
         }
         let reply = self.gone_reply(self.request.is_form_post());
-        let course = Course::Answer(OwnAnswer::Gone { why, reply });
-        self.decided(rule, Outcome::Gone, Some(client), course)
+        let action = Action::Reply(LocalReply::Gone { why, reply });
+        self.decided(rule, Outcome::Gone, Some(client), action)
     }
 
     fn gone_reply(&self, is_form_post: bool) -> GoneReply {
@@ -305,20 +300,20 @@ impl Judge<'_> {
 }
 
 /// What becomes of the request.
-impl Judge<'_> {
+impl Evaluation<'_> {
     fn decided(
         &self,
         rule: Rule,
         outcome: Outcome,
         client: Option<Client>,
-        course: Course,
+        action: Action,
     ) -> Decision {
         Decision {
             rule,
             outcome,
             class: self.class,
             client,
-            course,
+            action,
         }
     }
 
@@ -330,10 +325,10 @@ impl Judge<'_> {
         forward: Forward,
     ) -> Decision {
         if changes_pin_too_early(&forward) {
-            let declined = Course::Answer(OwnAnswer::Declined);
+            let declined = Action::Reply(LocalReply::Declined);
             return self.decided(rule, Outcome::Declined, client, declined);
         }
-        self.decided(rule, outcome, client, Course::Forward(forward))
+        self.decided(rule, outcome, client, Action::Forward(forward))
     }
 
     fn routed(
@@ -607,7 +602,7 @@ fn changes_pin_too_early(forward: &Forward) -> bool {
 }
 
 /// What the rules ask of policy and request.
-impl Judge<'_> {
+impl Evaluation<'_> {
     /// The visitor's pin. Where the cookie was once written with another domain or path, the browser has
     /// several of the name, and the one that names a served release counts, else the first.
     fn pin(&self) -> Option<&Pin> {

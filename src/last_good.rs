@@ -5,21 +5,21 @@
 //! nothing that can be read of that one speaks against it. Each says when it was last in force: what was
 //! left behind by a plugin that was uninstalled must not come back for the next one of its name.
 
-use crate::config::{Config, Remains};
+use crate::config::{Config, PartialConfig};
 use crate::headers;
 use crate::scope::overlap;
 
 /// For how long what is not in force any more may stand in, in seconds. A plugin is away for moments when
 /// it is upgraded, and for good when it is uninstalled.
-const LONGEST_ABSENCE: u64 = 60 * 60;
+const MAX_ABSENCE: u64 = 60 * 60;
 /// How often a configuration in force has to be noted again, in seconds, so that it is not taken for absent.
-pub const NOTED_EVERY: u32 = 10 * 60;
+pub const NOTE_INTERVAL: u32 = 10 * 60;
 /// The most that are kept: the newest.
-const MOST: usize = 64;
+const MAX_ENTRIES: usize = 64;
 
 /// What is kept under one name, newest first.
 #[derive(Clone, Debug, Default)]
-pub struct Kept(Vec<Entry>);
+pub struct LastGood(Vec<Entry>);
 
 /// A good configuration.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct StandIn {
     pub age: u64,
 }
 
-impl Kept {
+impl LastGood {
     /// What these bytes keep; any bytes are welcome.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Self {
@@ -82,7 +82,7 @@ impl Kept {
                 bytes: bytes.to_vec(),
             },
         );
-        self.0.truncate(MOST);
+        self.0.truncate(MAX_ENTRIES);
         replaced
     }
 
@@ -101,7 +101,7 @@ impl Kept {
     #[must_use]
     pub fn stand_in_for(
         &self,
-        remains: Option<&Remains>,
+        partial: Option<&PartialConfig>,
         now: u64,
         is_in_force: impl Fn(&[u8]) -> bool,
     ) -> Option<StandIn> {
@@ -110,25 +110,25 @@ impl Kept {
             .iter()
             .filter(|entry| entry.is_recent(now))
             .partition(|entry| is_in_force(&entry.bytes));
-        Self::among(&in_force, remains, now).or_else(|| match (remains, in_force.as_slice()) {
+        Self::among(&in_force, partial, now).or_else(|| match (partial, in_force.as_slice()) {
             (None, [_, ..]) => None,
-            _ => Self::among(&others, remains, now),
+            _ => Self::among(&others, partial, now),
         })
     }
 
-    fn among(entries: &[&Entry], remains: Option<&Remains>, now: u64) -> Option<StandIn> {
+    fn among(entries: &[&Entry], partial: Option<&PartialConfig>, now: u64) -> Option<StandIn> {
         let mut possible: Vec<_> = entries
             .iter()
             .filter_map(|entry| entry.stand_in(now))
             .collect();
-        let Some(remains) = remains else {
+        let Some(partial) = partial else {
             // Nothing tells whose the wrong one is.
             return possible.pop().filter(|_| possible.is_empty());
         };
-        possible.retain(|kept| !is_contradicted(&kept.config, remains));
+        possible.retain(|kept| !is_contradicted(&kept.config, partial));
         let place = possible
             .iter()
-            .position(|kept| has_scope_of(&kept.config, remains))
+            .position(|kept| has_scope_of(&kept.config, partial))
             .unwrap_or_default();
         possible.into_iter().nth(place)
     }
@@ -144,7 +144,7 @@ impl Entry {
     }
 
     fn is_recent(&self, now: u64) -> bool {
-        now.saturating_sub(self.last) <= LONGEST_ABSENCE
+        now.saturating_sub(self.last) <= MAX_ABSENCE
     }
 
     fn load(&self) -> Option<Config> {
@@ -158,12 +158,12 @@ fn is_alike(one: &Config, other: &Config) -> bool {
 }
 
 /// Whether all that can be read of a wrong configuration's scope is this one's to the letter.
-fn has_scope_of(kept: &Config, remains: &Remains) -> bool {
-    remains
+fn has_scope_of(kept: &Config, partial: &PartialConfig) -> bool {
+    partial
         .hosts
         .as_ref()
         .is_none_or(|hosts| *hosts == kept.hosts)
-        && remains
+        && partial
             .paths
             .as_ref()
             .is_none_or(|paths| *paths == kept.paths)
@@ -171,28 +171,28 @@ fn has_scope_of(kept: &Config, remains: &Remains) -> bool {
 
 /// Whether something that can be read of a wrong configuration says that this is another application's,
 /// or one of long ago.
-fn is_contradicted(kept: &Config, remains: &Remains) -> bool {
-    let header = remains.route_header.as_ref();
-    let hosts = remains.hosts.as_ref();
-    let paths = remains.paths.as_ref();
+fn is_contradicted(kept: &Config, partial: &PartialConfig) -> bool {
+    let header = partial.route_header.as_ref();
+    let hosts = partial.hosts.as_ref();
+    let paths = partial.paths.as_ref();
     header.is_some_and(|header| *header != kept.route_header)
         || hosts.is_some_and(|hosts| !overlap(kept.hosts.as_deref(), hosts.as_deref()))
         || paths.is_some_and(|paths| !overlap(kept.paths.as_deref(), paths.as_deref()))
-        || has_no_version_of(kept, remains)
+        || has_no_version_of(kept, partial)
 }
 
-fn has_no_version_of(kept: &Config, remains: &Remains) -> bool {
-    !remains.versions.is_empty()
+fn has_no_version_of(kept: &Config, partial: &PartialConfig) -> bool {
+    !partial.versions.is_empty()
         && !kept
             .releases
             .iter()
-            .any(|release| remains.versions.contains(&release.version))
+            .any(|release| partial.versions.contains(&release.version))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::remains;
+    use crate::config::load_partial;
 
     const NOW: u64 = 1_800_000_000;
 
@@ -200,25 +200,25 @@ mod tests {
         format!(r#"{{{keys}"releases":[{{"version":"{version}"}}]}}"#)
     }
 
-    fn keeping(configurations: &[(&str, u64)]) -> Kept {
-        let mut kept = Kept::default();
+    fn keeping(configurations: &[(&str, u64)]) -> LastGood {
+        let mut kept = LastGood::default();
         for (configuration, at) in configurations {
             let config = Config::load(configuration.as_bytes()).expect("it is good");
             kept.take(configuration.as_bytes(), &config, *at);
         }
-        Kept::read(&kept.written())
+        LastGood::read(&kept.written())
     }
 
-    fn stand_in(kept: &Kept, wrong: &str) -> Option<String> {
+    fn stand_in(kept: &LastGood, wrong: &str) -> Option<String> {
         stand_in_beside(kept, wrong, |_| false)
     }
 
     fn stand_in_beside(
-        kept: &Kept,
+        kept: &LastGood,
         wrong: &str,
         is_in_force: impl Fn(&[u8]) -> bool,
     ) -> Option<String> {
-        let found = kept.stand_in_for(remains(wrong.as_bytes()).as_ref(), NOW, is_in_force)?;
+        let found = kept.stand_in_for(load_partial(wrong.as_bytes()).as_ref(), NOW, is_in_force)?;
         Some(found.config.releases.first()?.version.to_string())
     }
 
@@ -292,7 +292,7 @@ mod tests {
             r#"{"hosts":["shop.example"],"curent":"1.0.0","releases":[{"version":"1.0.0"}]}"#;
         for order in [[&shop, &everything], [&everything, &shop]] {
             let kept = keeping(&order.map(|configuration| (configuration.as_str(), NOW)));
-            let found = kept.stand_in_for(remains(typo.as_bytes()).as_ref(), NOW, |_| false);
+            let found = kept.stand_in_for(load_partial(typo.as_bytes()).as_ref(), NOW, |_| false);
             assert!(found.is_some_and(|found| found.config.hosts.is_some()));
         }
     }
@@ -337,7 +337,7 @@ mod tests {
     fn any_bytes_are_nothing_worse_than_nothing() {
         let written = keeping(&[(&config("", "1.0.0"), NOW)]).written();
         for end in 0..written.len() {
-            let kept = Kept::read(written.get(..end).unwrap_or_default());
+            let kept = LastGood::read(written.get(..end).unwrap_or_default());
             assert_eq!(stand_in(&kept, "{}"), None);
         }
     }

@@ -1,7 +1,7 @@
 //! The answers that the filter gives itself, in the request phase.
 
-use crate::decision::{Client, GoneReply, OwnAnswer};
-use crate::policy::{Gone, Policy};
+use crate::decision::{Client, GoneReply, LocalReply};
+use crate::policy::{GoneReason, Policy};
 use crate::preview::Redirect;
 use crate::version::Version;
 
@@ -26,16 +26,16 @@ pub struct Reply {
 impl Reply {
     /// The answer as it is sent to a client of this version.
     #[must_use]
-    pub fn of(policy: &Policy, client: Option<&Client>, answer: &OwnAnswer) -> Self {
+    pub fn of(policy: &Policy, client: Option<&Client>, answer: &LocalReply) -> Self {
         match answer {
-            OwnAnswer::Gone { why, reply } => Self::gone(policy, client, *why, reply),
-            OwnAnswer::Declined => Self::plain(503, "skew_guard_declined", ""),
-            OwnAnswer::Preview(redirect) => Self::redirect(redirect),
-            OwnAnswer::NoSuchPreview(version) => Self::no_such_preview(policy, version),
+            LocalReply::Gone { why, reply } => Self::gone(policy, client, *why, reply),
+            LocalReply::Declined => Self::plain(503, "skew_guard_declined", ""),
+            LocalReply::Preview(redirect) => Self::redirect(redirect),
+            LocalReply::NoSuchPreview(version) => Self::no_such_preview(policy, version),
         }
     }
 
-    fn gone(policy: &Policy, client: Option<&Client>, why: Gone, reply: &GoneReply) -> Self {
+    fn gone(policy: &Policy, client: Option<&Client>, why: GoneReason, reply: &GoneReply) -> Self {
         let message = gone::message(policy, client, reply);
         let mut headers = message.headers;
         headers.extend(gone::cors(policy, reply));
@@ -90,11 +90,11 @@ impl Reply {
     }
 }
 
-fn details_of(why: Gone) -> &'static str {
+fn details_of(why: GoneReason) -> &'static str {
     match why {
-        Gone::Retired => "skew_guard_retired",
-        Gone::Denied => "skew_guard_denied",
-        Gone::BelowMinimum => "skew_guard_below_minimum",
-        Gone::Unknown => "skew_guard_unknown",
+        GoneReason::Retired => "skew_guard_retired",
+        GoneReason::Denied => "skew_guard_denied",
+        GoneReason::BelowMinimum => "skew_guard_below_minimum",
+        GoneReason::Unknown => "skew_guard_unknown",
     }
 }
