@@ -260,7 +260,7 @@ impl Rollback<'_> {
             return Ok(observed.settle()?.unwrap_or(NextStep::Done));
         }
         // It does not wait for gateways to learn what is taken back, where that need not be.
-        match observed.check(&observed.newest.after(&edits).map_err(Refusal::Wrong)?) {
+        match observed.check(&observed.newest.after(&edits).map_err(Refusal::Invalid)?) {
             Ok(()) => Ok(NextStep::Change(edits)),
             Err(refusal) => observed.settle()?.ok_or(refusal),
         }

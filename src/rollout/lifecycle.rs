@@ -46,7 +46,7 @@ pub enum Refusal {
     /// It makes no sense from here.
     NotApplicable(String),
     /// The configuration after it would be wrong.
-    Wrong(Problems),
+    Invalid(Problems),
     /// It is not safe.
     Unsafe(Vec<Hazard>),
 }
@@ -55,7 +55,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotApplicable(why) => f.write_str(why),
-            Self::Wrong(problems) => {
+            Self::Invalid(problems) => {
                 write!(f, "the step would make a wrong configuration:\n{problems}")
             }
             Self::Unsafe(hazards) => {
@@ -451,7 +451,7 @@ impl<'a> Lifecycle<'a> {
         if let Some(revision) = self.side.config.revision {
             edits.push(Edit::Revision(revision.saturating_add(1)));
         }
-        let after = self.side.after(&edits).map_err(Refusal::Wrong)?;
+        let after = self.side.after(&edits).map_err(Refusal::Invalid)?;
         let hazards = assess(self.side, &after, self.now).hazards;
         if hazards.is_empty() {
             Ok(edits)

@@ -134,7 +134,10 @@ impl Report {
 
     fn lines(&self) -> Vec<String> {
         let document = &self.document;
-        let problems = self.problems.iter().map(|problem| document.told(problem));
+        let problems = self
+            .problems
+            .iter()
+            .map(|problem| document.describe(problem));
         let warnings = self.warnings.iter();
         let warnings =
             warnings.map(|warning| format!("{}warning: {warning}", document.place(None)));

@@ -43,7 +43,7 @@ struct Pair {
 }
 
 /// A configuration that only one of the files has.
-struct Lone {
+struct Unpaired {
     name: String,
     /// What goes wrong where it is the old one that has it.
     hazard: Option<Hazard>,
@@ -56,16 +56,18 @@ impl Diff {
     pub fn run(&self) -> Result<Answer> {
         let now = self.clock.seconds();
         let (old, new) = (documents::read(&self.old)?, documents::read(&self.new)?);
-        let (pairs, lone) = match (old.as_slice(), new.as_slice()) {
+        let (pairs, unpaired) = match (old.as_slice(), new.as_slice()) {
             ([old], [new]) if !is_renamed(old, new) => (vec![Pair::of(old, new, now)?], Vec::new()),
-            (old, new) => (pairs(old, new, now)?, lone(old, new, now)?),
+            (old, new) => (pairs(old, new, now)?, unpaired(old, new, now)?),
         };
         let lines = pairs.iter().flat_map(Pair::lines);
-        let lines: Vec<_> = lines.chain(lone.iter().flat_map(Lone::lines)).collect();
+        let lines: Vec<_> = lines
+            .chain(unpaired.iter().flat_map(Unpaired::lines))
+            .collect();
         let steps = pairs.iter().map(Pair::json);
-        let steps: Vec<_> = steps.chain(lone.iter().map(Lone::json)).collect();
+        let steps: Vec<_> = steps.chain(unpaired.iter().map(Unpaired::json)).collect();
         let is_safe = pairs.iter().all(|pair| pair.assessment.is_safe())
-            && lone.iter().all(|lone| lone.hazard.is_none());
+            && unpaired.iter().all(|unpaired| unpaired.hazard.is_none());
         Ok(Answer {
             verdict: Verdict::of(is_safe),
             text: lines.join("\n"),
@@ -92,31 +94,31 @@ fn pairs(old: &[Document], new: &[Document], now: u64) -> Result<Vec<Pair>> {
 }
 
 /// What only one of the files has.
-fn lone(old: &[Document], new: &[Document], now: u64) -> Result<Vec<Lone>> {
+fn unpaired(old: &[Document], new: &[Document], now: u64) -> Result<Vec<Unpaired>> {
     let removed = old.iter().filter(|document| !has_name_of(document, new));
     let added: Vec<_> = new
         .iter()
         .filter(|document| !has_name_of(document, old))
         .collect();
     let renamed_to = added.first().map(|document| document.name.clone());
-    let mut lone = Vec::new();
+    let mut unpaired = Vec::new();
     for document in removed {
-        lone.push(Lone::removed(document, renamed_to.clone(), now)?);
+        unpaired.push(Unpaired::removed(document, renamed_to.clone(), now)?);
     }
     for document in added {
-        document.load_right()?;
-        lone.push(Lone {
+        document.load_valid()?;
+        unpaired.push(Unpaired {
             name: document.name.clone(),
             hazard: None,
             text: "is new: what it lists is pinned from now on".to_owned(),
         });
     }
-    Ok(lone)
+    Ok(unpaired)
 }
 
-impl Lone {
+impl Unpaired {
     fn removed(document: &Document, renamed_to: Option<String>, now: u64) -> Result<Self> {
-        let config = document.load_right()?.config;
+        let config = document.load_valid()?.config;
         let served = config
             .releases
             .iter()
@@ -167,7 +169,7 @@ fn json_of(hazard: &Hazard) -> Value {
 
 impl Pair {
     fn of(old: &Document, new: &Document, now: u64) -> Result<Self> {
-        let (name, old, new) = (new.name.clone(), old.load_right()?, new.load_right()?);
+        let (name, old, new) = (new.name.clone(), old.load_valid()?, new.load_valid()?);
         let assessment = assess(&old, &new, now);
         let path = if assessment.is_safe() {
             None

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use skew_guard::config::{Problem, Problems};
 use skew_guard::rollout::{Reader, Side};
 
-use crate::yaml::{self, Node, Step, Value};
+use crate::yaml::{self, Node, Segment, Value};
 
 /// A configuration in a file.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Document {
     /// Where it is written.
     pub form: Form,
     /// The way from the root of the document to it.
-    pub at: Vec<Step>,
+    pub at: Vec<Segment>,
     /// The document.
     pub root: Rc<Node>,
 }
@@ -40,7 +40,7 @@ pub enum Form {
 }
 
 /// Keys that tell a skew-guard configuration from that of another Wasm module.
-const TELLING: &[&str] = &[
+const DISTINCTIVE_KEYS: &[&str] = &[
     "releases",
     "current",
     "routeHeader",
@@ -82,7 +82,7 @@ impl Document {
 
     /// The configuration, or all that is wrong with it, each with its path in the document.
     pub fn load(&self) -> Result<Side, Vec<Located>> {
-        let mut problems = self.foreign_numbers();
+        let mut problems = self.non_json_numbers();
         match Side::load(self.json().as_bytes()) {
             Ok(side) if problems.is_empty() => Ok(side),
             Ok(_) => Err(problems),
@@ -94,7 +94,7 @@ impl Document {
     }
 
     /// A problem with its place, for people.
-    pub fn told(&self, problem: &Located) -> String {
+    pub fn describe(&self, problem: &Located) -> String {
         format!("{}{problem}", self.place(problem.line))
     }
 
@@ -132,17 +132,17 @@ impl Document {
             return false;
         };
         match &node.value {
-            Value::Text(text) => TELLING
+            Value::Text(text) => DISTINCTIVE_KEYS
                 .iter()
                 .any(|key| text.contains(&format!("\"{key}\""))),
-            _ => is_telling(node),
+            _ => has_distinctive_key(node),
         }
     }
 
-    fn foreign_numbers(&self) -> Vec<Located> {
+    fn non_json_numbers(&self) -> Vec<Located> {
         let mut found = Vec::new();
         if let Some(node) = self.root.at(&self.at) {
-            collect_foreign_numbers(node, &mut self.at.clone(), &mut |at, line, number| {
+            collect_non_json_numbers(node, &mut self.at.clone(), &mut |at, line, number| {
                 found.push(Located {
                     line: Some(line),
                     path: written(at),
@@ -158,7 +158,7 @@ impl Document {
     /// Where a problem of the configuration stands in the document.
     fn locate(&self, problem: &Problem) -> Located {
         let mut at = self.at.clone();
-        let below = steps(&problem.path);
+        let below = segments(&problem.path);
         if self.form == Form::Text {
             return Located {
                 line: self.root.at(&at).map(|node| node.line),
@@ -168,14 +168,14 @@ impl Document {
         }
         let is_beside_config = matches!(
             below.first(),
-            Some(Step::Key(key)) if ["releases", "current", "hosts"].contains(&key.as_str())
+            Some(Segment::Key(key)) if ["releases", "current", "hosts"].contains(&key.as_str())
         );
         if self.form == Form::Chart && !is_beside_config && !below.is_empty() {
-            at.push(Step::Key("config".to_owned()));
+            at.push(Segment::Key("config".to_owned()));
         }
         let mut line = self.root.at(&at).map(|node| node.line);
-        for step in below {
-            at.push(step);
+        for segment in below {
+            at.push(segment);
             line = self.root.at(&at).map(|node| node.line).or(line);
         }
         Located {
@@ -221,48 +221,48 @@ impl fmt::Display for Located {
     }
 }
 
-fn collect_foreign_numbers(
+fn collect_non_json_numbers(
     node: &Node,
-    at: &mut Vec<Step>,
-    found: &mut impl FnMut(&[Step], usize, &str),
+    at: &mut Vec<Segment>,
+    found: &mut impl FnMut(&[Segment], usize, &str),
 ) {
-    if let Value::ForeignNumber(number) = &node.value {
+    if let Value::NonJsonNumber(number) = &node.value {
         found(at, node.line, number);
     }
     for (key, value) in node.entries() {
-        at.push(Step::Key(key.clone()));
-        collect_foreign_numbers(value, at, found);
+        at.push(Segment::Key(key.clone()));
+        collect_non_json_numbers(value, at, found);
         at.pop();
     }
     for (index, item) in node.items().iter().enumerate() {
-        at.push(Step::Item(index));
-        collect_foreign_numbers(item, at, found);
+        at.push(Segment::Item(index));
+        collect_non_json_numbers(item, at, found);
         at.pop();
     }
 }
 
 /// The steps of a problem's path, `releases[1].version`; none for the configuration itself.
-fn steps(path: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
+fn segments(path: &str) -> Vec<Segment> {
+    let mut segments = Vec::new();
     if path == "configuration" {
-        return steps;
+        return segments;
     }
     for part in path.split('.') {
         let mut pieces = part.split('[');
-        steps.extend(pieces.next().map(|key| Step::Key(key.to_owned())));
+        segments.extend(pieces.next().map(|key| Segment::Key(key.to_owned())));
         let items = pieces.filter_map(|piece| piece.trim_end_matches(']').parse().ok());
-        steps.extend(items.map(Step::Item));
+        segments.extend(items.map(Segment::Item));
     }
-    steps
+    segments
 }
 
-fn written(at: &[Step]) -> String {
+fn written(at: &[Segment]) -> String {
     let mut path = String::new();
-    for step in at {
-        match step {
-            Step::Key(key) if path.is_empty() => path += key,
-            Step::Key(key) => path += &format!(".{key}"),
-            Step::Item(index) => path += &format!("[{index}]"),
+    for segment in at {
+        match segment {
+            Segment::Key(key) if path.is_empty() => path += key,
+            Segment::Key(key) => path += &format!(".{key}"),
+            Segment::Item(index) => path += &format!("[{index}]"),
         }
     }
     path
@@ -343,6 +343,6 @@ pub fn chart_route(version: &str) -> String {
     label.strip_suffix('-').unwrap_or(&label).to_owned()
 }
 
-pub fn is_telling(node: &Node) -> bool {
-    TELLING.iter().any(|key| node.get(key).is_some())
+pub fn has_distinctive_key(node: &Node) -> bool {
+    DISTINCTIVE_KEYS.iter().any(|key| node.get(key).is_some())
 }

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
-use crate::document::{Document, Form, is_telling};
+use crate::document::{Document, Form, has_distinctive_key};
 use crate::envoy;
-use crate::yaml::{self, Node, Step};
+use crate::yaml::{self, Node, Segment};
 
 /// The configurations of a file, at least one.
 pub fn read(file: &Path) -> Result<Vec<Document>> {
@@ -19,7 +19,7 @@ pub fn read(file: &Path) -> Result<Vec<Document>> {
 pub fn roots(file: &Path) -> Result<Vec<Rc<Node>>> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let (_, text) = yaml::unmarked(&text);
+    let (_, text) = yaml::split_bom(&text);
     let is_json = file
         .extension()
         .is_some_and(|extension| extension == "json");
@@ -96,7 +96,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn visit(&mut self, node: &Node, at: &mut Vec<Step>) {
+    fn visit(&mut self, node: &Node, at: &mut Vec<Segment>) {
         let kind = node.get("kind").and_then(Node::text);
         let before = self.found.len();
         match kind {
@@ -106,7 +106,7 @@ impl Search<'_> {
             }
             Some("EnvoyExtensionPolicy") => self.take_each_wasm(node, at),
             _ if is_chart(node) => self.take(node, at, &[], Form::Chart),
-            _ if at.is_empty() && kind.is_none() && is_telling(node) => {
+            _ if at.is_empty() && kind.is_none() && has_distinctive_key(node) => {
                 self.take(node, at, &[], Form::Object);
             }
             _ if is_text_configuration(node) => {
@@ -118,33 +118,33 @@ impl Search<'_> {
             return;
         }
         for (key, value) in node.entries() {
-            at.push(Step::Key(key.clone()));
+            at.push(Segment::Key(key.clone()));
             self.visit(value, at);
             at.pop();
         }
         for (index, item) in node.items().iter().enumerate() {
-            at.push(Step::Item(index));
+            at.push(Segment::Item(index));
             self.visit(item, at);
             at.pop();
         }
     }
 
-    fn take_each_wasm(&mut self, node: &Node, at: &[Step]) {
+    fn take_each_wasm(&mut self, node: &Node, at: &[Segment]) {
         let extensions = node.below(&["spec", "wasm"]).map_or(&[][..], Node::items);
         for index in 0..extensions.len() {
             let mut at = at.to_vec();
-            at.extend(["spec", "wasm"].map(|key| Step::Key(key.to_owned())));
-            at.push(Step::Item(index));
+            at.extend(["spec", "wasm"].map(|key| Segment::Key(key.to_owned())));
+            at.push(Segment::Item(index));
             self.add(node, at, &["config"], Form::Object);
         }
     }
 
-    fn take(&mut self, node: &Node, at: &[Step], keys: &[&str], form: Form) {
+    fn take(&mut self, node: &Node, at: &[Segment], keys: &[&str], form: Form) {
         self.add(node, at.to_vec(), keys, form);
     }
 
-    fn add(&mut self, named: &Node, mut at: Vec<Step>, keys: &[&str], form: Form) {
-        at.extend(keys.iter().map(|key| Step::Key((*key).to_owned())));
+    fn add(&mut self, named: &Node, mut at: Vec<Segment>, keys: &[&str], form: Form) {
+        at.extend(keys.iter().map(|key| Segment::Key((*key).to_owned())));
         if self.root.at(&at).is_none() {
             return;
         }

@@ -11,20 +11,20 @@ use skew_guard::rollout::{Edit, Reader, apply, written_entry};
 use yaml_edit::{Mapping, Scalar, Sequence, YamlFile, YamlNode};
 
 use crate::document::{Document, Form};
-use crate::yaml::{self, Node, Step};
+use crate::yaml::{self, Node, Segment};
 
-const BROKEN: &str =
+const NOT_EDITABLE: &str =
     "the file is written in a way in which this step cannot be made without harm; make it by hand";
 
 /// The text of a file after some changes to one configuration in it.
 pub fn edited(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
-    let (mark, text) = yaml::unmarked(text);
-    edited_unmarked(text, document, edits).map(|edited| format!("{mark}{edited}"))
+    let (mark, text) = yaml::split_bom(text);
+    edited_without_bom(text, document, edits).map(|edited| format!("{mark}{edited}"))
 }
 
-fn edited_unmarked(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
+fn edited_without_bom(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
     if document.form == Form::Text {
-        return edited_within(text, document, edits);
+        return edited_in_text(text, document, edits);
     }
     let file = YamlFile::from_str(text).map_err(|error| anyhow::anyhow!("{error}"))?;
     let root = file
@@ -44,7 +44,7 @@ fn edited_unmarked(text: &str, document: &Document, edits: &[Edit]) -> Result<St
 
 /// The same where the configuration is JSON in a text, as Envoy wants it: on lines of its own, below
 /// `value: |`.
-fn edited_within(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
+fn edited_in_text(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
     let json = document.json();
     let inner = Document {
         index: 0,
@@ -53,7 +53,7 @@ fn edited_within(text: &str, document: &Document, edits: &[Edit]) -> Result<Stri
         root: Rc::new(yaml::read_json(&json)?),
         ..document.clone()
     };
-    let new = edited_unmarked(&json, &inner, edits)?;
+    let new = edited_without_bom(&json, &inner, edits)?;
     let after = with_block(text, &json, &new).with_context(|| {
         format!(
             "the configuration is JSON in a text of {}; write it on lines of its own, below \"value: |\", to have steps made in it",
@@ -61,11 +61,11 @@ fn edited_within(text: &str, document: &Document, edits: &[Edit]) -> Result<Stri
         )
     })?;
     let mut meant = values(&yaml::read(text)?)?;
-    let written = pointed(&mut meant, document).context(BROKEN)?;
+    let written = value_at(&mut meant, document).context(NOT_EDITABLE)?;
     *written = Value::String(new);
     ensure!(
-        values(&yaml::read(&after).context(BROKEN)?)? == meant,
-        BROKEN
+        values(&yaml::read(&after).context(NOT_EDITABLE)?)? == meant,
+        NOT_EDITABLE
     );
     Ok(after)
 }
@@ -102,12 +102,12 @@ fn with_block(text: &str, block: &str, new: &str) -> Option<String> {
     Some(format!("{before}{new}{after}"))
 }
 
-fn find(root: Mapping, at: &[Step]) -> Result<Mapping> {
+fn find(root: Mapping, at: &[Segment]) -> Result<Mapping> {
     let mut node = YamlNode::Mapping(root);
-    for step in at {
-        node = match step {
-            Step::Key(key) => node.get(key.as_str()),
-            Step::Item(index) => node.get_item(*index),
+    for segment in at {
+        node = match segment {
+            Segment::Key(key) => node.get(key.as_str()),
+            Segment::Item(index) => node.get_item(*index),
         }
         .context("the configuration is written in a way that cannot be edited here")?;
     }
@@ -306,24 +306,27 @@ fn verify(before: &str, after: &str, document: &Document, edits: &[Edit]) -> Res
         }
     };
     let mut meant = values(&read(before)?)?;
-    let root = pointed(&mut meant, document).context(BROKEN)?;
+    let root = value_at(&mut meant, document).context(NOT_EDITABLE)?;
     apply(edits, root, document.reader());
-    ensure!(values(&read(after).context(BROKEN)?)? == meant, BROKEN);
+    ensure!(
+        values(&read(after).context(NOT_EDITABLE)?)? == meant,
+        NOT_EDITABLE
+    );
     let removes = edits.iter().any(|edit| matches!(edit, Edit::Remove(_)));
     if !removes && comments(before)? > comments(after)? {
-        bail!("{BROKEN}: a comment would be lost");
+        bail!("{NOT_EDITABLE}: a comment would be lost");
     }
     Ok(())
 }
 
 /// Where the configuration stands in these documents.
-fn pointed<'v>(documents: &'v mut [Value], document: &Document) -> Option<&'v mut Value> {
+fn value_at<'v>(documents: &'v mut [Value], document: &Document) -> Option<&'v mut Value> {
     let pointer: String = document
         .at
         .iter()
-        .map(|step| match step {
-            Step::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-            Step::Item(index) => format!("/{index}"),
+        .map(|segment| match segment {
+            Segment::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Item(index) => format!("/{index}"),
         })
         .collect();
     documents.get_mut(document.index)?.pointer_mut(&pointer)

@@ -7,10 +7,10 @@ use skew_guard::config::Config;
 use skew_guard::scope::HostPattern;
 
 use crate::document::Document;
-use crate::yaml::{Node, Step, Value};
+use crate::yaml::{Node, Segment, Value};
 
 /// The filter of a configuration in a connection manager of Envoy.
-struct Installed<'n> {
+struct InstalledFilter<'n> {
     manager: &'n Node,
     /// Its entry in `http_filters`.
     filter: &'n Node,
@@ -22,8 +22,8 @@ pub fn warnings(document: &Document, config: &Config, roots: &[Rc<Node>]) -> Vec
     for installed in installed(document, roots) {
         for table in installed.route_tables(roots) {
             for host in items(table, "virtual_hosts") {
-                warnings.extend(too_wide(&installed, host, config));
-                warnings.extend(installed.switched_off(table, host, &config.route_header));
+                warnings.extend(unguarded_domains(&installed, host, config));
+                warnings.extend(installed.routes_without_filter(table, host, &config.route_header));
             }
         }
     }
@@ -50,15 +50,15 @@ pub fn discovered(roots: &[Rc<Node>]) -> Vec<(&str, &str)> {
 
 /// Where the filter of this configuration stands: around it, or where it is discovered by the name of
 /// the extension around it.
-fn installed<'n>(document: &'n Document, roots: &'n [Rc<Node>]) -> Vec<Installed<'n>> {
-    let is_list = |step: &Step| *step == Step::Key("http_filters".to_owned());
+fn installed<'n>(document: &'n Document, roots: &'n [Rc<Node>]) -> Vec<InstalledFilter<'n>> {
+    let is_list = |segment: &Segment| *segment == Segment::Key("http_filters".to_owned());
     if let Some(place) = document.at.iter().position(is_list) {
         let (around, below) = document.at.split_at(place);
         let filter = below.get(..2).unwrap_or_default();
         let manager = document.root.at(around);
         return manager
             .and_then(|manager| Some((manager, manager.at(filter)?)))
-            .map(|(manager, filter)| Installed { manager, filter })
+            .map(|(manager, filter)| InstalledFilter { manager, filter })
             .into_iter()
             .collect();
     }
@@ -72,15 +72,15 @@ fn installed<'n>(document: &'n Document, roots: &'n [Rc<Node>]) -> Vec<Installed
         .into_iter()
         .filter_map(|manager| {
             let filter = items(manager, "http_filters").iter().find(is_ours)?;
-            Some(Installed { manager, filter })
+            Some(InstalledFilter { manager, filter })
         })
         .collect()
 }
 
 /// The name of the `TypedExtensionConfig` that a configuration stands in.
 fn extension_name(document: &Document) -> Option<&str> {
-    let typed = Step::Key("typed_config".to_owned());
-    let place = document.at.iter().position(|step| *step == typed)?;
+    let typed = Segment::Key("typed_config".to_owned());
+    let place = document.at.iter().position(|segment| *segment == typed)?;
     let around = document.root.at(document.at.get(..place)?)?;
     text(around, &["name"])
 }
@@ -106,7 +106,7 @@ fn collect<'n>(node: &'n Node, is_wanted: &dyn Fn(&Node) -> bool, found: &mut Ve
     }
 }
 
-impl<'n> Installed<'n> {
+impl<'n> InstalledFilter<'n> {
     /// Its own, or those of the name that it discovers (RDS).
     fn route_tables(&self, roots: &'n [Rc<Node>]) -> Vec<&'n Node> {
         if let Some(own) = self.manager.get("route_config") {
@@ -140,7 +140,7 @@ impl<'n> Installed<'n> {
                 .any(feeds_subsets)
     }
 
-    fn switched_off(&self, table: &Node, host: &Node, header: &str) -> Vec<String> {
+    fn routes_without_filter(&self, table: &Node, host: &Node, header: &str) -> Vec<String> {
         let routes = items(host, "routes").iter();
         let open =
             routes.filter(|route| is_chosen_by(route, header) && self.is_off(table, host, route));
@@ -163,7 +163,11 @@ impl<'n> Installed<'n> {
     }
 }
 
-fn too_wide(installed: &Installed<'_>, host: &Node, config: &Config) -> Option<String> {
+fn unguarded_domains(
+    installed: &InstalledFilter<'_>,
+    host: &Node,
+    config: &Config,
+) -> Option<String> {
     let hosts = config.hosts.as_ref()?;
     let header = &config.route_header;
     let wide: Vec<_> = items(host, "domains")

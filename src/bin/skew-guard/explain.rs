@@ -126,7 +126,7 @@ struct Explanation {
 impl Explain {
     /// Runs the command.
     pub fn run(&self) -> Result<Answer> {
-        let side = documents::read_one(&self.config)?.load_right()?;
+        let side = documents::read_one(&self.config)?.load_valid()?;
         let explanation = match self.table(&side.config).decided_by(&side.policy) {
             Some(decision) => self.explain(&side.policy, &decision),
             None => untouched(),

@@ -12,13 +12,13 @@ use tempfile::NamedTempFile;
 use crate::interrupted;
 
 /// An edit takes milliseconds; whoever holds the lock for longer does something else with it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A file that no other tool of ours edits at the same time.
 ///
 /// The lock is on its folder: the file itself is replaced by another one, and with it a lock on it.
 #[derive(Debug)]
-pub struct Locked {
+pub struct LockedFile {
     /// What it was called by.
     name: PathBuf,
     /// Where the file is, behind all symbolic links.
@@ -30,13 +30,13 @@ pub struct Locked {
 /// A new text for a locked file, ready to go into its place.
 #[derive(Debug)]
 pub struct Draft {
-    file: Locked,
+    file: LockedFile,
     text: String,
     /// An error where the folder takes no new file.
-    beside: io::Result<NamedTempFile>,
+    temporary: io::Result<NamedTempFile>,
 }
 
-impl Locked {
+impl LockedFile {
     /// Waits until nobody else edits in the file's folder.
     pub fn take(file: &Path) -> Result<Self> {
         let cannot_read = || format!("cannot read {}", file.display());
@@ -53,31 +53,32 @@ impl Locked {
 
     /// Writes a new text beside the old one, with the old one's mode and owner.
     pub fn draft(self, text: String) -> Result<Draft> {
-        let beside = match self.beside(&text) {
+        let temporary = match self.temporary(&text) {
             Err(error) if !refuses_new_files(&error) => {
                 return Err(error).with_context(|| self.cannot_write());
             }
-            beside => beside,
+            temporary => temporary,
         };
-        if beside.is_err() {
+        if temporary.is_err() {
             let writable = OpenOptions::new().write(true).open(&self.place);
             writable.with_context(|| self.cannot_write())?;
         }
         Ok(Draft {
             file: self,
             text,
-            beside,
+            temporary,
         })
     }
 
-    fn beside(&self, text: &str) -> io::Result<NamedTempFile> {
-        let mut beside = interrupted::removes(|| NamedTempFile::new_in(&self.folder))?;
-        beside.write_all(text.as_bytes())?;
+    fn temporary(&self, text: &str) -> io::Result<NamedTempFile> {
+        let mut temporary =
+            interrupted::remove_on_interrupt(|| NamedTempFile::new_in(&self.folder))?;
+        temporary.write_all(text.as_bytes())?;
         let old = fs::metadata(&self.place)?;
-        keep_owner(&old, beside.as_file())?;
-        beside.as_file().set_permissions(old.permissions())?;
-        beside.as_file().sync_all()?;
-        Ok(beside)
+        keep_owner(&old, temporary.as_file())?;
+        temporary.as_file().set_permissions(old.permissions())?;
+        temporary.as_file().sync_all()?;
+        Ok(temporary)
     }
 
     fn cannot_write(&self) -> String {
@@ -89,10 +90,14 @@ impl Draft {
     /// Puts it into the place of the old text. Readers see the one or the other, whole; when anything
     /// goes wrong the old one stays. A file that can only be written where it is, for it is a mount by
     /// itself or its folder takes no other, is, and the answer says what that means.
-    pub fn put_in_place(self) -> Result<Option<String>> {
-        let Self { file, text, beside } = self;
-        interrupted::waits(|| {
-            let why = match beside.map(|beside| beside.persist(&file.place)) {
+    pub fn commit(self) -> Result<Option<String>> {
+        let Self {
+            file,
+            text,
+            temporary,
+        } = self;
+        interrupted::defer_interrupt(|| {
+            let why = match temporary.map(|temporary| temporary.persist(&file.place)) {
                 Ok(Ok(_)) => return Ok(None),
                 Ok(Err(failed)) if can_only_be_overwritten(&failed.error) => failed.error,
                 Ok(Err(failed)) => return Err(failed.error).with_context(|| file.cannot_write()),
@@ -151,9 +156,9 @@ fn lock(folder: &Path) -> Result<File> {
             Err(TryLockError::Error(error)) => return Err(error.into()),
             Err(TryLockError::WouldBlock) => {
                 ensure!(
-                    started.elapsed() < PATIENCE,
+                    started.elapsed() < LOCK_TIMEOUT,
                     "another program has locked it for {} seconds",
-                    PATIENCE.as_secs()
+                    LOCK_TIMEOUT.as_secs()
                 );
                 thread::sleep(Duration::from_millis(20));
             }

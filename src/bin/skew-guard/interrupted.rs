@@ -28,7 +28,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Makes a temporary file that is removed when the tool is interrupted.
-pub fn removes(make: impl FnOnce() -> io::Result<NamedTempFile>) -> io::Result<NamedTempFile> {
+pub fn remove_on_interrupt(
+    make: impl FnOnce() -> io::Result<NamedTempFile>,
+) -> io::Result<NamedTempFile> {
     let mut held = lock(&HELD);
     held.listen()?;
     let made = make()?;
@@ -37,7 +39,7 @@ pub fn removes(make: impl FnOnce() -> io::Result<NamedTempFile>) -> io::Result<N
 }
 
 /// Does something that an interruption waits for.
-pub fn waits<T>(act: impl FnOnce() -> T) -> T {
+pub fn defer_interrupt<T>(act: impl FnOnce() -> T) -> T {
     let _held = lock(&HELD);
     act()
 }

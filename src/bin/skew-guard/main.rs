@@ -21,19 +21,19 @@ mod envoy;
 mod explain;
 mod file;
 mod interrupted;
-mod likeness;
+mod invalid_config;
 mod metrics;
 mod naming;
 mod probe;
 mod status;
 mod step;
+mod version_substitution;
 mod wait;
-mod wrong;
 mod yaml;
 
 use answer::{Answer, Prepared, Verdict};
 use file::Draft;
-use wrong::Wrong;
+use invalid_config::InvalidConfig;
 
 const SCHEMA: &str = include_str!("../../../envoy/config.schema.json");
 
@@ -122,50 +122,50 @@ impl Command {
 
 fn main() -> ExitCode {
     let Arguments { output, command } = Arguments::parse();
-    let prepared = command.run(&mut remark, output);
-    let prepared = prepared.or_else(|error| Ok(error.downcast::<Wrong>()?.answer().into()));
-    match prepared.and_then(|prepared| tell_and_do(prepared, output)) {
+    let prepared = command.run(&mut print_note, output);
+    let prepared = prepared.or_else(|error| Ok(error.downcast::<InvalidConfig>()?.answer().into()));
+    match prepared.and_then(|prepared| print_and_commit(prepared, output)) {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::from(1),
         Err(error) => {
-            remark(format!("skew-guard: {error:#}"));
+            print_note(format!("skew-guard: {error:#}"));
             ExitCode::from(2)
         }
     }
 }
 
-fn tell_and_do(prepared: Prepared, output: Output) -> Result<Verdict> {
+fn print_and_commit(prepared: Prepared, output: Output) -> Result<Verdict> {
     let Prepared { answer, draft } = prepared;
     print(&answer, output).context(match draft {
         Some(_) => "nothing was changed, because the answer cannot be written",
         None => "cannot write the answer",
     })?;
-    if let Some(note) = draft.map(Draft::put_in_place).transpose()?.flatten() {
-        remark(format!("note: {note}"));
+    if let Some(note) = draft.map(Draft::commit).transpose()?.flatten() {
+        print_note(format!("note: {note}"));
     }
     Ok(answer.verdict)
 }
 
 fn print(answer: &Answer, output: Output) -> io::Result<()> {
-    put(&told(answer, output)).map(|_is_read| ())
+    write_stdout(&rendered(answer, output)).map(|_is_read| ())
 }
 
 /// Writes one answer of several, on a terminal each in the place of the one before, and tells whether
 /// anybody still reads.
 fn show(answer: &Answer, output: Output) -> Result<bool> {
-    let told = told(answer, output);
+    let rendered = rendered(answer, output);
     let shown = match output {
-        Output::Text if io::stdout().is_terminal() => format!("{CLEARED}{told}"),
-        Output::Text => format!("{told}\n"),
-        Output::Json => told,
+        Output::Text if io::stdout().is_terminal() => format!("{CLEARED}{rendered}"),
+        Output::Text => format!("{rendered}\n"),
+        Output::Json => rendered,
     };
-    put(&shown).context("cannot write the answer")
+    write_stdout(&shown).context("cannot write the answer")
 }
 
 /// To the upper left corner, and nothing left on the screen (ECMA-48, CUP and ED).
 const CLEARED: &str = "\x1b[H\x1b[2J";
 
-fn told(answer: &Answer, output: Output) -> String {
+fn rendered(answer: &Answer, output: Output) -> String {
     match output {
         Output::Text => format!("{}\n", answer.text),
         // The last of several events stands on one line, like the others.
@@ -175,7 +175,7 @@ fn told(answer: &Answer, output: Output) -> String {
 }
 
 /// Writes a text, and tells whether anybody reads. Whoever closes the pipe has read enough.
-fn put(text: &str) -> io::Result<bool> {
+fn write_stdout(text: &str) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
@@ -184,6 +184,6 @@ fn put(text: &str) -> io::Result<bool> {
 }
 
 /// A line beside the answer; whether anybody reads it is not the tool's business.
-fn remark(line: impl Display) {
+fn print_note(line: impl Display) {
     let _unread = writeln!(io::stderr(), "{line}");
 }

@@ -15,7 +15,7 @@ pub const DRAINING: [&str; 2] = [
 
 /// A gauge stays when its plugin has gone; the metric of this name, which Envoy has for each Wasm plugin
 /// that is there, does not (seen on 1.36 to 1.40).
-const ALIVE: (&str, &str) = ("envoy_wasm_", "_vm_reload");
+const VM_RELOAD: (&str, &str) = ("envoy_wasm_", "_vm_reload");
 /// What a plugin has behind its name there where Istio made it of a `WasmPlugin` (1.30 and later).
 const ISTIO_SUFFIX: &str = "_istio_translated_wasmplugin";
 
@@ -47,7 +47,7 @@ pub struct Release {
     name: String,
     /// Whether it was read from the metric's name, where everything but letters and digits is an
     /// underscore.
-    is_plain: bool,
+    is_sanitized: bool,
 }
 
 /// One value of a family.
@@ -66,12 +66,12 @@ pub struct Metrics<'t>(pub &'t str);
 /// A route that counts its requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Host and port, as in the gateway's configuration; as in a metric's name where `is_plain`.
+    /// Host and port, as in the gateway's configuration; as in a metric's name where `is_sanitized`.
     pub virtual_host: String,
     /// Its `stat_prefix`.
     pub name: String,
     /// Whether both were read from the metric's name, where everything but letters and digits is an underscore.
-    pub is_plain: bool,
+    pub is_sanitized: bool,
 }
 
 impl<'t> Metrics<'t> {
@@ -89,7 +89,7 @@ impl<'t> Metrics<'t> {
     /// Whether Envoy still has a plugin that shows a gauge; what cannot be told is taken for a yes.
     pub fn has(self, plugin: &Plugin) -> bool {
         let mut loaded = self.0.lines().filter_map(loaded_plugin).peekable();
-        let name = plain(&plugin.name);
+        let name = sanitized(&plugin.name);
         loaded.peek().is_none()
             || loaded.any(|loaded| {
                 let loaded = loaded.strip_suffix(ISTIO_SUFFIX).unwrap_or(loaded);
@@ -132,15 +132,15 @@ pub struct Plugin {
     pub name: String,
     /// Whether the name was read from the metric's name, where everything but letters and digits is an
     /// underscore: the gateway has no tag expression for `plugin`.
-    is_plain: bool,
+    is_sanitized: bool,
 }
 
 impl Plugin {
     /// Whether a person may call it so. Istio puts the namespace before the name, and so does the chart with its own where
     /// that is another: `istio-ingress.shop.shop-skew-guard`.
-    pub fn is_called(&self, wanted: &str) -> bool {
-        if self.is_plain {
-            return self.name == plain(wanted).trim_matches('_');
+    pub fn has_name(&self, wanted: &str) -> bool {
+        if self.is_sanitized {
+            return self.name == sanitized(wanted).trim_matches('_');
         }
         let before = self.name.strip_suffix(wanted);
         before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
@@ -149,7 +149,7 @@ impl Plugin {
 
 /// The name of a Wasm plugin that Envoy has, where the line says one.
 fn loaded_plugin(line: &str) -> Option<&str> {
-    let (prefix, suffix) = ALIVE;
+    let (prefix, suffix) = VM_RELOAD;
     let (metric, _) = line.split_once(['{', ' '])?;
     metric.strip_prefix(prefix)?.strip_suffix(suffix)
 }
@@ -169,11 +169,11 @@ impl Family {
             .map(|tag| series.take(tag).map(|(value, _)| value))
             .collect::<Option<_>>()?;
         tags.reverse();
-        let (name, is_plain) = series.take("release")?;
+        let (name, is_sanitized) = series.take("release")?;
         let name = name.to_owned();
         let value = series.value;
         let plugin = series.plugin()?;
-        let release = Release { name, is_plain };
+        let release = Release { name, is_sanitized };
         Some((
             plugin,
             Sample {
@@ -188,12 +188,12 @@ impl Family {
 impl Release {
     /// Whether its route is this.
     pub fn is(&self, route: &str) -> bool {
-        self.name == route || self.is_plain && self.name == plain(route)
+        self.name == route || self.is_sanitized && self.name == sanitized(route)
     }
 
     /// Its route, as well as that can be told: Istio's have dashes, where a metric's name has underscores.
     pub fn route(&self) -> String {
-        if self.is_plain {
+        if self.is_sanitized {
             self.name.replace('_', "-")
         } else {
             self.name.clone()
@@ -239,15 +239,15 @@ impl<'t> Series<'t> {
 
     /// Whose it is.
     fn plugin(mut self) -> Option<Plugin> {
-        let (name, is_plain) = self.take("plugin")?;
-        let name = if is_plain {
+        let (name, is_sanitized) = self.take("plugin")?;
+        let name = if is_sanitized {
             name.trim_matches('_')
         } else {
             name
         };
         Some(Plugin {
             name: name.to_owned(),
-            is_plain,
+            is_sanitized,
         })
     }
 }
@@ -270,7 +270,7 @@ fn route(line: &str, family: &str) -> Option<Route> {
     let (virtual_host, name) = match labelled {
         Some((virtual_host, name)) => (virtual_host, name.starts_with(family).then_some(name)?),
         None => {
-            let at = between.rfind(&format!("_route_{}", plain(family)))?;
+            let at = between.rfind(&format!("_route_{}", sanitized(family)))?;
             let (virtual_host, name) = between.split_at(at);
             (virtual_host, name.trim_start_matches("_route_"))
         }
@@ -278,23 +278,23 @@ fn route(line: &str, family: &str) -> Option<Route> {
     Some(Route {
         virtual_host: virtual_host.to_owned(),
         name: name.to_owned(),
-        is_plain: labelled.is_none(),
+        is_sanitized: labelled.is_none(),
     })
 }
 
 impl Route {
     /// Whether its `stat_prefix` is this.
     pub fn is_named(&self, stat_prefix: &str) -> bool {
-        match self.is_plain {
-            true => self.name == plain(stat_prefix),
+        match self.is_sanitized {
+            true => self.name == sanitized(stat_prefix),
             false => self.name == stat_prefix,
         }
     }
 
     /// Whether its virtual host is that of this host; behind the host stands a port.
     pub fn is_of(&self, host: &str) -> bool {
-        let virtual_host = plain(&self.virtual_host);
-        let port = virtual_host.strip_prefix(&plain(host));
+        let virtual_host = sanitized(&self.virtual_host);
+        let port = virtual_host.strip_prefix(&sanitized(host));
         port.is_some_and(|port| {
             let port = port.trim_start_matches('_');
             port.chars().all(|letter| letter.is_ascii_digit())
@@ -310,7 +310,7 @@ fn label<'l>(labels: &'l str, name: &str) -> Option<&'l str> {
 
 /// A plugin's name as it is in a metric's name, where everything but letters and digits is an
 /// underscore.
-fn plain(plugin: &str) -> String {
+fn sanitized(plugin: &str) -> String {
     plugin
         .chars()
         .map(|letter| {

@@ -6,7 +6,7 @@ use skew_guard::rollout::Side;
 use skew_guard::version::Version;
 
 use crate::document::Document;
-use crate::likeness::{Unclear, made_like};
+use crate::version_substitution::{Ambiguity, substitute_version};
 use crate::yaml::Node;
 
 /// What is said of a new release; what is not is made as it was made for the others.
@@ -47,7 +47,9 @@ impl Naming {
         match (&self.route, route.and_then(Node::text)) {
             (Some(route), _) => Ok(Some(route.clone())),
             (None, None) => Ok(None),
-            (None, Some(route)) => like("route", route, version, model, "--route ROUTE").map(Some),
+            (None, Some(route)) => {
+                derived("route", route, version, model, "--route ROUTE").map(Some)
+            }
         }
     }
 
@@ -68,7 +70,7 @@ impl Naming {
                 let value = value.text().unwrap_or_default();
                 Ok((
                     name.clone(),
-                    json!(like(&what, value, version, model, &option)?),
+                    json!(derived(&what, value, version, model, &option)?),
                 ))
             })
             .collect()
@@ -76,7 +78,7 @@ impl Naming {
 }
 
 /// A text of another release, made for this one: with its version in the place of the other's.
-fn like(
+fn derived(
     what: &str,
     text: &str,
     version: &Version,
@@ -85,10 +87,10 @@ fn like(
 ) -> Result<String> {
     let other = model.and_then(|model| model.get("version"));
     let other = other.and_then(Node::text).unwrap_or_default();
-    made_like(text, other, version.as_str()).map_err(|unclear| {
-        let why = match unclear {
-            Unclear::Absent => "does not hold its version as a word",
-            Unclear::Several => "holds its version more than once",
+    substitute_version(text, other, version.as_str()).map_err(|ambiguity| {
+        let why = match ambiguity {
+            Ambiguity::Absent => "does not hold its version as a word",
+            Ambiguity::Several => "holds its version more than once",
         };
         anyhow!("how the {what} is made cannot be told from that of {other}: \"{text}\" {why}; give {option}")
     })

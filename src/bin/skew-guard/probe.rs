@@ -10,12 +10,12 @@ use serde_json::json;
 use skew_guard::config::{Config, State};
 
 use crate::answer::{Answer, Verdict};
-use crate::cluster::{Access, Entrance, Gateways, Installation, Kubectl, Line};
+use crate::cluster::{Access, Connections, Gateways, Installation, Kubectl, Listener};
 
 use request::Request;
 
 /// Pods that became ready a moment ago are not known to every gateway yet.
-const BETWEEN_ROUNDS: Duration = Duration::from_secs(2);
+const ROUND_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Ask every gateway for a release: whether its routes and its pods are there
 ///
@@ -75,12 +75,12 @@ impl Probe {
     pub fn run(&self, progress: &mut dyn FnMut(String)) -> Result<Answer> {
         let kubectl = Kubectl::find(&self.access)?;
         let installation = Installation::of(&kubectl, &kubectl.namespace()?, &self.helm_release)?;
-        let way = Way {
+        let installed = InstalledGateways {
             kubectl: &kubectl,
             installation: &installation,
             gateways: &self.gateways,
         };
-        let outcome = until_answered(way, &self.version, self.timeout, progress)?;
+        let outcome = until_answered(installed, &self.version, self.timeout, progress)?;
         Ok(self.answer(&outcome))
     }
 
@@ -121,7 +121,7 @@ impl Probe {
 
 /// The gateways of an installation.
 #[derive(Clone, Copy, Debug)]
-pub struct Way<'a> {
+pub struct InstalledGateways<'a> {
     pub kubectl: &'a Kubectl,
     pub installation: &'a Installation,
     pub gateways: &'a Gateways,
@@ -129,24 +129,24 @@ pub struct Way<'a> {
 
 /// Asks every gateway for a release until all answers are good or the time is over.
 pub fn until_answered(
-    way: Way<'_>,
+    installed: InstalledGateways<'_>,
     version: &str,
     timeout: Duration,
     progress: &mut dyn FnMut(String),
 ) -> Result<Outcome> {
-    let config = listing(way.installation, version)?;
-    let requests: Vec<_> = way
+    let config = listing(installed.installation, version)?;
+    let requests: Vec<_> = installed
         .installation
         .probe_paths
         .iter()
         .map(|path| Request::of(&config, version, path))
         .collect::<Result<_>>()?;
     ensure!(!requests.is_empty(), "no service of the chart is versioned");
-    let line = Line::through(way.kubectl.clone());
+    let connections = Connections::through(installed.kubectl.clone());
     let started = Instant::now();
     let mut told = Vec::new();
     loop {
-        let outcome = round(way, &line, &requests)?;
+        let outcome = round(installed, &connections, &requests)?;
         let complaints: Vec<_> = outcome.complaints().collect();
         for complaint in complaints
             .iter()
@@ -154,11 +154,11 @@ pub fn until_answered(
         {
             progress(complaint.clone());
         }
-        if outcome.is_good() || timeout.saturating_sub(started.elapsed()) < BETWEEN_ROUNDS {
+        if outcome.is_good() || timeout.saturating_sub(started.elapsed()) < ROUND_INTERVAL {
             return Ok(outcome);
         }
         told = complaints;
-        thread::sleep(BETWEEN_ROUNDS);
+        thread::sleep(ROUND_INTERVAL);
     }
 }
 
@@ -181,28 +181,34 @@ fn listing(installation: &Installation, version: &str) -> Result<Config> {
     }
 }
 
-/// Each request through each entrance.
-fn round(way: Way<'_>, line: &Line, requests: &[Request]) -> Result<Outcome> {
-    let Way {
+/// Each request through each listener.
+fn round(
+    installed: InstalledGateways<'_>,
+    connections: &Connections,
+    requests: &[Request],
+) -> Result<Outcome> {
+    let InstalledGateways {
         kubectl,
         installation,
         gateways,
-    } = way;
+    } = installed;
     let listed = match gateways.list(kubectl, installation) {
         Ok(listed) => listed,
-        Err(problem) if problem.may_pass() => return Ok(Outcome::obstructed(problem.to_string())),
+        Err(problem) if problem.is_transient() => {
+            return Ok(Outcome::obstructed(problem.to_string()));
+        }
         Err(problem) => return Err(problem.into()),
     };
     let (skipped, asked): (Vec<_>, Vec<_>) = listed
         .into_iter()
         .filter(|gateway| !gateway.is_leaving)
         .partition(|gateway| gateways.skips(gateway));
-    let entrances = Entrance::all(kubectl, installation, &asked)?;
-    line.keep(&asked);
+    let listeners = Listener::all(kubectl, installation, &asked)?;
+    connections.keep(&asked);
     let idle = asked.iter().find(|gateway| {
-        !entrances
+        !listeners
             .iter()
-            .any(|entrance| entrance.gateway == **gateway)
+            .any(|listener| listener.gateway == **gateway)
     });
     let obstacle = match idle {
         _ if asked.is_empty() => Some(format!("there are no {}", gateways.in_words(installation))),
@@ -213,46 +219,46 @@ fn round(way: Way<'_>, line: &Line, requests: &[Request]) -> Result<Outcome> {
         None => None,
     };
     Ok(Outcome {
-        requests: ask_all(line, &entrances, requests),
+        requests: ask_all(connections, &listeners, requests),
         skipped: skipped.iter().map(ToString::to_string).collect(),
         obstacle,
     })
 }
 
-/// An entrance is asked for one after the other: its port is opened once.
+/// A listener is asked for one after the other: its port is opened once.
 fn ask_all(
-    line: &Line,
-    entrances: &[Entrance],
+    connections: &Connections,
+    listeners: &[Listener],
     requests: &[Request],
 ) -> Vec<(String, Result<(), String>)> {
     thread::scope(|scope| {
-        let asked: Vec<_> = entrances
+        let asked: Vec<_> = listeners
             .iter()
-            .map(|entrance| {
+            .map(|listener| {
                 scope.spawn(move || {
                     let answers = requests.iter().map(|request| {
-                        let name = format!("{entrance}{}", request.path());
-                        (name, ask(line, entrance, request))
+                        let name = format!("{listener}{}", request.path());
+                        (name, ask(connections, listener, request))
                     });
                     answers.collect::<Vec<_>>()
                 })
             })
             .collect();
-        let answers = asked.into_iter().zip(entrances).map(|(asked, entrance)| {
+        let answers = asked.into_iter().zip(listeners).map(|(asked, listener)| {
             let failed = || Err("the request failed".to_owned());
             asked
                 .join()
-                .unwrap_or_else(|_| vec![(entrance.to_string(), failed())])
+                .unwrap_or_else(|_| vec![(listener.to_string(), failed())])
         });
         answers.flatten().collect()
     })
 }
 
-fn ask(line: &Line, entrance: &Entrance, request: &Request) -> Result<(), String> {
-    let here = line
-        .port(&entrance.gateway, entrance.port)
+fn ask(connections: &Connections, listener: &Listener, request: &Request) -> Result<(), String> {
+    let address = connections
+        .port(&listener.gateway, listener.port)
         .map_err(|problem| format!("cannot be asked: {problem}"))?;
-    request.send(entrance, here)
+    request.send(listener, address)
 }
 
 impl Outcome {

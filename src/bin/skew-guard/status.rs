@@ -2,12 +2,12 @@
 
 mod counts;
 mod list;
-mod look;
 mod next;
 pub mod pods;
 mod prometheus;
 mod release;
 mod report;
+mod scrape;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,18 +19,18 @@ use anyhow::Result;
 use skew_guard::rollout::Side;
 
 use crate::answer::Answer;
-use crate::cluster::{Access, Gateways, Installation, Kubectl, Line, Problem};
+use crate::cluster::{Access, Connections, Gateways, Installation, Kubectl, Problem};
 use crate::documents;
 use crate::seconds;
 use crate::step::DRAIN_FOR;
-use crate::wait::sight::{Routes, State};
+use crate::wait::gateway_state::{GatewayState, Routes};
 use crate::wait::source::Source;
 
 use counts::History;
-use look::{Expected, Sighting, look};
 use prometheus::Prometheus;
-use release::{Circumstances, Pods, counted};
+use release::{Pods, RetirementCriteria, counted};
 use report::Report;
+use scrape::{Expected, GatewayStatus, scrape};
 
 /// Tell which release answers what, and whether an old one may go
 ///
@@ -92,23 +92,23 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
 }
 
 /// Where everything is found.
-enum Subject {
+enum DataSource {
     Urls,
     Cluster {
         kubectl: Kubectl,
         namespace: String,
         helm_release: String,
-        line: Arc<Line>,
+        connections: Arc<Connections>,
     },
 }
 
 /// What the list says, as it is now.
 #[derive(Default)]
-struct Known {
+struct Snapshot {
     side: Option<Side>,
     /// By route.
     pods: Option<BTreeMap<String, Vec<Pods>>>,
-    gateways: Vec<Sighting>,
+    gateways: Vec<GatewayStatus>,
     /// The plugin, where it is named.
     plugins: Vec<String>,
 }
@@ -121,29 +121,29 @@ impl Status {
         tell: &mut dyn FnMut(&Answer) -> Result<bool>,
     ) -> Result<Answer> {
         let prometheus = self.prometheus.as_deref().map(Prometheus::at).transpose()?;
-        let subject = self.subject()?;
+        let data_source = self.data_source()?;
         let started = Instant::now();
         let mut history = History::default();
         let mut before = self
-            .known(&subject)?
+            .snapshot(&data_source)?
             .seen(&mut history, Duration::ZERO, &[]);
         let between = humantime::format_duration(self.interval);
         progress(format!("requests are counted for {between} ..."));
         loop {
             thread::sleep(self.interval);
-            let (known, troubles) = match self.known(&subject) {
-                Ok(known) => (known, Vec::new()),
-                Err(error) if self.watch && may_pass(&error) => {
-                    (Known::default(), vec![format!("{error:#}")])
+            let (snapshot, troubles) = match self.snapshot(&data_source) {
+                Ok(snapshot) => (snapshot, Vec::new()),
+                Err(error) if self.watch && is_transient(&error) => {
+                    (Snapshot::default(), vec![format!("{error:#}")])
                 }
                 Err(error) => return Err(error),
             };
             if troubles.is_empty() {
-                before = known.seen(&mut history, started.elapsed(), &before.gateways);
+                before = snapshot.seen(&mut history, started.elapsed(), &before.gateways);
             }
-            let mut report = self.report(&subject, &before, &history, troubles);
+            let mut report = self.report(&data_source, &before, &history, troubles);
             if let Some(prometheus) = &prometheus {
-                report.remember(prometheus, &before.plugins);
+                report.look_up_idle_times(prometheus, &before.plugins);
             }
             let answer = report.answer();
             if !self.watch || !tell(&answer)? {
@@ -152,35 +152,35 @@ impl Status {
         }
     }
 
-    fn subject(&self) -> Result<Subject> {
+    fn data_source(&self) -> Result<DataSource> {
         let Some(helm_release) = &self.helm_release else {
-            return Ok(Subject::Urls);
+            return Ok(DataSource::Urls);
         };
         let kubectl = Kubectl::find(&self.access)?;
-        Ok(Subject::Cluster {
+        Ok(DataSource::Cluster {
             namespace: kubectl.namespace()?,
             helm_release: helm_release.clone(),
-            line: Arc::new(Line::through(kubectl.clone())),
+            connections: Arc::new(Connections::through(kubectl.clone())),
             kubectl,
         })
     }
 
     /// Everything there is to know at this moment.
-    fn known(&self, subject: &Subject) -> Result<Known> {
-        match subject {
-            Subject::Urls => self.known_of_urls(),
-            Subject::Cluster {
+    fn snapshot(&self, data_source: &DataSource) -> Result<Snapshot> {
+        match data_source {
+            DataSource::Urls => self.snapshot_of_urls(),
+            DataSource::Cluster {
                 kubectl,
                 namespace,
                 helm_release,
-                line,
+                connections,
             } => {
                 let installation = Installation::of(kubectl, namespace, helm_release)?;
                 let source = Source::Cluster {
                     kubectl,
                     installation: &installation,
                     gateways: &self.gateways,
-                    line: Arc::clone(line),
+                    connections: Arc::clone(connections),
                 };
                 let expected = Expected {
                     plugins: installation.plugin_names(),
@@ -190,18 +190,18 @@ impl Status {
                         hosts: installation.hosts.clone(),
                     }),
                 };
-                Ok(Known {
+                Ok(Snapshot {
                     side: Side::load(installation.config.to_string().as_bytes()).ok(),
                     pods: Some(pods::by_route(kubectl, &installation)?),
                     plugins: expected.plugins.clone(),
-                    gateways: look(&source, &expected)?,
+                    gateways: scrape(&source, &expected)?,
                 })
             }
         }
     }
 
-    fn known_of_urls(&self) -> Result<Known> {
-        let read = |file| -> Result<Side> { Ok(documents::read_one(file)?.load_right()?) };
+    fn snapshot_of_urls(&self) -> Result<Snapshot> {
+        let read = |file| -> Result<Side> { Ok(documents::read_one(file)?.load_valid()?) };
         let side = self.config.as_deref().map(read).transpose()?;
         let expected = Expected {
             plugins: self.plugin.iter().cloned().collect(),
@@ -209,8 +209,8 @@ impl Status {
             routes: None,
         };
         let source = Source::urls(&self.urls, &self.access, &self.gateways)?;
-        Ok(Known {
-            gateways: look(&source, &expected)?,
+        Ok(Snapshot {
+            gateways: scrape(&source, &expected)?,
             pods: None,
             plugins: self.plugin.iter().cloned().collect(),
             side,
@@ -219,41 +219,41 @@ impl Status {
 
     fn report(
         &self,
-        subject: &Subject,
-        known: &Known,
+        data_source: &DataSource,
+        snapshot: &Snapshot,
         history: &History,
         troubles: Vec<String>,
     ) -> Report {
         let now = seconds(SystemTime::now());
-        let unseen = known.gateways.iter().filter(|seen| seen.is_unseen());
+        let unseen = snapshot.gateways.iter().filter(|seen| seen.is_unseen());
         let unseen = unseen.map(|seen| format!("{} {}", seen.gateway, seen.state));
         let unseen = unseen.chain(troubles.iter().cloned());
-        let side = known.side.as_ref();
+        let side = snapshot.side.as_ref();
         let file = self.config.as_ref().map(|file| file.display().to_string());
         let file = file.unwrap_or_else(|| "FILE".to_owned());
         Report {
-            title: self.title(subject, known),
+            title: self.title(data_source, snapshot),
             interval: self.interval,
-            releases: list::release_statuses(side, known.pods.as_ref(), history),
-            unchosen: history.of("none"),
+            releases: list::release_statuses(side, snapshot.pods.as_ref(), history),
+            without_release: history.of("none"),
             next: side.and_then(|side| next::next(side, now, DRAIN_FOR)),
             command: side.map(|_| format!("skew-guard release {file}")),
-            circumstances: Circumstances {
+            criteria: RetirementCriteria {
                 now,
                 idle_for: self.idle_for,
                 unseen: unseen.collect(),
             },
-            gateways: known.gateways.clone(),
+            gateways: snapshot.gateways.clone(),
             troubles,
         }
     }
 
-    fn title(&self, subject: &Subject, known: &Known) -> String {
-        let revision = known.side.as_ref().and_then(|side| side.config.revision);
+    fn title(&self, data_source: &DataSource, snapshot: &Snapshot) -> String {
+        let revision = snapshot.side.as_ref().and_then(|side| side.config.revision);
         let revision = revision.map_or(String::new(), |revision| format!(", revision {revision}"));
-        match (subject, &self.config) {
+        match (data_source, &self.config) {
             (
-                Subject::Cluster {
+                DataSource::Cluster {
                     namespace,
                     helm_release,
                     ..
@@ -262,28 +262,28 @@ impl Status {
             ) => {
                 format!("{helm_release} in namespace {namespace}{revision}")
             }
-            (Subject::Urls, Some(file)) => format!("{}{revision}", file.display()),
-            (Subject::Urls, None) => counted(self.urls.len(), "gateway"),
+            (DataSource::Urls, Some(file)) => format!("{}{revision}", file.display()),
+            (DataSource::Urls, None) => counted(self.urls.len(), "gateway"),
         }
     }
 }
 
-impl Known {
+impl Snapshot {
     /// Remembers what was seen. Gateways that have it in force for the second time have it.
-    fn seen(mut self, history: &mut History, at: Duration, before: &[Sighting]) -> Self {
+    fn seen(mut self, history: &mut History, at: Duration, before: &[GatewayStatus]) -> Self {
         for seen in &mut self.gateways {
             let before = before.iter().find(|before| before.gateway == seen.gateway);
-            let state = std::mem::replace(&mut seen.state, State::Absent);
+            let state = std::mem::replace(&mut seen.state, GatewayState::Absent);
             seen.state = state.after(before.map(|before| &before.state));
         }
         let counted = self.gateways.iter();
         let counted = counted.map(|seen| (seen.gateway.clone(), seen.counts.clone()));
-        history.look(counted.collect(), at);
+        history.record(counted.collect(), at);
         self
     }
 }
 
 /// Whether it may be otherwise at the next look.
-fn may_pass(error: &anyhow::Error) -> bool {
-    error.downcast_ref().is_some_and(Problem::may_pass)
+fn is_transient(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(Problem::is_transient)
 }

@@ -16,7 +16,7 @@ use crate::deploy::{ClusterRollback, Options};
 use crate::document::{Document, Form};
 use crate::documents;
 use crate::edit;
-use crate::file::Locked;
+use crate::file::LockedFile;
 use crate::naming::{self, Naming};
 use crate::yaml::Node;
 use crate::{Clock, Output};
@@ -144,9 +144,9 @@ impl Release {
     /// Runs the command.
     pub fn run(&self) -> Result<Prepared> {
         let now = self.step_options.clock.seconds();
-        let subject = Subject::read(&self.file, &self.step_options)?;
-        self.expect_to_apply(&subject)?;
-        let model = naming::model(&subject.document, &subject.side, &self.version);
+        let release_file = ReleaseFile::read(&self.file, &self.step_options)?;
+        self.check_options(&release_file)?;
+        let model = naming::model(&release_file.document, &release_file.side, &self.version);
         let drain_for = self.drain_for.unwrap_or(DRAIN_FOR);
         let drain_until = now.saturating_add(drain_for.as_secs());
         ensure!(
@@ -161,9 +161,9 @@ impl Release {
             route: self.naming.route(&self.version, model.as_ref())?,
             labels: self.naming.labels(&self.version, model.as_ref())?,
         };
-        let edits = Lifecycle::new(&subject.side, now).release(&spec);
+        let edits = Lifecycle::new(&release_file.side, now).release(&spec);
         let nothing_left = match self.step {
-            None | Some(StepName::Current) if subject.side.config.current.is_some() => {
+            None | Some(StepName::Current) if release_file.side.config.current.is_some() => {
                 format!("{} is current: nothing is left to do", self.version)
             }
             None => format!(
@@ -172,11 +172,11 @@ impl Release {
             ),
             Some(_) => format!("{}: nothing is left to do", self.version),
         };
-        subject.make(edits, &self.step_options, &nothing_left)
+        release_file.make(edits, &self.step_options, &nothing_left)
     }
 
     /// That no option was given for nothing.
-    fn expect_to_apply(&self, subject: &Subject) -> Result<()> {
+    fn check_options(&self, release_file: &ReleaseFile) -> Result<()> {
         let named = |steps: &[StepName]| self.step.is_none_or(|step| steps.contains(&step));
         let for_current = [
             ("--drain-for", self.drain_for.is_some()),
@@ -188,9 +188,9 @@ impl Release {
                 "{option} is for the step that puts a release into current (--step current), and this is another one"
             );
             ensure!(
-                subject.side.config.current.is_some(),
+                release_file.side.config.current.is_some(),
                 "{option} is for the step that puts a release into current, and there is no current in {}",
-                subject.name()
+                release_file.name()
             );
         }
         let shares = self.percent.is_some_and(|percent| percent < 100);
@@ -199,20 +199,20 @@ impl Release {
             "--drain-for is for the step that gives a release to all visitors: with --percent below 100 nothing drains"
         );
         ensure!(
-            self.naming.labels.is_empty() || subject.document.form == Form::Chart,
+            self.naming.labels.is_empty() || release_file.document.form == Form::Chart,
             "--label is for the values of the chart, and {} is a plugin's configuration, which has no labels",
-            subject.name()
+            release_file.name()
         );
-        self.expect_listed_alike(subject)
+        self.check_unchanged(release_file)
     }
 
     /// A release that is listed keeps its route and labels, so that none others can be meant.
-    fn expect_listed_alike(&self, subject: &Subject) -> Result<()> {
-        let Some(listed) = subject.listed(&self.version) else {
+    fn check_unchanged(&self, release_file: &ReleaseFile) -> Result<()> {
+        let Some(listed) = release_file.listed(&self.version) else {
             return Ok(());
         };
         if let Some(route) = &self.naming.route {
-            let releases = subject.side.config.releases.iter();
+            let releases = release_file.side.config.releases.iter();
             let mut own = releases.filter(|release| release.version == self.version);
             ensure!(
                 own.any(|release| release.route == *route),
@@ -260,14 +260,14 @@ impl Rollback {
 
     fn in_file(&self, file: &Path) -> Result<Prepared> {
         let now = self.step_options.clock.seconds();
-        let subject = Subject::read(file, &self.step_options)?;
+        let release_file = ReleaseFile::read(file, &self.step_options)?;
         let edits =
-            Lifecycle::new(&subject.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
+            Lifecycle::new(&release_file.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
         let nothing_left = match &self.bad {
             Some(bad) => format!("{bad} is retired: nothing is left to do"),
             None => "the newest release is retired: it was rolled back already, and nothing is left to do. To go back further, name the bad release with --bad".to_owned(),
         };
-        subject.make(edits, &self.step_options, &nothing_left)
+        release_file.make(edits, &self.step_options, &nothing_left)
     }
 }
 
@@ -278,21 +278,21 @@ pub const DRAIN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 pub const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A file in which a step is made.
-struct Subject {
+struct ReleaseFile {
     text: String,
     document: Document,
     side: Side,
     /// Absent where nothing is to be written.
-    locked: Option<Locked>,
+    locked: Option<LockedFile>,
 }
 
-impl Subject {
+impl ReleaseFile {
     fn read(file: &Path, step_options: &StepOptions) -> Result<Self> {
         let locked = (!step_options.dry_run)
-            .then(|| Locked::take(file))
+            .then(|| LockedFile::take(file))
             .transpose()?;
         let document = documents::read_one(file)?;
-        let side = document.load_right()?;
+        let side = document.load_valid()?;
         let text = std::fs::read_to_string(file)?;
         Ok(Self {
             text,

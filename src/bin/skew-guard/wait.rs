@@ -1,7 +1,7 @@
 //! `skew-guard wait`: until every gateway has a configuration in force.
 
-mod looks;
-pub mod sight;
+pub mod gateway_state;
+mod polling;
 pub mod source;
 
 use std::time::Duration;
@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::answer::{Answer, Verdict};
 use crate::cluster::{Access, Gateways, Installation, Kubectl, istiod};
 
-use looks::Outcome;
-use sight::{Routes, State, Wanted};
+use gateway_state::{GatewayState, Routes, Wanted};
+use polling::Outcome;
 use source::Source;
 
 /// Wait until every gateway has a configuration in force
@@ -81,7 +81,7 @@ impl Wait {
                 drained: self.drained,
             };
             let source = Source::urls(&self.urls, &self.access, &self.gateways)?;
-            let outcome = looks::until(&source, &wanted, self.timeout, progress)?;
+            let outcome = polling::until(&source, &wanted, self.timeout, progress)?;
             return Ok(self.answer(&wanted, &outcome, &[]));
         };
         let kubectl = Kubectl::find(&self.access)?;
@@ -91,7 +91,7 @@ impl Wait {
             ..wanted(&installation, self.revision)
         };
         let source = Source::cluster(&kubectl, &installation, &self.gateways);
-        let outcome = looks::until(&source, &wanted, self.timeout, progress)?;
+        let outcome = polling::until(&source, &wanted, self.timeout, progress)?;
         let hints = hints(&kubectl, &self.gateways.root_namespace, &outcome);
         Ok(self.answer(&wanted, &outcome, &hints))
     }
@@ -136,7 +136,7 @@ impl Wait {
         let late = outcome
             .gateways
             .iter()
-            .filter(|(_, state)| !matches!(state, State::InForce(_)) || !state.is_settled())
+            .filter(|(_, state)| !matches!(state, GatewayState::InForce(_)) || !state.is_settled())
             .map(|(name, state)| format!("  {name} {state}"));
         let hints = hints.iter().map(|hint| format!("  {hint}"));
         let lines: Vec<_> = std::iter::once(first)
@@ -185,7 +185,7 @@ fn summary(wanted: &Wanted, outcome: &Outcome) -> String {
     let (skipped, asked): (Vec<_>, Vec<_>) = outcome
         .gateways
         .iter()
-        .partition(|(_, state)| *state == State::Skipped);
+        .partition(|(_, state)| *state == GatewayState::Skipped);
     let mut lines = vec![format!(
         "revision {} is in force in {} gateways",
         wanted.revision,
@@ -226,16 +226,16 @@ pub fn in_force(
     let installation = Installation::of(kubectl, namespace, helm_release)?;
     let wanted = wanted(&installation, None);
     let source = Source::cluster(kubectl, &installation, gateways);
-    let outcome = looks::until(&source, &wanted, timeout, progress)?;
-    let names = |is_wanted: fn(&State) -> bool| -> Vec<String> {
+    let outcome = polling::until(&source, &wanted, timeout, progress)?;
+    let names = |is_wanted: fn(&GatewayState) -> bool| -> Vec<String> {
         let gateways = outcome.gateways.iter();
         let wanted = gateways.filter(|(_, state)| is_wanted(state));
         wanted.map(|(name, _)| name.clone()).collect()
     };
     if outcome.is_settled() {
         return Ok(Seen::InForce {
-            gateways: names(|state| *state != State::Skipped),
-            skipped: names(|state| *state == State::Skipped),
+            gateways: names(|state| *state != GatewayState::Skipped),
+            skipped: names(|state| *state == GatewayState::Skipped),
         });
     }
     let late = outcome

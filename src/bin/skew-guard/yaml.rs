@@ -27,7 +27,7 @@ pub enum Value {
     /// Its digits as they were written.
     Number(String),
     /// A number that JSON cannot write: `0123`, `0x1F`, `1_000`, `.5`.
-    ForeignNumber(String),
+    NonJsonNumber(String),
     Text(String),
     List(Vec<Node>),
     /// In order, with every key that comes twice.
@@ -36,7 +36,7 @@ pub enum Value {
 
 /// A step from a value to one below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Segment {
     Key(String),
     Item(usize),
 }
@@ -59,10 +59,10 @@ impl Node {
     }
 
     /// The value at the end of a path.
-    pub fn at(&self, path: &[Step]) -> Option<&Node> {
-        path.iter().try_fold(self, |node, step| match step {
-            Step::Key(key) => node.get(key),
-            Step::Item(index) => node.items().get(*index),
+    pub fn at(&self, path: &[Segment]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, segment| match segment {
+            Segment::Key(key) => node.get(key),
+            Segment::Item(index) => node.items().get(*index),
         })
     }
 
@@ -94,7 +94,7 @@ impl Node {
     fn size(&self) -> usize {
         let own = match &self.value {
             Value::Null | Value::Boolean(_) => 0,
-            Value::Number(text) | Value::ForeignNumber(text) | Value::Text(text) => text.len(),
+            Value::Number(text) | Value::NonJsonNumber(text) | Value::Text(text) => text.len(),
             Value::List(items) => items.iter().map(Self::size).sum(),
             Value::Map(entries) => entries
                 .iter()
@@ -124,7 +124,7 @@ impl Node {
             Value::Null => json.push_str("null"),
             Value::Boolean(value) => json.push_str(if *value { "true" } else { "false" }),
             Value::Number(digits) => json.push_str(digits),
-            Value::Text(text) | Value::ForeignNumber(text) => write_text(text, json),
+            Value::Text(text) | Value::NonJsonNumber(text) => write_text(text, json),
             Value::List(items) => {
                 json.push('[');
                 for (index, item) in items.iter().enumerate() {
@@ -159,7 +159,7 @@ const MAX_ALIASED: usize = 1 << 24;
 const MAX_DEPTH: usize = 128;
 
 /// The byte order mark with which some editors begin a file, and the rest of it.
-pub fn unmarked(text: &str) -> (&str, &str) {
+pub fn split_bom(text: &str) -> (&str, &str) {
     let rest = text.trim_start_matches('\u{feff}');
     text.split_at(text.len() - rest.len())
 }
@@ -321,7 +321,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
             Value::Boolean(false)
         }
         _ if is_json_number(text) => Value::Number(text.to_owned()),
-        _ if is_foreign_number(text) => Value::ForeignNumber(text.to_owned()),
+        _ if is_non_json_number(text) => Value::NonJsonNumber(text.to_owned()),
         _ => Value::Text(text.to_owned()),
     }
 }
@@ -331,7 +331,7 @@ fn is_json_number(text: &str) -> bool {
         && Json::read(text).is_ok()
 }
 
-fn is_foreign_number(text: &str) -> bool {
+fn is_non_json_number(text: &str) -> bool {
     let unsigned = text.trim_start_matches(['+', '-']);
     let digits = unsigned.replace('_', "");
     let starts_right = unsigned.starts_with(|first: char| first == '.' || first.is_ascii_digit());

@@ -113,7 +113,7 @@ pub fn make(text: &str, asked: &Asked) -> Made {
 }
 
 fn read(text: &str) -> Option<Document> {
-    let (_, text) = yaml::unmarked(text);
+    let (_, text) = yaml::split_bom(text);
     let roots = if text.trim_start().starts_with('{') {
         vec![yaml::read_json(text).ok()?]
     } else {

@@ -2,9 +2,9 @@
 //!
 //! Each part looks at one thing and tells what it found; a part that cannot look says so, and the others go on.
 
+mod conflicts;
 mod coverage;
 mod mesh;
-mod neighbours;
 mod pods;
 
 use anyhow::Result;
@@ -18,7 +18,7 @@ use crate::cluster::{Access, Gateways, Installation, Kubectl, Problem};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// It skews or fails now.
-    Wrong(String),
+    Problem(String),
     /// It will, or may.
     Warning(String),
     /// It could not be seen.
@@ -28,7 +28,7 @@ pub enum Finding {
 impl Finding {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Wrong(_) => "problem",
+            Self::Problem(_) => "problem",
             Self::Warning(_) => "warning",
             Self::Unseen(_) => "not seen",
         }
@@ -36,7 +36,7 @@ impl Finding {
 
     fn text(&self) -> &str {
         match self {
-            Self::Wrong(text) | Self::Warning(text) | Self::Unseen(text) => text,
+            Self::Problem(text) | Self::Warning(text) | Self::Unseen(text) => text,
         }
     }
 }
@@ -56,7 +56,7 @@ pub fn check(access: &Access, gateways: &Gateways, helm_release: &str) -> Result
     );
     findings.extend(seen(
         "rules and routes of others",
-        neighbours::findings(&kubectl, &installation, &gateways.root_namespace),
+        conflicts::findings(&kubectl, &installation, &gateways.root_namespace),
     ));
     findings.extend(seen(
         "pods of the releases",
@@ -77,7 +77,7 @@ fn images(kubectl: &Kubectl, installation: &Installation) -> Vec<Finding> {
         let url = &plugin.url;
         match Pull::of(kubectl, plugin) {
             Pull::Possible => {}
-            pull @ Pull::Refused(_) => findings.push(Finding::Wrong(format!(
+            pull @ Pull::Refused(_) => findings.push(Finding::Problem(format!(
                 "plugin {name}: {url} {pull}. A gateway that starts now goes without it"
             ))),
             pull @ Pull::Unknown(_) => {
@@ -100,7 +100,7 @@ fn answer(installation: &Installation, findings: &[Finding]) -> Answer {
         .map(|finding| format!("{place}: {}: {}", finding.kind(), finding.text()));
     let is_good = !findings
         .iter()
-        .any(|finding| matches!(finding, Finding::Wrong(_)));
+        .any(|finding| matches!(finding, Finding::Problem(_)));
     let ok = is_good.then(|| format!("{place}: ok"));
     let json: Vec<_> = findings
         .iter()

@@ -162,7 +162,7 @@ impl Kubectl {
 
 /// What it printed. Nobody is there to type an answer to it.
 fn answer(mut command: Command, input: Option<&[u8]>) -> Result<String, Problem> {
-    let failed = |error| Problem::of_start(&error);
+    let failed = |error| Problem::from_spawn_error(&error);
     command
         .stdin(input.map_or_else(Stdio::null, |_| Stdio::piped()))
         .stdout(Stdio::piped())
@@ -176,7 +176,9 @@ fn answer(mut command: Command, input: Option<&[u8]>) -> Result<String, Problem>
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(Problem::told(&String::from_utf8_lossy(&output.stderr)))
+    Err(Problem::from_stderr(&String::from_utf8_lossy(
+        &output.stderr,
+    )))
 }
 
 fn parsed<T: DeserializeOwned>(answer: &str, what: &str) -> Result<T, Problem> {

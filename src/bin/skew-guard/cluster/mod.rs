@@ -1,7 +1,7 @@
 //! The cluster, as the tool sees it: through the user's `kubectl`, and nothing else.
 //!
 //! ```text
-//! Access ──► Kubectl ──► Installation ──► Gateways ──► Line ──► a gateway's metrics, or a request through it
+//! Access ──► Kubectl ──► Installation ──► Gateways ──► Connections ──► a gateway's metrics, or a request
 //! (options)  (runs it)   (what the        (the Pods    (port-forward, else
 //!                         chart made)      of now)      the API server's proxy)
 //! ```
@@ -12,29 +12,29 @@
 //! - [`Kubectl::list`], [`Kubectl::object`] and [`Kubectl::get`] read objects into any type that serde can make (those
 //!   that several commands read are in [`objects`]); [`Kubectl::raw`] reads a path of the API;
 //!   [`Kubectl::run`] does everything else. Each answers a [`Problem`] that says in one line
-//!   what went wrong; [`Problem::may_pass`] tells what a patient command waits for from what it ends with.
+//!   what went wrong; [`Problem::is_transient`] tells what a patient command waits for from what it ends with.
 //! - [`Installation::of`] reads what one Helm release of the chart has put into the cluster: its plugins, their
 //!   selectors and configuration, the revision, and what the routes are called.
 //! - [`Gateways::list`] answers the Pods that run the plugin, afresh at each call.
-//! - [`Entrance::all`] answers the ports of those Pods by which visitors of the installation come in.
-//! - [`Line`] asks one of them: [`Line::metrics`], or [`Line::port`] for a port of it on this machine.
+//! - [`Listener::all`] answers the ports of those Pods by which visitors of the installation come in.
+//! - [`Connections`] asks one of them: [`Connections::metrics`], or [`Connections::port`] for a port of it on this machine.
 
 mod access;
-mod entrance;
-mod forward;
+pub mod connections;
 mod gateways;
 pub mod image;
 mod installation;
 pub mod istiod;
 mod kubectl;
-pub mod line;
+mod listeners;
 pub mod objects;
+mod port_forward;
 mod problem;
 
 pub use access::Access;
-pub use entrance::Entrance;
+pub use connections::Connections;
 pub use gateways::{Gateway, Gateways};
 pub use installation::Installation;
 pub use kubectl::{Kubectl, Scope};
-pub use line::Line;
+pub use listeners::Listener;
 pub use problem::Problem;

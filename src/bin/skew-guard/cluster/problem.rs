@@ -28,7 +28,7 @@ pub enum Problem {
 type Kind = fn(String) -> Problem;
 
 /// Words by which kubectl tells what went wrong. It has one exit status for all of it.
-const WORDS: &[(&str, Kind)] = &[
+const PATTERNS: &[(&str, Kind)] = &[
     ("(Forbidden)", Problem::Forbidden),
     ("is forbidden: ", Problem::Forbidden),
     ("(NotFound)", Problem::NotFound),
@@ -50,14 +50,14 @@ const WORDS: &[(&str, Kind)] = &[
 
 impl Problem {
     /// What kubectl complained about.
-    pub(super) fn told(complaint: &str) -> Self {
-        let known = WORDS.iter().find(|(words, _)| complaint.contains(words));
+    pub(super) fn from_stderr(complaint: &str) -> Self {
+        let known = PATTERNS.iter().find(|(words, _)| complaint.contains(words));
         let kind = known.map_or(Self::Failed as Kind, |(_, kind)| *kind);
-        kind(essence(complaint))
+        kind(last_line(complaint))
     }
 
     /// Why kubectl could not be run.
-    pub(super) fn of_start(error: &io::Error) -> Self {
+    pub(super) fn from_spawn_error(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Missing,
             _ => Self::Failed(format!("kubectl cannot be run: {error}")),
@@ -65,13 +65,13 @@ impl Problem {
     }
 
     /// Whether it may be otherwise a moment later without anybody doing anything.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::NoAccess(_) | Self::Failed(_))
     }
 }
 
 /// The last line: kubectl repeats itself before it gives up.
-fn essence(complaint: &str) -> String {
+fn last_line(complaint: &str) -> String {
     let mut lines = complaint.lines().map(str::trim);
     let last = lines.rfind(|line| !line.is_empty()).unwrap_or_default();
     last.trim_start_matches("error: ").to_owned()

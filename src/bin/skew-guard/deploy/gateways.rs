@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::report::Report;
 use crate::cluster::{Gateways, Installation, Kubectl};
-use crate::probe::{self, Way};
+use crate::probe::{self, InstalledGateways};
 use crate::wait;
 
 /// How long is waited before the Lease is looked at again.
@@ -87,13 +87,13 @@ pub fn unanswered(
     version: &str,
 ) -> Result<Option<String>> {
     let installation = Installation::of(kubectl, namespace, helm_release)?;
-    let way = Way {
+    let installed = InstalledGateways {
         kubectl,
         installation: &installation,
         gateways,
     };
     // What it complains of is told below.
-    let outcome = probe::until_answered(way, version, PROBE_DURATION, &mut |_| {})?;
+    let outcome = probe::until_answered(installed, version, PROBE_DURATION, &mut |_| {})?;
     Ok((!outcome.is_good()).then(|| {
         let complaints: Vec<_> = outcome.complaints().collect();
         complaints.join("; ")

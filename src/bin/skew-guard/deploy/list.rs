@@ -38,7 +38,7 @@ impl List {
     }
 
     pub fn new(revision: u64, values: Value) -> Result<Self> {
-        let side = document(&values)?.load_right()?;
+        let side = document(&values)?.load_valid()?;
         Ok(Self {
             revision,
             values,

@@ -14,9 +14,9 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Error};
 
-use crate::cluster::Entrance;
+use crate::cluster::Listener;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A GET as a page of the release would send it.
 #[derive(Clone, Debug)]
@@ -72,23 +72,27 @@ impl Request {
         &self.path
     }
 
-    /// Sends it by an entrance whose port is open here; an error says what is wrong with the answer.
-    pub(super) fn send(&self, entrance: &Entrance, here: SocketAddr) -> Result<(), String> {
-        let scheme = if entrance.is_tls { "https" } else { "http" };
-        let port = entrance.port;
-        let url = format!("{scheme}://{}:{port}{}", entrance.host, self.path);
-        let agent = Agent::with_parts(client(), DefaultConnector::default(), Here(here));
-        let mut request = agent.get(url).header("host", &entrance.host);
+    /// Sends it by a listener whose port is open here; an error says what is wrong with the answer.
+    pub(super) fn send(&self, listener: &Listener, address: SocketAddr) -> Result<(), String> {
+        let scheme = if listener.is_tls { "https" } else { "http" };
+        let port = listener.port;
+        let url = format!("{scheme}://{}:{port}{}", listener.host, self.path);
+        let agent = Agent::with_parts(
+            client(),
+            DefaultConnector::default(),
+            FixedResolver(address),
+        );
+        let mut request = agent.get(url).header("host", &listener.host);
         if let Some((name, value)) = &self.header {
             request = request.header(name, value);
         }
         let answer = request
             .call()
             .map_err(|error| format!("gave no answer: {error}"))?;
-        self.judge(&answer)
+        self.check(&answer)
     }
 
-    fn judge(&self, answer: &Response<Body>) -> Result<(), String> {
+    fn check(&self, answer: &Response<Body>) -> Result<(), String> {
         let (status, headers, version) = (answer.status(), answer.headers(), &self.version);
         if value(headers, "x-client-update") == Some("required") {
             return Err(format!(
@@ -131,7 +135,7 @@ fn client() -> Client {
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(TIMEOUT))
         .tls_config(tls)
         .proxy(None)
         .build()
@@ -139,9 +143,9 @@ fn client() -> Client {
 
 /// Every host is here.
 #[derive(Debug)]
-struct Here(SocketAddr);
+struct FixedResolver(SocketAddr);
 
-impl Resolver for Here {
+impl Resolver for FixedResolver {
     fn resolve(&self, _: &Uri, _: &Client, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let mut addresses = self.empty();
         addresses.push(self.0);

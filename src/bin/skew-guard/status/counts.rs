@@ -9,12 +9,12 @@ use crate::metrics::{ANSWERS, Metrics, OPEN_STREAMS, Plugin, RELEASE_STATE, REQU
 
 /// What is counted of a release.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
+enum Counter {
     Requests { outcome: String, class: String },
     Answers { sight: String },
 }
 
-impl What {
+impl Counter {
     fn is_request(&self) -> bool {
         matches!(self, Self::Requests { .. })
     }
@@ -23,7 +23,7 @@ impl What {
 /// What one gateway shows.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    counters: BTreeMap<(Release, What), u64>,
+    counters: BTreeMap<(Release, Counter), u64>,
     open: Vec<(Release, u64)>,
     states: Vec<(Release, u64)>,
 }
@@ -41,15 +41,15 @@ impl Counts {
         let requests = requests.filter_map(|sample| match sample.tags.as_slice() {
             [outcome, class] => {
                 let (outcome, class) = ((*outcome).to_owned(), (*class).to_owned());
-                let what = What::Requests { outcome, class };
-                Some(((sample.release, what), sample.value))
+                let counter = Counter::Requests { outcome, class };
+                Some(((sample.release, counter), sample.value))
             }
             _ => None,
         });
         let answers = metrics.of_releases(ANSWERS, plugin).into_iter();
         let answers = answers.filter_map(|sample| {
             let sight = (*sample.tags.first()?).to_owned();
-            Some(((sample.release, What::Answers { sight }), sample.value))
+            Some(((sample.release, Counter::Answers { sight }), sample.value))
         });
         Self {
             counters: requests.chain(answers).collect(),
@@ -61,12 +61,12 @@ impl Counts {
     /// The releases that it was asked for.
     fn asked(&self) -> impl Iterator<Item = &Release> {
         let counters = self.counters.iter();
-        let asked = counters.filter(|((_, what), count)| what.is_request() && **count > 0);
+        let asked = counters.filter(|((_, counter), count)| counter.is_request() && **count > 0);
         asked.map(|((release, _), _)| release)
     }
 
     /// How much more there is of each than before. Where there is less, the gateway began again.
-    fn since(&self, before: &Self) -> impl Iterator<Item = (&(Release, What), u64)> {
+    fn since(&self, before: &Self) -> impl Iterator<Item = (&(Release, Counter), u64)> {
         self.counters.iter().map(|(key, value)| {
             let before = before.counters.get(key).copied().unwrap_or_default();
             let more = value.checked_sub(before).unwrap_or(*value);
@@ -86,14 +86,14 @@ pub struct Count {
 
 /// For how long nobody has asked for a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quiet {
+pub enum IdleTime {
     /// The last request is so long ago.
     Since(Duration),
     /// There was none for so long, and what was before was not seen.
     AtLeast(Duration),
 }
 
-impl Quiet {
+impl IdleTime {
     pub fn length(self) -> Duration {
         match self {
             Self::Since(length) | Self::AtLeast(length) => length,
@@ -101,7 +101,7 @@ impl Quiet {
     }
 }
 
-impl Default for Quiet {
+impl Default for IdleTime {
     fn default() -> Self {
         Self::AtLeast(Duration::ZERO)
     }
@@ -118,7 +118,7 @@ pub struct Traffic {
     /// What gateways take it for; several where they disagree.
     pub states: Vec<ReleaseState>,
     /// How long nobody has asked for it.
-    pub quiet: Quiet,
+    pub idle: IdleTime,
 }
 
 impl Traffic {
@@ -148,10 +148,10 @@ pub struct History {
     /// The last one at each gateway that is still there.
     gateways: BTreeMap<String, Counts>,
     /// What the last one brought.
-    new: BTreeMap<(Release, What), u64>,
+    new: BTreeMap<(Release, Counter), u64>,
     /// Where the quiet of a release begins, if not with the first look: when that was, and whether it
     /// was asked for then.
-    disturbed: BTreeMap<Release, (Duration, bool)>,
+    last_asked: BTreeMap<Release, (Duration, bool)>,
     /// When the last look was, since the first one.
     at: Option<Duration>,
 }
@@ -159,7 +159,7 @@ pub struct History {
 impl History {
     /// A look at all gateways, so long after the first. One that could not be asked is `None`, and
     /// what it counts until the next look counts then.
-    pub fn look(&mut self, seen: Vec<(String, Option<Counts>)>, at: Duration) {
+    pub fn record(&mut self, seen: Vec<(String, Option<Counts>)>, at: Duration) {
         self.new.clear();
         let is_first = self.at.is_none();
         let mut gateways = BTreeMap::new();
@@ -178,7 +178,7 @@ impl History {
                 (None, Some(counts)) => {
                     // When it counted what it has, nobody knows.
                     let asked = counts.asked().filter(|_| !is_first);
-                    self.disturbed
+                    self.last_asked
                         .extend(asked.map(|release| (release.clone(), (at, false))));
                     gateways.insert(name, counts);
                 }
@@ -187,8 +187,8 @@ impl History {
         let asked = self
             .new
             .iter()
-            .filter(|((_, what), more)| what.is_request() && **more > 0);
-        self.disturbed
+            .filter(|((_, counter), more)| counter.is_request() && **more > 0);
+        self.last_asked
             .extend(asked.map(|((release, _), _)| (release.clone(), (at, true))));
         self.gateways = gateways;
         self.at = Some(at);
@@ -209,28 +209,28 @@ impl History {
                     .find(|state| state.number() == number);
                 traffic.states.extend(state);
             }
-            for ((release, what), value) in &counts.counters {
+            for ((release, counter), value) in &counts.counters {
                 if release.is(route) {
-                    traffic.count(what, |count| count.total += value);
+                    traffic.count(counter, |count| count.total += value);
                 }
             }
         }
         traffic.states.sort_by_key(|state| state.number());
         traffic.states.dedup();
-        for ((release, what), more) in &self.new {
+        for ((release, counter), more) in &self.new {
             if release.is(route) {
-                traffic.count(what, |count| count.new += more);
+                traffic.count(counter, |count| count.new += more);
             }
         }
         let at = self.length();
-        let disturbed = self
-            .disturbed
+        let last_asked = self
+            .last_asked
             .iter()
             .filter(|(release, _)| release.is(route));
-        traffic.quiet = match disturbed.map(|(_, when)| *when).max() {
-            Some((since, true)) => Quiet::Since(at.saturating_sub(since)),
-            Some((since, false)) => Quiet::AtLeast(at.saturating_sub(since)),
-            None => Quiet::AtLeast(at),
+        traffic.idle = match last_asked.map(|(_, when)| *when).max() {
+            Some((since, true)) => IdleTime::Since(at.saturating_sub(since)),
+            Some((since, false)) => IdleTime::AtLeast(at.saturating_sub(since)),
+            None => IdleTime::AtLeast(at),
         };
         traffic
     }
@@ -251,15 +251,15 @@ impl History {
 }
 
 impl Traffic {
-    fn count(&mut self, what: &What, add: impl FnOnce(&mut Count)) {
-        match what {
-            What::Requests { outcome, .. } => {
+    fn count(&mut self, counter: &Counter, add: impl FnOnce(&mut Count)) {
+        match counter {
+            Counter::Requests { outcome, .. } => {
                 let count = self.requests.entry(outcome.clone()).or_default();
                 add(count);
             }
-            What::Answers { sight } if sight == "skewed" => add(&mut self.skewed),
-            What::Answers { sight } if sight == "gone" => add(&mut self.gone),
-            What::Answers { .. } => {}
+            Counter::Answers { sight } if sight == "skewed" => add(&mut self.skewed),
+            Counter::Answers { sight } if sight == "gone" => add(&mut self.gone),
+            Counter::Answers { .. } => {}
         }
     }
 }

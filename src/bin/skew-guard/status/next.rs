@@ -9,7 +9,7 @@ use skew_guard::version::Version;
 
 /// The next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Next {
+pub struct NextStep {
     /// The release that takes it.
     pub version: Version,
     /// The step by name, where it is not the one that `release` makes without a name.
@@ -19,7 +19,7 @@ pub struct Next {
 }
 
 /// The next step; none where everything is done.
-pub fn next(side: &Side, now: u64, drain_for: Duration) -> Option<Next> {
+pub fn next(side: &Side, now: u64, drain_for: Duration) -> Option<NextStep> {
     let releases = &side.config.releases;
     let newest = releases
         .iter()
@@ -38,7 +38,7 @@ fn step(
     drain_for: Duration,
     release: &ReleaseConfig,
     step: Option<Step>,
-) -> Option<Next> {
+) -> Option<NextStep> {
     let spec = ReleaseSpec {
         version: release.version.clone(),
         step,
@@ -51,7 +51,7 @@ fn step(
     if made.as_ref().is_ok_and(Vec::is_empty) {
         return None;
     }
-    Some(Next {
+    Some(NextStep {
         version: spec.version,
         step: step.map(|_| "retired"),
         changes: made
@@ -67,6 +67,6 @@ fn changed(side: &Side, edits: &[Edit]) -> Result<Vec<String>, Refusal> {
         .filter(|edit| !matches!(edit, Edit::Revision(_)))
         .cloned()
         .collect();
-    let after = side.after(&edits).map_err(Refusal::Wrong)?;
+    let after = side.after(&edits).map_err(Refusal::Invalid)?;
     Ok(changes(side, &after))
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::counts::Quiet;
+use super::counts::IdleTime;
 
 /// How far back it is asked, and at which distance.
 const WINDOW: u64 = 24 * 60 * 60;
 const STEP: u64 = 15;
 
 /// The patience with it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Prometheus(String);
 
 /// A release, and what gateways say of it now.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct ReleaseQuery<'a> {
     /// What the plugin may be called; empty for any.
     pub plugins: &'a [String],
     pub route: &'a str,
@@ -64,32 +64,32 @@ impl Prometheus {
     ///
     /// # Errors
     /// Where the server does not know.
-    pub fn quiet(&self, asked: Asked<'_>, now: u64) -> Result<Quiet> {
-        let series = self.history(asked, now)?;
+    pub fn idle(&self, query: ReleaseQuery<'_>, now: u64) -> Result<IdleTime> {
+        let series = self.history(query, now)?;
         ensure!(
             !series.is_empty(),
             "it has no skew_guard_requests_total of {}: are the gateways scraped, and relabelled where they have no tags?",
-            asked.route
+            query.route
         );
         let known: u64 = series.iter().filter_map(|series| series.latest(now)).sum();
         ensure!(
-            known >= asked.total,
+            known >= query.total,
             "it has {known} requests of {}, and the gateways {}: it does not scrape all of them, or the newest came after its last scrape",
-            asked.route,
-            asked.total
+            query.route,
+            query.total
         );
-        Ok(quiet(&series, now))
+        Ok(idle(&series, now))
     }
 
-    fn history(&self, asked: Asked<'_>, now: u64) -> Result<Vec<Series>> {
+    fn history(&self, query: ReleaseQuery<'_>, now: u64) -> Result<Vec<Series>> {
         let url = format!("{}/api/v1/query_range", self.0);
         let mut answer = ureq::get(&url)
-            .query("query", query(asked))
+            .query("query", promql(query))
             .query("start", now.saturating_sub(WINDOW).to_string())
             .query("end", now.to_string())
             .query("step", STEP.to_string())
             .config()
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
             .build()
             .call()?;
@@ -104,7 +104,7 @@ impl Prometheus {
 }
 
 /// The requests of a release. Where the gateway has no tags, relabelling has left underscores in the plugin's name.
-fn query(asked: Asked<'_>) -> String {
+fn promql(query: ReleaseQuery<'_>) -> String {
     let any = |letter: char| {
         if letter.is_ascii_alphanumeric() {
             letter
@@ -112,7 +112,7 @@ fn query(asked: Asked<'_>) -> String {
             '.'
         }
     };
-    let plugins: Vec<String> = asked
+    let plugins: Vec<String> = query
         .plugins
         .iter()
         .map(|plugin| plugin.chars().map(any).collect())
@@ -124,13 +124,13 @@ fn query(asked: Asked<'_>) -> String {
     };
     format!(
         "skew_guard_requests_total{{release=\"{}\"{plugin}}}",
-        asked.route
+        query.route
     )
 }
 
 /// For how long none of these has grown. What a series had when it began may have come at that moment,
 /// and before the first of them nothing is known.
-fn quiet(series: &[Series], now: u64) -> Quiet {
+fn idle(series: &[Series], now: u64) -> IdleTime {
     let ago = |time: f64| Duration::from_secs_f64((to_seconds(now) - time).max(0.0));
     let grown = series
         .iter()
@@ -145,8 +145,8 @@ fn quiet(series: &[Series], now: u64) -> Quiet {
         .map(ago)
         .unwrap_or_default();
     match grown.map(ago) {
-        Some(grown) if grown <= unknown => Quiet::Since(grown),
-        _ => Quiet::AtLeast(unknown),
+        Some(grown) if grown <= unknown => IdleTime::Since(grown),
+        _ => IdleTime::AtLeast(unknown),
     }
 }
 

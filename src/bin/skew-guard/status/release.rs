@@ -6,7 +6,7 @@ use std::time::Duration;
 use skew_guard::rollout::written_time;
 use skew_guard::telemetry::ReleaseState;
 
-use super::counts::{Quiet, Traffic};
+use super::counts::{IdleTime, Traffic};
 
 /// A release.
 #[derive(Clone, Debug)]
@@ -54,12 +54,16 @@ impl Display for Pods {
     }
 }
 
-impl Display for Quiet {
+impl Display for IdleTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Since(length) => write!(f, "no request for {}", said(*length)),
+            Self::Since(length) => write!(f, "no request for {}", rounded(*length)),
             Self::AtLeast(length) => {
-                write!(f, "no request in the {} that were looked at", said(*length))
+                write!(
+                    f,
+                    "no request in the {} that were looked at",
+                    rounded(*length)
+                )
             }
         }
     }
@@ -89,7 +93,7 @@ impl Retirement {
 
 /// What else the answer hangs on.
 #[derive(Clone, Debug)]
-pub struct Circumstances {
+pub struct RetirementCriteria {
     /// In seconds since 1970.
     pub now: u64,
     /// For how long nobody must have asked for it.
@@ -100,12 +104,12 @@ pub struct Circumstances {
 
 impl ReleaseStatus {
     /// Whether it may be retired, where it drains.
-    pub fn retirement(&self, circumstances: &Circumstances) -> Option<Retirement> {
-        let Circumstances {
+    pub fn retirement(&self, criteria: &RetirementCriteria) -> Option<Retirement> {
+        let RetirementCriteria {
             now,
             idle_for,
             unseen,
-        } = circumstances;
+        } = criteria;
         if self.state != Some(ReleaseState::Draining) {
             return None;
         }
@@ -116,9 +120,7 @@ impl ReleaseStatus {
             )));
         }
         let Traffic {
-            open_streams,
-            quiet,
-            ..
+            open_streams, idle, ..
         } = &self.traffic;
         let new = self.traffic.all().new;
         Some(if *open_streams > 0 {
@@ -127,17 +129,17 @@ impl ReleaseStatus {
             Retirement::NotYet(format!("{} since the last look", counted(new, "request")))
         } else if !unseen.is_empty() {
             Retirement::Unknown(unseen.join("; "))
-        } else if quiet.length() >= *idle_for {
-            Retirement::May(format!("draining, {}, no open stream", quiet))
+        } else if idle.length() >= *idle_for {
+            Retirement::May(format!("draining, {}, no open stream", idle))
         } else {
-            let wanted = said(*idle_for);
-            match quiet {
-                Quiet::Since(_) => {
-                    Retirement::NotYet(format!("{}; wait for {wanted} without one", quiet))
+            let wanted = rounded(*idle_for);
+            match idle {
+                IdleTime::Since(_) => {
+                    Retirement::NotYet(format!("{}; wait for {wanted} without one", idle))
                 }
-                Quiet::AtLeast(_) => Retirement::Unknown(format!(
+                IdleTime::AtLeast(_) => Retirement::Unknown(format!(
                     "{}, and no open stream; {wanted} without one would tell. Look for longer with --watch, or ask what was before with --prometheus",
-                    quiet
+                    idle
                 )),
             }
         })
@@ -159,7 +161,7 @@ pub fn counted(number: impl Display + PartialEq + From<u8>, what: &str) -> Strin
 }
 
 /// A time as a person says it: no seconds behind hours.
-pub fn said(length: Duration) -> String {
+pub fn rounded(length: Duration) -> String {
     let seconds = length.as_secs();
     let unit = match seconds {
         0..600 => 1,

@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 use skew_guard::rollout::written_time;
 use skew_guard::telemetry::ReleaseState;
 
-use super::counts::{Count, Quiet, Traffic};
-use super::look::Sighting;
-use super::next::Next;
-use super::prometheus::{Asked, Prometheus};
-use super::release::{Circumstances, Pods, ReleaseStatus, Retirement, sentence};
+use super::counts::{Count, IdleTime, Traffic};
+use super::next::NextStep;
+use super::prometheus::{Prometheus, ReleaseQuery};
+use super::release::{Pods, ReleaseStatus, Retirement, RetirementCriteria, sentence};
+use super::scrape::GatewayStatus;
 use crate::answer::{Answer, Verdict};
-use crate::wait::sight::State;
+use crate::wait::gateway_state::GatewayState;
 
 /// Everything that is known at a moment.
 #[derive(Debug)]
@@ -21,14 +21,14 @@ pub struct Report {
     /// Whose it is.
     pub title: String,
     pub interval: Duration,
-    pub gateways: Vec<Sighting>,
+    pub gateways: Vec<GatewayStatus>,
     pub releases: Vec<ReleaseStatus>,
     /// Requests that no release was chosen for.
-    pub unchosen: Traffic,
-    pub next: Option<Next>,
+    pub without_release: Traffic,
+    pub next: Option<NextStep>,
     /// The command that makes the next step, without its step; none where the list is not known.
     pub command: Option<String>,
-    pub circumstances: Circumstances,
+    pub criteria: RetirementCriteria,
     /// What could not be asked beside gateways.
     pub troubles: Vec<String>,
 }
@@ -47,25 +47,25 @@ impl Report {
     }
 
     /// Looks up what gateways do not remember: since when nobody asks for a release that drains.
-    pub fn remember(&mut self, prometheus: &Prometheus, plugins: &[String]) {
+    pub fn look_up_idle_times(&mut self, prometheus: &Prometheus, plugins: &[String]) {
         let Self {
             releases,
-            circumstances,
+            criteria,
             troubles,
             ..
         } = self;
         for release in releases {
             let total = release.traffic.all().total;
             let is_open = release.state == Some(ReleaseState::Draining)
-                && matches!(release.traffic.quiet, Quiet::AtLeast(_));
+                && matches!(release.traffic.idle, IdleTime::AtLeast(_));
             let route = release.route.as_str();
-            let asked = Asked {
+            let asked = ReleaseQuery {
                 plugins,
                 route,
                 total,
             };
-            match is_open.then(|| prometheus.quiet(asked, circumstances.now)) {
-                Some(Ok(quiet)) => release.traffic.quiet = quiet,
+            match is_open.then(|| prometheus.idle(asked, criteria.now)) {
+                Some(Ok(idle)) => release.traffic.idle = idle,
                 Some(Err(error)) => troubles.push(format!("Prometheus: {error:#}")),
                 None => {}
             }
@@ -73,8 +73,10 @@ impl Report {
     }
 
     /// Gateways that are not where they should be.
-    fn late(&self) -> impl Iterator<Item = &Sighting> {
-        let is_fine = |state: &State| matches!(state, State::InForce(_) | State::Skipped);
+    fn late(&self) -> impl Iterator<Item = &GatewayStatus> {
+        let is_fine = |state: &GatewayState| {
+            matches!(state, GatewayState::InForce(_) | GatewayState::Skipped)
+        };
         self.gateways
             .iter()
             .filter(move |seen| !is_fine(&seen.state))
@@ -90,7 +92,7 @@ impl Report {
         let mut parts = vec![format!(
             "{} at {}",
             self.title,
-            written_time(self.circumstances.now)
+            written_time(self.criteria.now)
         )];
         parts.extend(
             self.troubles
@@ -140,7 +142,7 @@ impl Report {
         }
         let empty = std::iter::repeat_n(String::new(), first_number - 1);
         let cells = std::iter::once("no release".to_owned()).chain(empty);
-        table.add_row(cells.chain(numbers(&self.unchosen)));
+        table.add_row(cells.chain(numbers(&self.without_release)));
         written(&table)
     }
 
@@ -169,7 +171,7 @@ impl Report {
     }
 
     /// What has to be before the next step.
-    fn waits(&self, next: &Next) -> Vec<String> {
+    fn waits(&self, next: &NextStep) -> Vec<String> {
         let late = self
             .late()
             .map(|seen| format!("{} {}", seen.gateway, seen.state));
@@ -177,12 +179,13 @@ impl Report {
         let own = releases.find(|release| release.name == next.version.as_str());
         let of_own = own.into_iter().flat_map(|release| {
             let missing = release.pods.iter().flatten().filter_map(Pods::missing);
-            let retirement = release
-                .retirement(&self.circumstances)
-                .and_then(|retirement| match retirement {
-                    Retirement::May(_) => None,
-                    not_yet => Some(sentence(&release.name, &not_yet)),
-                });
+            let retirement =
+                release
+                    .retirement(&self.criteria)
+                    .and_then(|retirement| match retirement {
+                        Retirement::May(_) => None,
+                        not_yet => Some(sentence(&release.name, &not_yet)),
+                    });
             match next.step {
                 None => missing.collect::<Vec<_>>(),
                 Some(_) => retirement.into_iter().collect(),
@@ -197,7 +200,7 @@ impl Report {
             .releases
             .iter()
             .filter_map(|release| {
-                let retirement = release.retirement(&self.circumstances)?;
+                let retirement = release.retirement(&self.criteria)?;
                 Some(sentence(&release.name, &retirement))
             })
             .collect();
@@ -208,7 +211,7 @@ impl Report {
         let left = self
             .releases
             .iter()
-            .filter(|release| release.has_pods_for_nothing());
+            .filter(|release| release.has_leftover_pods());
         lines.extend(left.map(|release| match is_settled {
             true => format!(
                 "{} is retired in every gateway: its pods may go",
@@ -254,12 +257,12 @@ impl Report {
                 })
             });
         json!({
-            "at": written_time(self.circumstances.now),
+            "at": written_time(self.criteria.now),
             "intervalSeconds": self.interval.as_secs_f64(),
             "troubles": self.troubles,
             "gateways": gateways,
             "releases": releases,
-            "withoutRelease": traffic_json(&self.unchosen),
+            "withoutRelease": traffic_json(&self.without_release),
             "next": next,
             "conclusions": self.conclusions(),
         })
@@ -278,11 +281,11 @@ impl Report {
             )
             .collect::<Vec<_>>()
         });
-        let (idle, is_exact) = match release.traffic.quiet {
-            Quiet::Since(length) => (length, true),
-            Quiet::AtLeast(length) => (length, false),
+        let (idle, is_exact) = match release.traffic.idle {
+            IdleTime::Since(length) => (length, true),
+            IdleTime::AtLeast(length) => (length, false),
         };
-        let retirement = release.retirement(&self.circumstances);
+        let retirement = release.retirement(&self.criteria);
         json.extend([
             ("release".to_owned(), json!(release.name)),
             ("route".to_owned(), json!(release.route)),
@@ -293,7 +296,7 @@ impl Report {
                 "idle".to_owned(),
                 json!({
                     "seconds": idle.as_secs(),
-                    "since": written_time(self.circumstances.now.saturating_sub(idle.as_secs())),
+                    "since": written_time(self.criteria.now.saturating_sub(idle.as_secs())),
                     "lastRequestSeen": is_exact,
                 }),
             ),
@@ -336,7 +339,7 @@ impl ReleaseStatus {
     }
 
     /// Whether it is retired and still has pods.
-    fn has_pods_for_nothing(&self) -> bool {
+    fn has_leftover_pods(&self) -> bool {
         self.state == Some(ReleaseState::NotServed)
             && self.pods.iter().flatten().any(|pods| pods.all > 0)
     }

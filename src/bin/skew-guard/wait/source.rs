@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::cluster::{Access, Gateway, Gateways, Installation, Kubectl, Line, Problem, line};
+use crate::cluster::{
+    Access, Connections, Gateway, Gateways, Installation, Kubectl, Problem, connections,
+};
 use crate::metrics::FILTER;
 
 /// A gateway that is waited for.
@@ -16,21 +18,21 @@ pub struct Target {
     pub is_skipped: bool,
     /// It ends by itself, so that it is let go once it cannot be asked.
     pub is_leaving: bool,
-    at: At,
+    at: Address,
 }
 
 #[derive(Clone, Debug)]
-enum At {
+enum Address {
     Url(String),
-    Pod(Gateway, Arc<Line>),
+    Pod(Gateway, Arc<Connections>),
 }
 
 impl Target {
     /// Its metrics.
     pub fn metrics(&self, limit: Duration) -> Result<String, String> {
         match &self.at {
-            At::Url(url) => line::read(url, limit),
-            At::Pod(gateway, line) => line.metrics(gateway, FILTER, limit),
+            Address::Url(url) => connections::read(url, limit),
+            Address::Pod(gateway, connections) => connections.metrics(gateway, FILTER, limit),
         }
     }
 }
@@ -45,7 +47,7 @@ pub enum Source<'a> {
         kubectl: &'a Kubectl,
         installation: &'a Installation,
         gateways: &'a Gateways,
-        line: Arc<Line>,
+        connections: Arc<Connections>,
     },
 }
 
@@ -75,28 +77,28 @@ impl<'a> Source<'a> {
             kubectl,
             installation,
             gateways,
-            line: Arc::new(Line::through(kubectl.clone())),
+            connections: Arc::new(Connections::through(kubectl.clone())),
         }
     }
 
     /// The gateways of now.
     pub fn list(&self) -> Result<Vec<Target>, Problem> {
-        let (kubectl, installation, choice, line) = match self {
+        let (kubectl, installation, choice, connections) = match self {
             Self::Urls(urls) => return Ok(urls.iter().map(|url| at_url(url)).collect()),
             Self::Cluster {
                 kubectl,
                 installation,
                 gateways,
-                line,
-            } => (kubectl, installation, gateways, line),
+                connections,
+            } => (kubectl, installation, gateways, connections),
         };
         let gateways = choice.list(kubectl, installation)?;
-        line.keep(&gateways);
+        connections.keep(&gateways);
         let target = |gateway: Gateway| Target {
             name: gateway.to_string(),
             is_skipped: choice.skips(&gateway),
             is_leaving: gateway.is_leaving,
-            at: At::Pod(gateway, Arc::clone(line)),
+            at: Address::Pod(gateway, Arc::clone(connections)),
         };
         Ok(gateways.into_iter().map(target).collect())
     }
@@ -119,6 +121,6 @@ fn at_url(url: &str) -> Target {
         name: url.to_owned(),
         is_skipped: false,
         is_leaving: false,
-        at: At::Url(url.to_owned()),
+        at: Address::Url(url.to_owned()),
     }
 }

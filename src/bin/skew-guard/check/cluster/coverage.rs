@@ -25,7 +25,7 @@ pub fn findings(
     let covered = gateways.list(kubectl, installation)?;
     let mut findings = Vec::new();
     if covered.is_empty() {
-        findings.push(Finding::Wrong(format!(
+        findings.push(Finding::Problem(format!(
             "no gateway runs the plugin: there are no {}",
             gateways.in_words(installation)
         )));
@@ -38,7 +38,7 @@ pub fn findings(
             .split_once('/')
             .unwrap_or((&installation.namespace, name));
         let Some(gateway) = kubectl.object::<Object<Spec>>(GATEWAYS, namespace, short)? else {
-            findings.push(Finding::Wrong(format!(
+            findings.push(Finding::Problem(format!(
                 "there is no Gateway {namespace}/{short}, which the routes are for"
             )));
             continue;
@@ -56,7 +56,7 @@ pub fn findings(
                 .iter()
                 .any(|gateway| gateway.namespace == *namespace && gateway.pod == *pod);
             if !runs_it {
-                findings.push(Finding::Wrong(format!(
+                findings.push(Finding::Problem(format!(
                     "{namespace}/{pod} serves Gateway {name} without the plugin: old tabs are skewed there, and a client can choose its release by the route header. Add its pods to plugins"
                 )));
             }

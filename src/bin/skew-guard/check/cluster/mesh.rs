@@ -85,7 +85,7 @@ fn versions(
             .clone()
             .any(|plugin| plugin.kind == "TrafficExtension")
     {
-        findings.push(Finding::Wrong(format!(
+        findings.push(Finding::Problem(format!(
             "istiod {oldest} knows no TrafficExtension, so that no gateway of it runs the plugin. Set plugin.kind: WasmPlugin"
         )));
     }

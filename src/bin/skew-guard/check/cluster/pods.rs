@@ -9,7 +9,7 @@ use crate::status::pods::by_route;
 
 pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Finding>, Problem> {
     let Ok(side) = Side::load(installation.config.to_string().as_bytes()) else {
-        return Ok(vec![Finding::Wrong(
+        return Ok(vec![Finding::Problem(
             "the plugin refuses its configuration; skew-guard check says why of the manifests"
                 .to_owned(),
         )]);
@@ -28,7 +28,7 @@ pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Fi
             if pods.all == 0 {
                 let which = format!("{version} has no pods of service {service}");
                 findings.push(match side.config.current.as_ref() {
-                    Some(current) if current.share_of(version).is_some() => Finding::Wrong(format!(
+                    Some(current) if current.share_of(version).is_some() => Finding::Problem(format!(
                         "{which}, and it is current: every visitor gets 503. Do its pods have the labels of its subset?"
                     )),
                     _ if state == State::Draining => Finding::Warning(format!(

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use crate::cluster::Problem;
 use crate::metrics::Metrics;
 
-use super::sight::{State, Wanted};
+use super::gateway_state::{GatewayState, Wanted};
 use super::source::{Source, Target};
 
 /// Workers follow their gateway's main thread by moments.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How a wait has ended.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Each gateway of the last look, in order.
-    pub gateways: Vec<(String, State)>,
+    pub gateways: Vec<(String, GatewayState)>,
     /// Why there are none to ask.
     pub obstacle: Option<String>,
 }
@@ -24,13 +24,13 @@ pub struct Outcome {
 impl Outcome {
     /// Whether what was wanted is in force, in at least one gateway and in all.
     pub fn is_settled(&self) -> bool {
-        let is_in_force = |state: &State| matches!(state, State::InForce(_));
+        let is_in_force = |state: &GatewayState| matches!(state, GatewayState::InForce(_));
         self.obstacle.is_none()
             && self.gateways.iter().all(|(_, state)| state.is_settled())
             && self.gateways.iter().any(|(_, state)| is_in_force(state))
     }
 
-    fn state(&self, gateway: &str) -> Option<&State> {
+    fn state(&self, gateway: &str) -> Option<&GatewayState> {
         let mut gateways = self.gateways.iter();
         gateways.find_map(|(name, state)| (name == gateway).then_some(state))
     }
@@ -47,13 +47,13 @@ pub fn until(
     let left = || timeout.saturating_sub(started.elapsed());
     let mut before = Outcome::default();
     loop {
-        let seen = look(source, wanted, &before, left())?;
+        let seen = poll(source, wanted, &before, left())?;
         tell_changes(&before, &seen, progress);
-        if seen.is_settled() || left() < BETWEEN_LOOKS {
+        if seen.is_settled() || left() < POLL_INTERVAL {
             return Ok(seen);
         }
         before = seen;
-        thread::sleep(BETWEEN_LOOKS);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -76,7 +76,7 @@ fn tell_changes(before: &Outcome, after: &Outcome, progress: &mut dyn FnMut(Stri
 }
 
 /// One look at every gateway, all at once.
-fn look(
+fn poll(
     source: &Source<'_>,
     wanted: &Wanted,
     before: &Outcome,
@@ -84,7 +84,7 @@ fn look(
 ) -> Result<Outcome, Problem> {
     let targets = match source.list() {
         Ok(targets) => targets,
-        Err(problem) if problem.may_pass() => {
+        Err(problem) if problem.is_transient() => {
             return Ok(Outcome {
                 obstacle: Some(problem.to_string()),
                 ..Outcome::default()
@@ -95,17 +95,19 @@ fn look(
     let seen = thread::scope(|scope| {
         let looks: Vec<_> = targets
             .iter()
-            .map(|target| scope.spawn(|| look_at(target, wanted, left)))
+            .map(|target| scope.spawn(|| scrape(target, wanted, left)))
             .collect();
         let seen = looks.into_iter().map(|look| {
             look.join()
-                .unwrap_or_else(|_| State::Unreachable("the look failed".to_owned()))
+                .unwrap_or_else(|_| GatewayState::Unreachable("the look failed".to_owned()))
         });
         seen.collect::<Vec<_>>()
     });
     let gateways = targets.into_iter().zip(seen);
     let gateways: Vec<_> = gateways
-        .filter(|(target, state)| !(target.is_leaving && matches!(state, State::Unreachable(_))))
+        .filter(|(target, state)| {
+            !(target.is_leaving && matches!(state, GatewayState::Unreachable(_)))
+        })
         .map(|(target, state)| {
             let state = state.after(before.state(&target.name));
             (target.name, state)
@@ -115,13 +117,13 @@ fn look(
     Ok(Outcome { gateways, obstacle })
 }
 
-fn look_at(target: &Target, wanted: &Wanted, left: Duration) -> State {
+fn scrape(target: &Target, wanted: &Wanted, left: Duration) -> GatewayState {
     if target.is_skipped {
-        return State::Skipped;
+        return GatewayState::Skipped;
     }
     let limit = left.clamp(Duration::from_secs(1), Duration::from_secs(10));
     match target.metrics(limit) {
-        Err(why) => State::Unreachable(why),
-        Ok(metrics) => State::of(Metrics(&metrics), wanted),
+        Err(why) => GatewayState::Unreachable(why),
+        Ok(metrics) => GatewayState::of(Metrics(&metrics), wanted),
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::metrics::{DRAINING, Metrics, Plugin, Route};
 
 /// A gateway's workers follow its main thread by moments, so that one look is not enough.
-pub const LOOKS: u32 = 2;
+pub const REQUIRED_POLLS: u32 = 2;
 
 /// What is waited for.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub struct Routes {
 
 /// What a gateway shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum GatewayState {
     /// What is wanted is in force, seen so many times in a row.
     InForce(u32),
     /// Another revision is.
@@ -61,10 +61,12 @@ pub enum State {
     Skipped,
 }
 
-impl fmt::Display for State {
+impl fmt::Display for GatewayState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InForce(looks) if *looks < LOOKS => f.write_str("in force, looking again"),
+            Self::InForce(looks) if *looks < REQUIRED_POLLS => {
+                f.write_str("in force, looking again")
+            }
             Self::InForce(_) => f.write_str("in force"),
             Self::Other(revision) => write!(f, "still has revision {revision}"),
             Self::Refused(revision) => write!(
@@ -108,7 +110,7 @@ impl fmt::Display for State {
     }
 }
 
-impl State {
+impl GatewayState {
     /// What the gateway's metrics show.
     pub fn of(metrics: Metrics<'_>, wanted: &Wanted) -> Self {
         match in_force(metrics, &wanted.plugins) {
@@ -153,7 +155,7 @@ impl State {
     /// Whether there is nothing more to wait for.
     pub fn is_settled(&self) -> bool {
         match self {
-            Self::InForce(looks) => *looks >= LOOKS,
+            Self::InForce(looks) => *looks >= REQUIRED_POLLS,
             Self::Skipped => true,
             _ => false,
         }
@@ -176,12 +178,12 @@ impl State {
 
 impl Wanted {
     /// Whether old connections are left, by all that drains in the gateway.
-    fn drain(&self, metrics: Metrics<'_>) -> State {
+    fn drain(&self, metrics: Metrics<'_>) -> GatewayState {
         match metrics.draining() {
-            _ if !self.drained => State::InForce(1),
-            None => State::Undrained,
-            Some(0) => State::InForce(1),
-            Some(count) => State::Draining(count),
+            _ if !self.drained => GatewayState::InForce(1),
+            None => GatewayState::Undrained,
+            Some(0) => GatewayState::InForce(1),
+            Some(count) => GatewayState::Draining(count),
         }
     }
 }
@@ -189,14 +191,14 @@ impl Wanted {
 impl Routes {
     /// What is wrong with the routes of the gateway. A gateway has a virtual host for each port and host, and each port's
     /// are refused by themselves. Counters of former revisions stay as long as a stream uses their routes.
-    fn lacking(&self, metrics: Metrics<'_>) -> Option<State> {
+    fn lacking(&self, metrics: Metrics<'_>) -> Option<GatewayState> {
         let family = self
             .stat_prefix
             .trim_end_matches(|letter: char| letter.is_ascii_digit());
         let routes = metrics.routes(family);
         let ours: Vec<_> = routes.iter().filter(|route| self.concerns(route)).collect();
         if ours.is_empty() {
-            return Some(State::NoRoutes);
+            return Some(GatewayState::NoRoutes);
         }
         let is_new = |virtual_host: &str| {
             let mut new = ours
@@ -205,7 +207,7 @@ impl Routes {
             new.any(|route| route.virtual_host == virtual_host)
         };
         let old = ours.iter().rfind(|route| !is_new(&route.virtual_host))?;
-        Some(State::OldRoutes {
+        Some(GatewayState::OldRoutes {
             virtual_host: old.virtual_host.clone(),
             shown: old.name.clone(),
         })
@@ -220,19 +222,18 @@ impl Routes {
 ///
 /// # Errors
 /// What the gateway shows in its place.
-pub fn in_force(metrics: Metrics<'_>, wanted: &[String]) -> Result<(Plugin, u64), State> {
+pub fn in_force(metrics: Metrics<'_>, wanted: &[String]) -> Result<(Plugin, u64), GatewayState> {
     let revisions = metrics.revisions();
-    let is_meant = |plugin: &&Plugin| {
-        wanted.is_empty() || wanted.iter().any(|wanted| plugin.is_called(wanted))
-    };
+    let is_meant =
+        |plugin: &&Plugin| wanted.is_empty() || wanted.iter().any(|wanted| plugin.has_name(wanted));
     let named = revisions.keys().filter(is_meant);
     let (alive, gone): (Vec<_>, Vec<_>) = named.partition(|plugin| metrics.has(plugin));
     let plugin = match (alive.as_slice(), gone.first()) {
         ([plugin], _) => *plugin,
-        ([], Some(gone)) => return Err(State::Gone(gone.name.clone())),
-        ([], None) if revisions.is_empty() => return Err(State::Absent),
-        ([], None) => return Err(State::Others(names(revisions.keys()))),
-        (several, _) => return Err(State::Several(names(several.iter().copied()))),
+        ([], Some(gone)) => return Err(GatewayState::Gone(gone.name.clone())),
+        ([], None) if revisions.is_empty() => return Err(GatewayState::Absent),
+        ([], None) => return Err(GatewayState::Others(names(revisions.keys()))),
+        (several, _) => return Err(GatewayState::Several(names(several.iter().copied()))),
     };
     let revision = revisions.get(plugin).copied().unwrap_or_default();
     Ok((plugin.clone(), revision))

@@ -11,16 +11,16 @@ use crate::document::{Document, Located};
 
 /// All that is wrong with a configuration.
 #[derive(Debug)]
-pub struct Wrong {
+pub struct InvalidConfig {
     /// For people: a line for each problem.
     text: String,
     /// For machines.
     configuration: Value,
 }
 
-impl Error for Wrong {}
+impl Error for InvalidConfig {}
 
-impl fmt::Display for Wrong {
+impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -28,14 +28,15 @@ impl fmt::Display for Wrong {
 
 impl Document {
     /// The configuration of a command that needs a right one.
-    pub fn load_right(&self) -> Result<Side, Wrong> {
-        self.load().map_err(|problems| Wrong::new(self, &problems))
+    pub fn load_valid(&self) -> Result<Side, InvalidConfig> {
+        self.load()
+            .map_err(|problems| InvalidConfig::new(self, &problems))
     }
 }
 
-impl Wrong {
+impl InvalidConfig {
     fn new(document: &Document, problems: &[Located]) -> Self {
-        let lines = problems.iter().map(|problem| document.told(problem));
+        let lines = problems.iter().map(|problem| document.describe(problem));
         let mut configuration = document.identity();
         let problems: Vec<_> = problems.iter().map(Located::json).collect();
         configuration.insert("problems".to_owned(), json!(problems));

@@ -1,4 +1,4 @@
-//! By which ports visitors come into an installation's gateways.
+//! The listeners: by which ports visitors come into an installation's gateways.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ const MESH: &str = "mesh";
 
 /// A port of a gateway at which one of the hosts is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entrance {
+pub struct Listener {
     pub gateway: Gateway,
     /// Of the Pod.
     pub port: u16,
@@ -26,7 +26,7 @@ pub struct Entrance {
     pub host: String,
 }
 
-impl fmt::Display for Entrance {
+impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_tls { "https" } else { "http" };
         let Self {
@@ -102,14 +102,14 @@ struct ServicePort {
     target_port: Value,
 }
 
-impl Entrance {
-    /// All entrances of these gateways.
+impl Listener {
+    /// All listeners of these gateways.
     pub fn all(
         kubectl: &Kubectl,
         installation: &Installation,
         gateways: &[Gateway],
     ) -> Result<Vec<Self>> {
-        let mut entrances = Vec::new();
+        let mut listeners = Vec::new();
         for name in installation.gateways.iter().filter(|name| *name != MESH) {
             let spec = gateway_spec(kubectl, installation, name)?;
             for gateway in gateways {
@@ -119,7 +119,7 @@ impl Entrance {
                 for server in &spec.servers {
                     let host = common_host(&installation.hosts, &server.hosts);
                     if let (Some(host), Some(is_tls)) = (host, server.is_tls()) {
-                        entrances.push(Self {
+                        listeners.push(Self {
                             port: port_of(kubectl, gateway, server.port.number)?,
                             gateway: gateway.clone(),
                             is_tls,
@@ -129,7 +129,7 @@ impl Entrance {
                 }
             }
         }
-        Ok(entrances)
+        Ok(listeners)
     }
 }
 

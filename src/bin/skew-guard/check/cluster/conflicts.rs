@@ -83,7 +83,7 @@ fn rules(
                     "DestinationRule {namespace}/{name} is for {host}, too, and merged with ours: of two traffic policies or subsets of one name the older rule's counts"
                 )));
             } else if callers.contains(namespace.as_str()) {
-                findings.push(Finding::Wrong(format!(
+                findings.push(Finding::Problem(format!(
                     "DestinationRule {namespace}/{name} is for {host} and stands beside the gateways, where it wins over ours: every release answers 503 there. Delete it, or move it to {}",
                     own.metadata.namespace
                 )));

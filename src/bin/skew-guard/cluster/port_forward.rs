@@ -13,16 +13,16 @@ use super::problem::Problem;
 use crate::interrupted::Companion;
 
 /// How long it may take until the port is open.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An open one; dropping it closes it.
 #[derive(Debug)]
-pub(super) struct Forward {
+pub(super) struct PortForward {
     kubectl: Companion,
     address: SocketAddr,
 }
 
-impl Forward {
+impl PortForward {
     /// Opens a port of that Pod, and returns when it can be connected to.
     pub(super) fn open(kubectl: &Kubectl, gateway: &Gateway, port: u16) -> Result<Self, Problem> {
         let mut command = kubectl.command();
@@ -36,7 +36,8 @@ impl Forward {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         // Dropped, and with it ended, where it does not open.
-        let kubectl = Companion::start(&mut command).map_err(|error| Problem::of_start(&error))?;
+        let kubectl =
+            Companion::start(&mut command).map_err(|error| Problem::from_spawn_error(&error))?;
         let (stdout, stderr) = kubectl
             .output()
             .ok_or_else(|| Problem::Failed("kubectl has no output".to_owned()))?;
@@ -66,13 +67,13 @@ fn opened(stdout: ChildStdout, stderr: ChildStderr) -> Result<u16, Problem> {
         let _read = BufReader::new(stderr).read_to_string(&mut complaints);
         complaints
     });
-    told.recv_timeout(PATIENCE).map_err(|error| match error {
+    told.recv_timeout(TIMEOUT).map_err(|error| match error {
         mpsc::RecvTimeoutError::Timeout => Problem::NoAccess(format!(
             "no port-forward within {}",
-            humantime::format_duration(PATIENCE)
+            humantime::format_duration(TIMEOUT)
         )),
         mpsc::RecvTimeoutError::Disconnected => {
-            Problem::told(&complaints.join().unwrap_or_default())
+            Problem::from_stderr(&complaints.join().unwrap_or_default())
         }
     })
 }

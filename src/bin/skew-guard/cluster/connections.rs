@@ -1,4 +1,4 @@
-//! A line to each gateway.
+//! A connection to each gateway.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::forward::Forward;
 use super::gateways::Gateway;
 use super::kubectl::Kubectl;
+use super::port_forward::PortForward;
 use super::problem::Problem;
 
 /// Where a gateway shows Envoy's metrics, and can leave out what nobody asked for.
@@ -21,14 +21,14 @@ const AGENT: u16 = 15_020;
 /// In bytes. A gateway of a large mesh has a hundred megabytes of metrics.
 const LARGEST_METRICS: u64 = 1 << 30;
 
-/// Ways to gateways, each opened when it is first needed and kept.
+/// Connections to gateways, each opened when it is first needed and kept.
 #[derive(Debug)]
-pub struct Line {
+pub struct Connections {
     kubectl: Kubectl,
-    open: Mutex<HashMap<(String, u16), Forward>>,
+    open: Mutex<HashMap<(String, u16), PortForward>>,
 }
 
-impl Line {
+impl Connections {
     pub fn through(kubectl: Kubectl) -> Self {
         Self {
             kubectl,
@@ -57,13 +57,13 @@ impl Line {
             })
     }
 
-    /// A port of the gateway on this machine, as long as this line lives.
+    /// A port of the gateway on this machine, as long as these connections live.
     pub fn port(&self, gateway: &Gateway, port: u16) -> Result<SocketAddr, Problem> {
         let key = (gateway.to_string(), port);
-        if let Some(address) = self.lock().get(&key).and_then(Forward::address) {
+        if let Some(address) = self.lock().get(&key).and_then(PortForward::address) {
             return Ok(address);
         }
-        let forward = Forward::open(&self.kubectl, gateway, port)?;
+        let forward = PortForward::open(&self.kubectl, gateway, port)?;
         let address = forward.address();
         self.lock().insert(key, forward);
         address.ok_or_else(|| Problem::NoAccess("the port-forward ended at once".to_owned()))
@@ -97,7 +97,7 @@ impl Line {
         ))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, u16), Forward>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, u16), PortForward>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

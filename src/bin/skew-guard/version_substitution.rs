@@ -11,7 +11,7 @@ fn dashed(version: &str) -> String {
 
 /// Why it is not clear how a text is made of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unclear {
+pub enum Ambiguity {
     /// The version is not in it.
     Absent,
     /// It is in it more than once.
@@ -19,7 +19,7 @@ pub enum Unclear {
 }
 
 /// The text with one version in the place of another, which has to be in it once, as a whole word.
-pub fn made_like(text: &str, version: &str, new: &str) -> Result<String, Unclear> {
+pub fn substitute_version(text: &str, version: &str, new: &str) -> Result<String, Ambiguity> {
     let mut found: Vec<_> = SPELLINGS
         .iter()
         .flat_map(|spelling| {
@@ -34,13 +34,13 @@ pub fn made_like(text: &str, version: &str, new: &str) -> Result<String, Unclear
     found.sort_by_key(|(start, end, _)| (*start, std::cmp::Reverse(*end)));
     found.dedup_by(|(start, ..), (_, end, _)| *start < *end);
     match found.as_slice() {
-        [] => Err(Unclear::Absent),
+        [] => Err(Ambiguity::Absent),
         [(start, end, new)] => {
             let before = text.get(..*start).unwrap_or_default();
             let after = text.get(*end..).unwrap_or_default();
             Ok(format!("{before}{new}{after}"))
         }
-        _ => Err(Unclear::Several),
+        _ => Err(Ambiguity::Several),
     }
 }
 

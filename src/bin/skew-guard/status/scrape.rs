@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::counts::Counts;
 use crate::cluster::Problem;
 use crate::metrics::Metrics;
-use crate::wait::sight::{Routes, State, Wanted, in_force};
+use crate::wait::gateway_state::{GatewayState, Routes, Wanted, in_force};
 use crate::wait::source::{Source, Target};
 
 /// The patience with one gateway.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What gateways should have.
 #[derive(Clone, Debug, Default)]
@@ -23,33 +23,37 @@ pub struct Expected {
 
 /// What a gateway shows.
 #[derive(Clone, Debug)]
-pub struct Sighting {
+pub struct GatewayStatus {
     pub gateway: String,
-    pub state: State,
+    pub state: GatewayState,
     pub revision: Option<u64>,
     pub counts: Option<Counts>,
 }
 
-impl Sighting {
+impl GatewayStatus {
     /// Whether it may have answered what nobody sees.
     pub fn is_unseen(&self) -> bool {
-        self.counts.is_none() && self.state != State::Skipped
+        self.counts.is_none() && self.state != GatewayState::Skipped
     }
 }
 
 /// All gateways of now.
-pub fn look(source: &Source<'_>, expected: &Expected) -> Result<Vec<Sighting>, Problem> {
+pub fn scrape(source: &Source<'_>, expected: &Expected) -> Result<Vec<GatewayStatus>, Problem> {
     let targets = source.list()?;
     let mut seen: Vec<_> = thread::scope(|scope| {
         let looks: Vec<_> = targets
             .iter()
-            .map(|target| scope.spawn(|| sighting(target, expected)))
+            .map(|target| scope.spawn(|| gateway_status(target, expected)))
             .collect();
         let looks = looks.into_iter().zip(&targets);
         looks
             .map(|(look, target)| {
-                let lost =
-                    || Sighting::without(target, State::Unreachable("the look failed".to_owned()));
+                let lost = || {
+                    GatewayStatus::without(
+                        target,
+                        GatewayState::Unreachable("the look failed".to_owned()),
+                    )
+                };
                 (target, look.join().unwrap_or_else(|_| lost()))
             })
             .filter(|(target, seen)| !(target.is_leaving && seen.is_unseen()))
@@ -65,18 +69,18 @@ pub fn look(source: &Source<'_>, expected: &Expected) -> Result<Vec<Sighting>, P
     Ok(seen)
 }
 
-fn sighting(target: &Target, expected: &Expected) -> Sighting {
+fn gateway_status(target: &Target, expected: &Expected) -> GatewayStatus {
     if target.is_skipped {
-        return Sighting::without(target, State::Skipped);
+        return GatewayStatus::without(target, GatewayState::Skipped);
     }
-    let text = match target.metrics(PATIENCE) {
+    let text = match target.metrics(TIMEOUT) {
         Ok(text) => text,
-        Err(why) => return Sighting::without(target, State::Unreachable(why)),
+        Err(why) => return GatewayStatus::without(target, GatewayState::Unreachable(why)),
     };
     let metrics = Metrics(&text);
     let (plugin, revision) = match in_force(metrics, &expected.plugins) {
         Ok(in_force) => in_force,
-        Err(state) => return Sighting::without(target, state),
+        Err(state) => return GatewayStatus::without(target, state),
     };
     let wanted = Wanted {
         revision: expected.revision.unwrap_or(revision),
@@ -84,16 +88,16 @@ fn sighting(target: &Target, expected: &Expected) -> Sighting {
         routes: expected.routes.clone(),
         drained: false,
     };
-    Sighting {
+    GatewayStatus {
         gateway: target.name.clone(),
-        state: State::of(metrics, &wanted),
+        state: GatewayState::of(metrics, &wanted),
         revision: Some(revision),
         counts: Some(Counts::of(metrics, &plugin)),
     }
 }
 
-impl Sighting {
-    fn without(target: &Target, state: State) -> Self {
+impl GatewayStatus {
+    fn without(target: &Target, state: GatewayState) -> Self {
         Self {
             gateway: target.name.clone(),
             state,
@@ -104,10 +108,10 @@ impl Sighting {
 
     /// A gateway that has an older revision than another one is late.
     fn compare(&mut self, newest: Option<u64>) {
-        if let (State::InForce(_), Some(revision)) = (&self.state, self.revision)
+        if let (GatewayState::InForce(_), Some(revision)) = (&self.state, self.revision)
             && newest > Some(revision)
         {
-            self.state = State::Other(revision);
+            self.state = GatewayState::Other(revision);
         }
     }
 }
