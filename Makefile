@@ -169,7 +169,7 @@ test-client: client ## Test the client's half, and what it adds to a page
 	npm --prefix client test
 
 .PHONY: test-adopt
-test-adopt: ## Try what the README says about adopting it: builds, web server, code (needs Node, and a JDK with Maven)
+test-adopt: ## Try what client/adopting.md says: builds, web server, code (needs Node, and a JDK with Maven)
 	command -v nginx > /dev/null || apt-get install --yes --quiet nginx-light
 	cargo test --test adopt
 

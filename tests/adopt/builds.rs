@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{COMMIT, VERSION, install, readme, run, workshop};
+use crate::{COMMIT, VERSION, adopting, install, run, workshop};
 
 const DIRECTORY: &str = "/assets/v-1.4.2/";
 
@@ -73,7 +73,7 @@ fn next_stamps_its_scripts_with_the_deployment_id() -> Result<()> {
     Ok(())
 }
 
-/// Runs the README's line of a tool on the application of that folder. Where the line is one of a configuration file, that
+/// Runs the page's line of a tool on the application of that folder. Where the line is one of a configuration file, that
 /// file has it, and the tool's plain build is run.
 fn build(tool: &str, application: &str, configured: Option<(&str, &str)>) -> Result<PathBuf> {
     let source = Path::new("tests/adopt/applications").join(application);
@@ -107,8 +107,8 @@ fn build(tool: &str, application: &str, configured: Option<(&str, &str)>) -> Res
 }
 
 fn line_of(tool: &str) -> Result<String> {
-    let readme = readme()?;
-    let table = readme.table("tool")?;
+    let adopting = adopting()?;
+    let table = adopting.table("tool")?;
     let row = table
         .rows
         .iter()

@@ -1,4 +1,4 @@
-//! The README's page "Adopt it", tried: each build line with its tool, and each piece of code where it belongs.
+//! The page on adopting skew-guard, tried: each build line with its tool, and each piece of code where it belongs.
 //!
 //! `make test-adopt` runs this. It needs Node and npm, Debian's nginx, and a JDK with Maven.
 
@@ -17,8 +17,8 @@ const VERSION: &str = "1.4.2";
 /// The same for a tool that takes no dots.
 const COMMIT: &str = "9f86d08";
 
-fn readme() -> Result<Document> {
-    Document::read("README.md")
+fn adopting() -> Result<Document> {
+    Document::read("client/adopting.md")
 }
 
 /// A folder under `target/` with a copy of this one, where tools may install what they need.

@@ -1,4 +1,4 @@
-//! The pieces of code: each is put where the README says it belongs, and used.
+//! The pieces of code: each is put where the page says it belongs, and used.
 
 use std::fs;
 use std::path::Path;
@@ -10,14 +10,14 @@ use skew_guard_lab::process::Process;
 use skew_guard_lab::{ports, wait};
 use tempfile::TempDir;
 
-use crate::{VERSION, install, readme, run, workshop};
+use crate::{VERSION, adopting, install, run, workshop};
 
 #[test]
 fn the_client_compiles_with_every_check_of_typescript() -> Result<()> {
     let place = workshop("typescript", Path::new("tests/adopt/typescript"))?;
     install(&place)?;
-    let readme = readme()?;
-    let client = &readme.fence("ts")?.text;
+    let adopting = adopting()?;
+    let client = &adopting.fence("ts")?.text;
     fs::write(
         place.join("client.ts"),
         format!("declare function offerReload(): void;\n{client}"),
@@ -44,8 +44,8 @@ async fn nginx_has_404_for_a_missing_file_and_the_page_for_every_other_path() ->
     fs::write(root.join("assets/main.js"), "the script")?;
     let address = ports::free()?;
     let (folder, place) = (site.path().display(), root.display());
-    let readme = readme()?;
-    let locations = &readme.fence("nginx")?.text;
+    let adopting = adopting()?;
+    let locations = &adopting.fence("nginx")?.text;
     let configuration = format!(
         "daemon off; pid {folder}/pid; error_log stderr;\nevents {{}}\nhttp {{\n  types {{ text/html html; text/javascript js; }}\n  access_log off;\n  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;\n  server {{ listen {address}; root {place};\n{locations}\n  }}\n}}\n"
     );
@@ -80,8 +80,8 @@ fn cached(answer: &RawAnswer) -> bool {
 async fn express_says_the_version_with_every_answer() -> Result<()> {
     let place = workshop("express", Path::new("tests/adopt/express"))?;
     install(&place)?;
-    let readme = readme()?;
-    let line = &readme.fence("js")?.text;
+    let adopting = adopting()?;
+    let line = &adopting.fence("js")?.text;
     let address = ports::free()?;
     let (ip, port) = (address.ip(), address.port());
     fs::write(
@@ -109,8 +109,8 @@ async fn express_says_the_version_with_every_answer() -> Result<()> {
 #[test]
 fn spring_has_the_methods_that_allow_the_header_and_say_the_version() -> Result<()> {
     let place = workshop("spring", Path::new("tests/adopt/spring"))?;
-    let readme = readme()?;
-    let lines = &readme.fence("java")?.text;
+    let adopting = adopting()?;
+    let lines = &adopting.fence("java")?.text;
     let sources = place.join("src/main/java");
     fs::create_dir_all(&sources)?;
     fs::write(

@@ -1,33 +1,35 @@
-//! What the chart's README shows works as it stands there.
+//! What the pages beside the chart show works as it is shown.
 
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use skew_guard_lab::markdown::Document;
 
 use crate::helm::{self, Manifests};
 use crate::mesh::{Destination, Mesh};
 
-/// The YAML that the README shows.
-fn examples() -> Result<Vec<String>> {
-    let readme = fs::read_to_string(helm::chart().join("README.md"))?;
-    let mut examples = Vec::new();
-    let mut rest = readme.as_str();
-    while let Some((_, begun)) = rest.split_once("```yaml\n") {
-        let (example, after) = begun.split_once("```").context("an end of the example")?;
-        examples.push(unindented(example));
-        rest = after;
+/// The pages beside the chart, by their paths from the root of the repository.
+fn pages() -> Result<Vec<Document>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(helm::chart())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|kind| kind == "md") {
+            paths.push(path);
+        }
     }
-    Ok(examples)
+    paths.sort();
+    paths.iter().map(Document::read).collect()
 }
 
-/// An example in a list stands as far to the right as the list's text.
-fn unindented(example: &str) -> String {
-    let indent = example.len() - example.trim_start().len();
-    let lines = example
-        .lines()
-        .map(|line| line.get(indent..).unwrap_or_default());
-    lines.collect::<Vec<_>>().join("\n")
+/// The YAML that the pages show.
+fn examples() -> Result<Vec<String>> {
+    let pages = pages()?;
+    let fences = pages.into_iter().flat_map(|page| page.fences);
+    let examples = fences.filter(|fence| fence.language == YAML);
+    Ok(examples.map(|fence| fence.text).collect())
 }
+
+const YAML: &str = "yaml";
 
 fn is_manifest(example: &str) -> bool {
     example.contains("apiVersion:")
@@ -39,7 +41,7 @@ fn every_example_of_values_renders() -> Result<()> {
         .into_iter()
         .filter(|example| !is_manifest(example))
         .collect();
-    ensure!(values.len() >= 5, "the README shows values: {values:?}");
+    ensure!(values.len() >= 5, "the pages show values: {values:?}");
     for values in values {
         helm::render(&values).with_context(|| values.clone())?;
     }

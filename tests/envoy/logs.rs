@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use skew_guard_lab::markdown::Document;
 use skew_guard_lab::{http, wait};
 
 use crate::behaviour::{Behaviour, behaviours};
@@ -10,7 +11,7 @@ use crate::lab::Lab;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     the_access_log_says_who_answered_and_why,
-    the_line_in_the_readme_is_one_of_a_real_log,
+    the_line_that_is_documented_is_one_of_a_real_log,
     whatever_a_client_says_stays_one_line_of_json,
     at_debug_each_request_is_one_line_and_otherwise_none,
     a_new_configuration_is_told_at_info,
@@ -91,13 +92,13 @@ async fn the_access_log_says_who_answered_and_why(lab: &Lab) -> Result<()> {
 }
 
 /// But for what is another at every request.
-async fn the_line_in_the_readme_is_one_of_a_real_log(lab: &Lab) -> Result<()> {
-    let shown = include_str!("../../README.md");
+async fn the_line_that_is_documented_is_one_of_a_real_log(lab: &Lab) -> Result<()> {
+    let shown = Document::read("envoy/observability/README.md")?.text;
     let shown = shown.lines().find(|line| line.starts_with("{\"cluster\""));
-    let shown = shown.context("a line of an access log in README.md")?;
+    let shown = shown.context("a line of an access log")?;
     let gateway = gateway(
         lab,
-        "access-log-in-the-readme",
+        "access-log-as-documented",
         json!({ "logOutcome": true, "releases": [
             { "version": "2.0.0", "route": "v2-0-0" },
             { "version": "1.3.0", "state": "retired" },

@@ -1,4 +1,4 @@
-//! Every command of the chart's README, run in its order in a real cluster, with the files that it names.
+//! Every command of the chart's README and of the pages beside it, run in a real cluster with the files that they name.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -37,24 +37,17 @@ const REVISION: (&str, &str) = (
 
 /// From the first installation to leaving, under load.
 pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
-    let readme = Readme::read()?;
+    let readme = Page::read("istio/README.md")?;
+    let deploying = Page::read("istio/deploying.md")?;
+    let gitops = Page::read("istio/gitops.md")?;
+    let operating = Page::read("istio/operating.md")?;
+    let emergency = Page::read("istio/emergency.md")?;
     let mut reader = Reader::sit_down(cluster, &readme).await?;
-    let [
-        push,
-        install,
-        look,
-        deploy,
-        take_back,
-        tidy_up,
-        rolling_update,
-        pipeline,
-        wait,
-        probe,
-        roll_back,
-        leave,
-        plain_routes,
-        plugin_off,
-    ] = readme.commands()?;
+    let [push, install] = readme.commands()?;
+    let [deploy, take_back, tidy_up, rolling_update, roll_back, leave] = deploying.commands()?;
+    let [pipeline, wait, probe] = gitops.commands()?;
+    let [look] = operating.commands()?;
+    let [plain_routes, plugin_off] = emergency.commands()?;
 
     reader.push(push).await?;
     reader.deploy("api.yaml", Half::Api, "api", "1.4.2")?;
@@ -71,7 +64,7 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     let load = visitors::arrive(&[&reader.gateway], &reader.shop).await?;
     load.answers(SOME).await?;
 
-    reader.list(readme.list_with("current: \"\"")?)?;
+    reader.list(deploying.list_with("current: \"\"")?)?;
     reader.deploy("api-2.0.0.yaml", Half::Api, "api", "2.0.0")?;
     reader.deploy("web-2.0.0.yaml", Half::Web, "web", "2.0.0")?;
     reader.run(rolling_update).await?;
@@ -115,7 +108,7 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     load.answers(SOME).await?;
     reader.run(leave).await?;
     load.answers(SOME).await?;
-    let story = "the chart's README, followed to the letter";
+    let story = "the chart's pages, followed to the letter";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
     reader.shop.close().await
 }
@@ -148,12 +141,12 @@ skew-guard wait --revision REVISION http://GATEWAY-POD:15020/stats/prometheus";
 
 const WAIT: &str = "skew-guard wait --revision REVISION http://GATEWAY-POD:15020/stats/prometheus";
 
-/// The document.
-struct Readme(Document);
+/// A document.
+struct Page(Document);
 
-impl Readme {
-    fn read() -> Result<Self> {
-        Document::read("istio/README.md").map(Self)
+impl Page {
+    fn read(path: &str) -> Result<Self> {
+        Document::read(path).map(Self)
     }
 
     /// Every block of commands; one that comes or goes has to come or go here.
@@ -161,8 +154,10 @@ impl Readme {
         let blocks = self.0.fences.iter().filter(|fence| fence.language == "sh");
         let blocks: Vec<_> = blocks.map(|fence| fence.text.as_str()).collect();
         let found = blocks.len();
-        <[&str; COUNT]>::try_from(blocks)
-            .map_err(|_| anyhow::anyhow!("{found} blocks of commands, not {COUNT}"))
+        <[&str; COUNT]>::try_from(blocks).map_err(|_| {
+            let page = self.0.path.display();
+            anyhow::anyhow!("{page} has {found} blocks of commands, not {COUNT}")
+        })
     }
 
     /// The first values that the README shows are whole: what is before `services` is the list, the rest stays.
@@ -203,7 +198,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    async fn sit_down(cluster: &'a Cluster, readme: &Readme) -> Result<Self> {
+    async fn sit_down(cluster: &'a Cluster, readme: &Page) -> Result<Self> {
         let shop = Shop::open(cluster, "shop").await?;
         let namespace =
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": INGRESS } });

@@ -6,15 +6,17 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 use skew_guard_lab::cargo::target;
 use skew_guard_lab::markdown::Document;
 
+use crate::pages::DEMO;
 use crate::{status, tool, up};
 
 /// Few requests: what is compared is what the demo says, not how much it measured.
 const REQUESTS: &str = "4000";
 
-/// The demo's picture, as the README shows it.
+/// The demo's picture, as its page shows it.
 const PICTURE: &str = "envoy/demo/roll-out.svg";
 
 /// Runs a block of commands and holds it to what the text says of it.
@@ -23,6 +25,7 @@ pub fn work(block: &str) -> Result<()> {
     match program(lines.first().context("a command")?) {
         "make" => lines.iter().try_for_each(|line| is_target(line)),
         "curl" => up::answers(&lines),
+        "npm" => lines.iter().try_for_each(|line| installs_the_client(line)),
         "cargo" => lines
             .iter()
             .try_for_each(|line| tool::installed_by(line).map(drop)),
@@ -38,6 +41,18 @@ pub fn work(block: &str) -> Result<()> {
         "skew-guard" => tool::leads_a_release(&lines),
         other => bail!("no test runs {other}"),
     }
+}
+
+/// It is by this name that the package is installed. `make test-client` installs it from its archive.
+fn installs_the_client(line: &str) -> Result<()> {
+    let package = fs::read_to_string(repository().join("client/package.json"))?;
+    let package: Value = serde_json::from_str(&package)?;
+    let name = package["name"].as_str().context("the package's name")?;
+    ensure!(
+        line == format!("npm install {name}"),
+        "`{line}` does not install {name}"
+    );
+    Ok(())
 }
 
 /// What the tool does in a cluster is run in one, by `make test-istio`.
@@ -102,11 +117,11 @@ fn picture_is_the_demos() -> Result<()> {
     let [shown, drawn] = [repository().join(PICTURE), drawn].map(fs::read_to_string);
     let (shown, drawn) = (shown.context(PICTURE)?, drawn?);
     ensure!(
-        Document::read("README.md")?
+        Document::read(DEMO)?
             .links
             .iter()
-            .any(|link| link == PICTURE),
-        "README.md does not show {PICTURE}"
+            .any(|link| Path::new("envoy").join(link) == Path::new(PICTURE)),
+        "{DEMO} does not show {PICTURE}"
     );
     let figure = |letter: char| letter.is_ascii_digit() || letter == '.';
     let [shown_words, drawn_words] = [&shown, &drawn].map(|picture| {

@@ -9,6 +9,7 @@ use skew_guard::policy::Policy;
 use skew_guard_lab::markdown::{Cell, Document};
 
 use crate::Claim;
+use crate::pages::README;
 
 pub const CLAIMS: &[Claim] = &[
     (
@@ -27,11 +28,12 @@ pub const CLAIMS: &[Claim] = &[
         "releases are limited as the table says",
         releases_are_limited,
     ),
-    (
-        "there are ten rules, and `explain` numbers them so",
-        there_are_ten_rules,
-    ),
 ];
+
+pub const RULES: &[Claim] = &[(
+    "there are ten rules, and `explain` numbers them so",
+    there_are_ten_rules,
+)];
 
 /// A configuration as it would be copied.
 pub fn loads(text: &str) -> Result<()> {
@@ -46,7 +48,7 @@ fn load(text: &str) -> Result<Policy> {
 
 /// The configuration that the README shows.
 pub fn shown() -> Result<String> {
-    Ok(Document::read("README.md")?.fence("json")?.text.clone())
+    Ok(Document::read(README)?.fence("json")?.text.clone())
 }
 
 /// One wrong configuration, made from the one that is shown, gets exactly these problems.
@@ -126,10 +128,10 @@ fn releases_are_limited(readme: &Document) -> Result<()> {
     Ok(())
 }
 
-fn there_are_ten_rules(readme: &Document) -> Result<()> {
-    let (_, rules) = readme
+fn there_are_ten_rules(page: &Document) -> Result<()> {
+    let (_, rules) = page
         .text
-        .split_once("### How a request is decided")
+        .split_once("# How a request is decided")
         .context("the rules")?;
     let last = rules
         .lines()

@@ -1,10 +1,12 @@
 //! Which test uses which code block.
 
+use std::path::Path;
+
 use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
 use skew_guard_lab::markdown::{Document, Fence};
 
-use crate::{commands, configuration, reload_answer, status, trial};
+use crate::{commands, configuration, pages, reload_answer, status, trial};
 
 /// One test for each block.
 pub fn trials(document: &Document) -> Vec<Trial> {
@@ -27,38 +29,45 @@ fn title(fence: &Fence) -> String {
 }
 
 fn prove(document: &str, fence: &Fence) -> Result<()> {
-    match (document, fence.language.as_str()) {
-        ("README.md", "jsonl") => is_used_by(
-            "tests/envoy",
-            "fn the_line_in_the_readme_is_one_of_a_real_log",
-        ),
-        ("README.md", "json") => configuration::loads(&fence.text),
-        ("README.md", "http") => reload_answer::is_the_filters(&fence.text),
-        ("README.md" | "CONTRIBUTING.md", "sh") => commands::work(&fence.text),
-        ("README.md", language @ ("ts" | "js" | "nginx" | "java")) => {
+    let language = fence.language.as_str();
+    match (document, language) {
+        (_, "") if is_drawing(&fence.text) => Ok(()),
+        (pages::README, "json") => configuration::loads(&fence.text),
+        // Compared where the command is run.
+        (pages::README, "") if status::is_answer(&fence.text) => Ok(()),
+        (pages::README, "") => configuration::problems_are_reported(&fence.text),
+        (pages::README | pages::DEMO | "CONTRIBUTING.md" | "client/README.md", "sh") => {
+            commands::work(&fence.text)
+        }
+        (pages::DEMO, "") => commands::report_is_the_demos(&fence.text),
+        (pages::DECIDING, "http") => reload_answer::is_the_filters(&fence.text),
+        (pages::OBSERVABILITY, "jsonl") => is_used_by("tests/envoy", document),
+        ("client/adopting.md", "ts" | "js" | "nginx" | "java") => {
+            is_used_by("tests/adopt", document)?;
             is_used_by("tests/adopt", &format!("fence(\"{language}\")"))
         }
-        ("istio/README.md", "yaml") => is_used_by("tests/chart", "```yaml"),
-        ("istio/README.md", "sh") => commands::are_of_the_mesh(&fence.text),
-        ("SECURITY.md", "sh") => is_used_by("tests/release", "SECURITY.md"),
-        ("README.md", "") if is_drawing(&fence.text) => Ok(()),
-        // Compared where the command is run.
-        ("README.md", "") if status::is_answer(&fence.text) => Ok(()),
-        ("README.md", "") if is_report(&fence.text) => commands::report_is_the_demos(&fence.text),
-        ("README.md", "") => configuration::problems_are_reported(&fence.text),
-        ("istio/README.md", "") if is_drawing(&fence.text) => Ok(()),
-        ("istio/README.md", "") => is_used_by("tests/chart", "fn the_refusals_shown"),
+        ("client/README.md", "js" | "jsx") => {
+            is_used_by("client/test", "/^```(jsx?)\\n(.*?)^```/gms")
+        }
+        ("SECURITY.md", "sh") => is_used_by("tests/release", document),
+        (_, "yaml") if is_of_the_chart(document) => is_used_by("tests/chart", "const YAML"),
+        (_, "sh") if is_of_the_chart(document) => {
+            is_used_by("tests/istio", document)?;
+            commands::are_of_the_mesh(&fence.text)
+        }
+        (pages::CHART, "") => is_used_by("tests/chart", "fn the_refusals_shown"),
         _ => bail!("no test uses this block; `tests/readme/fences.rs` says which test uses which"),
     }
 }
 
-/// Arrows and boxes: to be looked at, with nothing to be run.
-fn is_drawing(text: &str) -> bool {
-    text.contains('►') && !text.contains('╞')
+/// `tests/chart` renders the values of every page beside the chart, and `tests/istio` runs the commands.
+fn is_of_the_chart(document: &str) -> bool {
+    Path::new(document).parent() == Some(Path::new("istio"))
 }
 
-fn is_report(text: &str) -> bool {
-    text.contains('╞')
+/// Arrows: to be looked at, with nothing to be run.
+fn is_drawing(text: &str) -> bool {
+    text.contains('►')
 }
 
 /// The folder of another target's tests holds this piece of code, which reads such blocks.
@@ -72,7 +81,10 @@ fn sources(folder: &str) -> Result<Vec<String>> {
     let mut sources = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|kind| kind == "rs") {
+        if path
+            .extension()
+            .is_some_and(|kind| kind == "rs" || kind == "ts")
+        {
             sources.push(std::fs::read_to_string(path)?);
         }
     }

@@ -1,9 +1,12 @@
 //! Links within the repository.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use skew_guard_lab::markdown::Document;
+
+use crate::pages::README;
 
 /// Each relative link is a file or folder of the repository, and its anchor a heading there. What is elsewhere cannot
 /// be asked from here.
@@ -32,6 +35,50 @@ pub fn lead_somewhere(document: &Document) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A reader who starts at the README can get to each page by links alone.
+pub fn lead_to(document: &Document) -> Result<()> {
+    let mut reached = BTreeSet::from([PathBuf::from(README)]);
+    let mut unread = vec![PathBuf::from(README)];
+    while let Some(page) = unread.pop() {
+        for linked in pages_linked_from(&Document::read(&page)?)? {
+            if reached.insert(linked.clone()) {
+                unread.push(linked);
+            }
+        }
+    }
+    ensure!(
+        reached.contains(&document.path),
+        "no link leads to {} from the README",
+        document.path.display()
+    );
+    Ok(())
+}
+
+fn pages_linked_from(document: &Document) -> Result<Vec<PathBuf>> {
+    let folder = document.path.parent().context("a document in a folder")?;
+    let files = document
+        .links
+        .iter()
+        .filter(|link| !is_elsewhere(link))
+        .filter_map(|link| link.split('#').next())
+        .filter(|file| file.ends_with(".md"));
+    Ok(files.map(|file| resolved(&folder.join(file))).collect())
+}
+
+/// The path without its `..`: `istio/../README.md` is `README.md`.
+fn resolved(path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            part => resolved.push(part),
+        }
+    }
+    resolved
 }
 
 fn is_elsewhere(link: &str) -> bool {

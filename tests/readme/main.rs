@@ -14,38 +14,39 @@ mod configuration;
 mod fences;
 mod links;
 mod metrics;
+mod pages;
 mod reload_answer;
 mod status;
 mod tool;
 mod up;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use skew_guard_lab::markdown::Document;
 
-const DOCUMENTS: [&str; 6] = [
-    "README.md",
-    "istio/README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "envoy/observability/README.md",
-    "SECURITY.md",
-];
-
 /// A statement of a document, and what proves it.
 type Claim = (&'static str, fn(&Document) -> Result<()>);
 
-const CLAIMS: [&[Claim]; 2] = [configuration::CLAIMS, metrics::CLAIMS];
+/// The statements of single documents.
+const CLAIMS: [(&str, &[Claim]); 4] = [
+    (pages::README, configuration::CLAIMS),
+    (pages::README, metrics::VERSIONS),
+    (pages::DECIDING, configuration::RULES),
+    (pages::OBSERVABILITY, metrics::CLAIMS),
+];
 
 /// What holds for every document.
-const EVERYWHERE: [Claim; 2] = [
+const EVERYWHERE: [Claim; 4] = [
     ("every link leads somewhere", links::lead_somewhere),
     (
         "every `make` that is named has a target",
         commands::targets_exist,
     ),
+    ("its lines are wrapped", pages::is_wrapped),
+    ("a link leads to it from the README", links::lead_to),
 ];
 
 fn main() -> ExitCode {
@@ -60,13 +61,18 @@ fn main() -> ExitCode {
 
 fn trials() -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
-    for path in DOCUMENTS {
-        let document = Document::read(path)?;
+    for path in pages::all()? {
+        let document = Document::read(&path)?;
         trials.extend(fences::trials(&document));
-        let of_readme = CLAIMS.into_iter().flatten().filter(|_| path == "README.md");
-        trials.extend(EVERYWHERE.iter().chain(of_readme).map(|(name, prove)| {
+        let of_this = CLAIMS
+            .into_iter()
+            .filter(|(page, _)| path == Path::new(page))
+            .flat_map(|(_, claims)| claims);
+        trials.extend(EVERYWHERE.iter().chain(of_this).map(|(name, prove)| {
             let document = document.clone();
-            trial(format!("{path}: {name}"), move || prove(&document))
+            trial(format!("{}: {name}", path.display()), move || {
+                prove(&document)
+            })
         }));
     }
     Ok(trials)

@@ -1,4 +1,4 @@
-//! What the README says is counted, seen and tested.
+//! What the documents say is counted, seen and tested.
 
 use std::collections::BTreeSet;
 
@@ -39,14 +39,15 @@ pub const CLAIMS: &[Claim] = &[
         "the response code details are those that the filter gives",
         details_are_given,
     ),
-    (
-        "the versions of Envoy and Istio are those that are tested",
-        versions_are_tested,
-    ),
 ];
 
-fn metrics_are_produced(readme: &Document) -> Result<()> {
-    let named: BTreeSet<_> = rows(readme)?
+pub const VERSIONS: &[Claim] = &[(
+    "the versions of Envoy and Istio are those that are tested",
+    versions_are_tested,
+)];
+
+fn metrics_are_produced(page: &Document) -> Result<()> {
+    let named: BTreeSet<_> = rows(page)?
         .iter()
         .filter_map(|row| row.first()?.code.first().cloned())
         .collect();
@@ -75,8 +76,8 @@ fn as_prometheus(stat: &str) -> String {
     format!("{name}{{{}}}", tags.join(","))
 }
 
-fn tag_values_are_counted(readme: &Document) -> Result<()> {
-    let requests = meaning_of(readme, "skew_guard_requests_total")?;
+fn tag_values_are_counted(page: &Document) -> Result<()> {
+    let requests = meaning_of(page, "skew_guard_requests_total")?;
     let known = Outcome::ALL.map(Outcome::name).into_iter();
     let known = known.chain(Class::ALL.map(Class::name));
     ensure!(
@@ -84,7 +85,7 @@ fn tag_values_are_counted(readme: &Document) -> Result<()> {
         "{:?}",
         requests.code
     );
-    let answers = meaning_of(readme, "skew_guard_answers_total")?;
+    let answers = meaning_of(page, "skew_guard_answers_total")?;
     ensure!(
         answers.code == Sight::ALL.map(Sight::name),
         "{:?}",
@@ -93,16 +94,16 @@ fn tag_values_are_counted(readme: &Document) -> Result<()> {
     Ok(())
 }
 
-fn stages_are_shown(readme: &Document) -> Result<()> {
-    let meaning = meaning_of(readme, "skew_guard_release_state")?;
+fn stages_are_shown(page: &Document) -> Result<()> {
+    let meaning = meaning_of(page, "skew_guard_release_state")?;
     let shown = ReleaseState::ALL.map(|stage| format!("{} {}", stage.number(), stage.name()));
     let shown = shown.join(", ");
     ensure!(meaning.text.contains(&shown), "{shown}");
     Ok(())
 }
 
-fn series_are_counted(readme: &Document) -> Result<()> {
-    let text = readme.text.replace('\n', " ");
+fn series_are_counted(page: &Document) -> Result<()> {
+    let text = page.text.replace('\n', " ");
     let max_series = telemetry::max_series(256);
     for claim in [
         format!("{PREDEFINED_SERIES_OF_A_RELEASE} series of each release"),
@@ -119,7 +120,7 @@ fn series_are_counted(readme: &Document) -> Result<()> {
 }
 
 /// A client that is gone for each of the reasons there are.
-fn details_are_given(readme: &Document) -> Result<()> {
+fn details_are_given(page: &Document) -> Result<()> {
     let configuration = json!({
         "releases": [{ "version": "2.0.0" }, { "version": "1.4.2", "state": "retired" }],
         "current": "2.0.0",
@@ -138,7 +139,7 @@ fn details_are_given(readme: &Document) -> Result<()> {
         let given = reply_to(&policy, client)?.details;
         ensure!(given == format!("skew_guard_{reason}"), "{client}: {given}");
         ensure!(
-            readme.code.iter().any(|code| code == given),
+            page.code.iter().any(|code| code == given),
             "`{given}` is not named"
         );
     }
@@ -152,7 +153,7 @@ fn versions_are_tested(readme: &Document) -> Result<()> {
     let mut istio = IstioLine::ALL.map(IstioLine::name);
     istio.sort_unstable();
     let claim = format!(
-        "({first} to {last} are tested, and Istio {})",
+        "(tested with Envoy {first} to {last}, and Istio {})",
         istio.join(" and ")
     );
     let text = readme.text.replace('\n', " ");
@@ -160,8 +161,8 @@ fn versions_are_tested(readme: &Document) -> Result<()> {
     Ok(())
 }
 
-fn meaning_of<'a>(readme: &'a Document, metric: &str) -> Result<&'a Cell> {
-    rows(readme)?
+fn meaning_of<'a>(page: &'a Document, metric: &str) -> Result<&'a Cell> {
+    rows(page)?
         .iter()
         .find(|row| {
             row.first()
@@ -171,6 +172,6 @@ fn meaning_of<'a>(readme: &'a Document, metric: &str) -> Result<&'a Cell> {
         .with_context(|| format!("a row of {metric}"))
 }
 
-fn rows(readme: &Document) -> Result<&Vec<Vec<Cell>>> {
-    Ok(&readme.table("metric")?.rows)
+fn rows(page: &Document) -> Result<&Vec<Vec<Cell>>> {
+    Ok(&page.table("metric")?.rows)
 }

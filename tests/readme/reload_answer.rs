@@ -1,4 +1,4 @@
-//! The reload answer that the README shows.
+//! The reload answer that is shown.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use reqwest::StatusCode;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use skew_guard_lab::markdown::{Document, Fence};
 
+use crate::pages::README;
 use crate::tool::{Desk, Gateway};
 
 /// The revision that the README's gateways have.
@@ -20,7 +21,7 @@ pub fn is_answer(text: &str) -> bool {
 /// Runs the command while visitors come, and compares its answer with the one that is shown: all but figures, times and
 /// the width of columns.
 pub fn answers_as_shown(line: &str) -> Result<()> {
-    let readme = Document::read("README.md")?;
+    let readme = Document::read(README)?;
     let shown = |fence: &&Fence| is_answer(&fence.text);
     let shown = readme.fences.iter().find(shown).context("an answer")?;
     let desk = Desk::with_the_readmes_configuration()?;

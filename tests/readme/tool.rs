@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::commands::{cargo, output_of};
 use crate::configuration;
+use crate::pages::{CHART, README};
 
 /// The admin interface that the documents speak of.
 const GATEWAYS: [&str; 2] = ["http://127.0.0.1:9901", "http://GATEWAY-POD:15020"];
@@ -71,7 +72,7 @@ pub struct Desk {
 
 impl Desk {
     fn new() -> Result<Self> {
-        let readme = Document::read("README.md")?;
+        let readme = Document::read(README)?;
         let install = readme
             .fences
             .iter()
@@ -94,7 +95,7 @@ impl Desk {
 
     fn with_the_charts_files() -> Result<Self> {
         let desk = Self::new()?;
-        let istio = Document::read("istio/README.md")?;
+        let istio = Document::read(CHART)?;
         let values = istio.fences.iter().find(|fence| fence.language == "yaml");
         let values = &values.context("values of the chart")?.text;
         fs::write(desk.path("shop.yaml"), values)?;
