@@ -29,7 +29,6 @@ pub struct Installation {
     /// Where a good configuration is in force: how it was written, for who has to note it.
     in_force: Option<Rc<[u8]>>,
     storage_key: String,
-    plugin: String,
     counters: Counters,
     last_skew_logged: Cell<u64>,
 }
@@ -92,7 +91,6 @@ impl Installation {
             mode,
             in_force,
             storage_key,
-            plugin,
             counters,
             last_skew_logged: Cell::new(0),
         }
@@ -105,7 +103,6 @@ impl Installation {
             mode: Mode::Inert,
             in_force: None,
             storage_key: String::new(),
-            plugin: String::new(),
             counters: Counters::default(),
             last_skew_logged: Cell::new(0),
         }
@@ -310,7 +307,7 @@ impl<H: Host + Clone> Exchange<H> {
         if scope.holds(&request) {
             log::debug!(
                 "skew-guard {}: {}: unconfigured",
-                self.installation.plugin,
+                self.installation.counters.plugin(),
                 RequestName(&request)
             );
             self.host.remove_request_header(route_header);
@@ -337,7 +334,7 @@ impl<H: Host + Clone> Exchange<H> {
         }
         log::debug!(
             "skew-guard {}: {}",
-            self.installation.plugin,
+            self.installation.counters.plugin(),
             LogLine {
                 request: &request,
                 decision: &decision,
@@ -451,7 +448,7 @@ impl<H: Host + Clone> Exchange<H> {
         let route = release.map_or("none", |release| &release.route);
         log::warn!(
             "skew-guard {}: skewed: version {asked} was asked for (route {route}), and a pod of {pod} answered",
-            self.installation.plugin
+            self.installation.counters.plugin()
         );
     }
 }

@@ -29,6 +29,11 @@ impl Counters {
         }
     }
 
+    /// The plugin's name, as every counter has it.
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
     /// Defines what says that a release is idle, for each that a policy serves: nobody who asks shall have to tell
     /// nothing from 0. `left` are the routes of those that it does not serve any more.
     pub fn define(&self, host: &dyn Host, policy: &Policy, left: &[String]) {
