@@ -164,9 +164,10 @@ pub fn until_answered(
 
 /// The configuration of a plugin that leads clients of this version to its release.
 fn listing(installation: &Installation, version: &str) -> Result<Config> {
-    let bytes = serde_json::to_vec(&installation.config)?;
-    let config = Config::load(&bytes)
+    let side = installation
+        .side()
         .map_err(|problems| anyhow!("the plugin's configuration is wrong: {problems}"))?;
+    let config = side.config;
     let mut releases = config.releases.iter();
     let release = releases
         .find(|release| release.version.as_str() == version)

@@ -41,8 +41,9 @@ use scrape::{Expected, GatewayStatus, scrape};
 /// no request for --idle-for and no open stream, or past its until.
 ///
 /// Metrics have no memory: what was before the first look is known only to a Prometheus that scrapes all
-/// gateways (--prometheus; it is asked for the last day). With --helm-release it finds the gateways, the list and the pods of each release through kubectl; with
-/// URLs it asks those, and takes versions, until and the next step from --config.
+/// gateways (--prometheus; it is asked for the last day). With --helm-release it finds the gateways, the list
+/// and the pods of each release through kubectl; with URLs it asks those, and takes versions, until and the
+/// next step from --config.
 ///
 /// Exits with 1 where a gateway cannot be asked, is late or refuses its configuration, or where an
 /// answer was skewed in between.
@@ -191,7 +192,7 @@ impl Status {
                     }),
                 };
                 Ok(Snapshot {
-                    side: Side::load(installation.config.to_string().as_bytes()).ok(),
+                    side: installation.side().ok(),
                     pods: Some(pods::by_route(kubectl, &installation)?),
                     plugins: expected.plugins.clone(),
                     gateways: scrape(&source, &expected)?,

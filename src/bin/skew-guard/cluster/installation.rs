@@ -5,18 +5,22 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
+use skew_guard::config::Problems;
+use skew_guard::rollout::Side;
 
 use super::kubectl::{Kubectl, Scope};
-use super::objects::Object;
-
-/// The kind of the chart's routes; one object for each Helm release.
-const ROUTES: &str = "virtualservices.networking.istio.io";
+use super::objects::{MESH, Metadata, Object, VIRTUAL_SERVICES, selector, selects};
 
 /// What the chart writes beside its routes.
 const PLUGIN: &str = "skew-guard/plugin";
 const STAT_PREFIX: &str = "skew-guard/stat-prefix";
 const PROBE_PATHS: &str = "skew-guard/probe-paths";
 const RULES: &str = "skew-guard/rule-namespaces";
+
+/// The labels by which its objects are known.
+const NAME: &str = "app.kubernetes.io/name";
+const INSTANCE: &str = "app.kubernetes.io/instance";
+const RELEASE_NAMESPACE: &str = "skew-guard/release-namespace";
 
 /// An installed chart, read from the objects that it made. (Not from Helm, so that it is the same under Argo CD.)
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +42,14 @@ pub struct Installation {
     pub probe_paths: Vec<String>,
     /// Where its DestinationRules are.
     pub rule_namespaces: Vec<String>,
+}
+
+/// An Istio Gateway, as the routes name it.
+#[derive(Clone, Copy, Debug)]
+pub struct GatewayReference<'a> {
+    pub written: &'a str,
+    pub namespace: &'a str,
+    pub name: &'a str,
 }
 
 /// A resource that is the plugin.
@@ -121,9 +133,49 @@ impl Installation {
         self.plugins.iter().map(Plugin::full_name).collect()
     }
 
-    /// The labels of all that it made, as a selector of kubectl's.
-    pub fn labels(&self) -> String {
-        labels(&self.helm_release)
+    /// Its configuration, as the filter reads it.
+    ///
+    /// # Errors
+    /// Every problem, as the filter would report it.
+    pub fn side(&self) -> Result<Side, Problems> {
+        Side::load(self.config.to_string().as_bytes())
+    }
+
+    /// The Istio Gateways that the routes name; the sidecars are none.
+    pub fn gateway_references(&self) -> impl Iterator<Item = GatewayReference<'_>> {
+        let named = self.gateways.iter().filter(|written| *written != MESH);
+        named.map(|written| {
+            let (namespace, name) = written
+                .split_once('/')
+                .unwrap_or((&self.namespace, written));
+            GatewayReference {
+                written,
+                namespace,
+                name,
+            }
+        })
+    }
+
+    /// Selects all that it made: another one of the same name may have objects beside its own.
+    pub fn own_selector(&self) -> String {
+        selector(&self.own_labels())
+    }
+
+    /// Whether it made this.
+    pub fn owns(&self, metadata: &Metadata) -> bool {
+        selects(&self.own_labels(), &metadata.labels)
+    }
+
+    fn own_labels(&self) -> BTreeMap<String, String> {
+        let labels = [
+            (NAME, "skew-guard"),
+            (INSTANCE, &self.helm_release),
+            (RELEASE_NAMESPACE, &self.namespace),
+        ];
+        let labels = labels.into_iter();
+        labels
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// The chart that was installed under this name in this namespace.
@@ -182,7 +234,7 @@ impl Installation {
 fn routes(kubectl: &Kubectl, namespace: &str, helm_release: &str) -> Result<Object<Routes>> {
     let labels = labels(helm_release);
     let mut found = kubectl
-        .list::<Object<Routes>>(ROUTES, Scope::Namespace(namespace), &labels)
+        .list::<Object<Routes>>(VIRTUAL_SERVICES, Scope::Namespace(namespace), &labels)
         .with_context(|| format!("cannot look for Helm release {helm_release}"))?;
     match (found.pop(), found.pop()) {
         (Some(routes), None) => Ok(routes),
@@ -198,7 +250,7 @@ fn routes(kubectl: &Kubectl, namespace: &str, helm_release: &str) -> Result<Obje
 }
 
 fn labels(helm_release: &str) -> String {
-    format!("app.kubernetes.io/name=skew-guard,app.kubernetes.io/instance={helm_release}")
+    format!("{NAME}=skew-guard,{INSTANCE}={helm_release}")
 }
 
 fn plugin_spec(kubectl: &Kubectl, plugin: &Plugin) -> Result<PluginSpec> {

@@ -8,12 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::gateways::Gateway;
-use super::installation::Installation;
+use super::installation::{GatewayReference, Installation};
 use super::kubectl::{Kubectl, Scope};
-use super::objects::{Object, selects};
-
-/// The routes' word for the sidecars of callers, which are no gateway.
-const MESH: &str = "mesh";
+use super::objects::{GATEWAYS, Object, covers, selects};
 
 /// A port of a gateway at which one of the hosts is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +107,8 @@ impl Listener {
         gateways: &[Gateway],
     ) -> Result<Vec<Self>> {
         let mut listeners = Vec::new();
-        for name in installation.gateways.iter().filter(|name| *name != MESH) {
-            let spec = gateway_spec(kubectl, installation, name)?;
+        for reference in installation.gateway_references() {
+            let spec = gateway_spec(kubectl, reference)?;
             for gateway in gateways {
                 if !selects(&spec.selector, &gateway.labels) {
                     continue;
@@ -133,12 +130,11 @@ impl Listener {
     }
 }
 
-fn gateway_spec(kubectl: &Kubectl, installation: &Installation, name: &str) -> Result<GatewaySpec> {
-    let (namespace, name) = name
-        .split_once('/')
-        .unwrap_or((&installation.namespace, name));
-    let found: Option<Object<GatewaySpec>> =
-        kubectl.object("gateways.networking.istio.io", namespace, name)?;
+fn gateway_spec(kubectl: &Kubectl, reference: GatewayReference<'_>) -> Result<GatewaySpec> {
+    let GatewayReference {
+        namespace, name, ..
+    } = reference;
+    let found: Option<Object<GatewaySpec>> = kubectl.object(GATEWAYS, namespace, name)?;
     let found =
         found.with_context(|| format!("there is no Gateway {name} in namespace {namespace}"))?;
     Ok(found.spec)
@@ -186,12 +182,6 @@ fn common_host(routes: &[String], server: &[String]) -> Option<String> {
 
 /// Of two hosts the one that the other covers.
 fn narrower<'h>(one: &'h str, other: &'h str) -> Option<&'h str> {
-    let covers = |wide: &str, narrow: &str| {
-        wide == narrow
-            || wide
-                .strip_prefix('*')
-                .is_some_and(|suffix| narrow.ends_with(suffix))
-    };
     match (covers(one, other), covers(other, one)) {
         (true, _) => Some(other),
         (_, true) => Some(one),

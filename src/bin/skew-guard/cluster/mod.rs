@@ -34,7 +34,7 @@ mod problem;
 pub use access::Access;
 pub use connections::Connections;
 pub use gateways::{Gateway, Gateways};
-pub use installation::Installation;
+pub use installation::{GatewayReference, Installation};
 pub use kubectl::{Kubectl, Scope};
 pub use listeners::Listener;
 pub use problem::Problem;

@@ -4,6 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+/// The kinds of Istio's objects, as kubectl is asked for them.
+pub const GATEWAYS: &str = "gateways.networking.istio.io";
+pub const VIRTUAL_SERVICES: &str = "virtualservices.networking.istio.io";
+pub const DESTINATION_RULES: &str = "destinationrules.networking.istio.io";
+
+/// The routes' word for the sidecars of callers, which are no gateway.
+pub const MESH: &str = "mesh";
+
 /// What `kubectl get` answers where it is asked for several.
 #[derive(Debug, Deserialize)]
 pub struct List<T> {
@@ -24,6 +32,8 @@ pub struct Metadata {
     pub namespace: String,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
+    /// RFC 3339 in UTC, which sorts as text does.
+    pub creation_timestamp: String,
     pub deletion_timestamp: Option<String>,
 }
 
@@ -45,6 +55,7 @@ pub struct PodSpec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Container {
+    pub image: String,
     pub ports: Vec<ContainerPort>,
 }
 
@@ -98,6 +109,14 @@ impl Pod {
 pub fn selects(selector: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
     let mut wanted = selector.iter();
     wanted.all(|(name, value)| labels.get(name) == Some(value))
+}
+
+/// Whether a host of Istio's, which may begin with an asterisk, holds all of another.
+pub fn covers(wide: &str, narrow: &str) -> bool {
+    match wide.strip_prefix('*') {
+        Some(suffix) => narrow.ends_with(suffix),
+        None => wide == narrow,
+    }
 }
 
 /// Labels as a selector of kubectl's.

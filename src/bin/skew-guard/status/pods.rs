@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::release::Pods;
-use crate::cluster::objects::{Metadata, Object, Pod};
+use crate::cluster::objects::{DESTINATION_RULES, Metadata, Object, Pod};
 use crate::cluster::{Installation, Kubectl, Problem, Scope};
-
-const RULES: &str = "destinationrules.networking.istio.io";
 
 /// What the chart makes for each versioned service.
 #[derive(Deserialize)]
@@ -57,14 +55,10 @@ pub fn by_route(
     installation: &Installation,
 ) -> Result<BTreeMap<String, Vec<Pods>>, Problem> {
     let namespace = &installation.namespace;
-    // Another one of the same name may have rules beside ours.
-    let labels = format!(
-        "{},skew-guard/release-namespace={namespace}",
-        installation.labels()
-    );
+    let own = installation.own_selector();
     let mut rules: Vec<Object<Rule>> = Vec::new();
     for place in &installation.rule_namespaces {
-        rules.extend(kubectl.list(RULES, Scope::Namespace(place), &labels)?);
+        rules.extend(kubectl.list(DESTINATION_RULES, Scope::Namespace(place), &own)?);
     }
     let mut by_route: BTreeMap<String, Vec<Pods>> = BTreeMap::new();
     for rule in rules {

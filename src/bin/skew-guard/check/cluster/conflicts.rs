@@ -5,28 +5,10 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::Finding;
+use crate::cluster::objects::{
+    DESTINATION_RULES, MESH, Metadata, Object, VIRTUAL_SERVICES, covers,
+};
 use crate::cluster::{Installation, Kubectl, Problem, Scope};
-
-const RULES: &str = "destinationrules.networking.istio.io";
-const ROUTES: &str = "virtualservices.networking.istio.io";
-
-/// Of an object of anybody's.
-#[derive(Deserialize)]
-struct Found<Spec> {
-    metadata: Metadata,
-    spec: Spec,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    name: String,
-    namespace: String,
-    #[serde(default)]
-    labels: std::collections::BTreeMap<String, String>,
-    #[serde(default)]
-    creation_timestamp: String,
-}
 
 #[derive(Deserialize)]
 struct Rule {
@@ -58,10 +40,10 @@ fn rules(
     installation: &Installation,
     root_namespace: &str,
 ) -> Result<Vec<Finding>, Problem> {
-    let all: Vec<Found<Rule>> = kubectl.list(RULES, Scope::All, "")?;
+    let all: Vec<Object<Rule>> = kubectl.list(DESTINATION_RULES, Scope::All, "")?;
     let (ours, others): (Vec<_>, Vec<_>) = all
         .into_iter()
-        .partition(|rule| is_ours(&rule.metadata, installation));
+        .partition(|rule| installation.owns(&rule.metadata));
     let callers: BTreeSet<_> = installation
         .plugins
         .iter()
@@ -75,7 +57,7 @@ fn rules(
             let Metadata {
                 name, namespace, ..
             } = &other.metadata;
-            if !takes(&in_full(&other.spec.host, namespace), &host) {
+            if !covers(&in_full(&other.spec.host, namespace), &host) {
                 continue;
             }
             if *namespace == own.metadata.namespace {
@@ -95,10 +77,10 @@ fn rules(
 
 /// A gateway tries the routes of several VirtualServices by their age, catch-alls last.
 fn routes(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Finding>, Problem> {
-    let all: Vec<Found<Routes>> = kubectl.list(ROUTES, Scope::All, "")?;
+    let all: Vec<Object<Routes>> = kubectl.list(VIRTUAL_SERVICES, Scope::All, "")?;
     let (ours, others): (Vec<_>, Vec<_>) = all
         .into_iter()
-        .partition(|routes| is_ours(&routes.metadata, installation));
+        .partition(|routes| installation.owns(&routes.metadata));
     let mut findings = Vec::new();
     for own in &ours {
         for other in &others {
@@ -116,7 +98,6 @@ fn routes(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Finding>
             } = &other.metadata;
             let which = format!("VirtualService {namespace}/{name} is for {host}, too, and");
             findings.push(Finding::Warning(
-                // RFC 3339 in UTC, which sorts as text does.
                 if *creation_timestamp < own.metadata.creation_timestamp {
                     format!("{which} older: where it has a path or a condition, it wins over ours")
                 } else {
@@ -128,13 +109,6 @@ fn routes(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Finding>
     Ok(findings)
 }
 
-fn is_ours(metadata: &Metadata, installation: &Installation) -> bool {
-    let label = |name: &str| metadata.labels.get(name).map(String::as_str);
-    label("app.kubernetes.io/name") == Some("skew-guard")
-        && label("app.kubernetes.io/instance") == Some(&installation.helm_release)
-        && label("skew-guard/release-namespace") == Some(&installation.namespace)
-}
-
 /// As Istio completes it.
 fn in_full(host: &str, namespace: &str) -> String {
     if host.contains(['.', '*']) {
@@ -144,35 +118,27 @@ fn in_full(host: &str, namespace: &str) -> String {
     }
 }
 
-/// Whether a host with or without a wildcard is this one.
-fn takes(pattern: &str, host: &str) -> bool {
-    match pattern.strip_prefix('*') {
-        Some(suffix) => host.ends_with(suffix),
-        None => pattern == host,
-    }
-}
-
 fn common<'h>(ours: &'h [String], theirs: &[String]) -> Option<&'h str> {
     let is_theirs = |host: &&String| {
         let mut theirs = theirs.iter();
-        theirs.any(|their| takes(their, host) || takes(host, their))
+        theirs.any(|their| covers(their, host) || covers(host, their))
     };
     ours.iter().find(is_theirs).map(String::as_str)
 }
 
-fn shares_gateway(own: &Found<Routes>, other: &Found<Routes>) -> bool {
+fn shares_gateway(own: &Object<Routes>, other: &Object<Routes>) -> bool {
     let ours = gateways(own);
     gateways(other).iter().any(|gateway| ours.contains(gateway))
 }
 
 /// Where none is named, the sidecars are meant.
-fn gateways(routes: &Found<Routes>) -> Vec<String> {
+fn gateways(routes: &Object<Routes>) -> Vec<String> {
     if routes.spec.gateways.is_empty() {
-        return vec!["mesh".to_owned()];
+        return vec![MESH.to_owned()];
     }
     let named = routes.spec.gateways.iter();
     let in_full = |gateway: &String| {
-        if gateway == "mesh" || gateway.contains('/') {
+        if gateway == MESH || gateway.contains('/') {
             gateway.clone()
         } else {
             format!("{}/{gateway}", routes.metadata.namespace)

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::Finding;
-use crate::cluster::objects::{Object, Pod, selector};
-use crate::cluster::{Gateways, Installation, Kubectl, Problem, Scope};
-
-const GATEWAYS: &str = "gateways.networking.istio.io";
+use crate::cluster::objects::{GATEWAYS, Object, Pod, selector};
+use crate::cluster::{GatewayReference, Gateways, Installation, Kubectl, Problem, Scope};
 
 /// An Istio `Gateway`, of which its Pods are wanted.
 #[derive(Deserialize)]
@@ -30,16 +28,15 @@ pub fn findings(
             gateways.in_words(installation)
         )));
     }
-    for name in &installation.gateways {
-        if name == "mesh" {
-            continue;
-        }
-        let (namespace, short) = name
-            .split_once('/')
-            .unwrap_or((&installation.namespace, name));
-        let Some(gateway) = kubectl.object::<Object<Spec>>(GATEWAYS, namespace, short)? else {
+    for reference in installation.gateway_references() {
+        let GatewayReference {
+            written,
+            namespace,
+            name,
+        } = reference;
+        let Some(gateway) = kubectl.object::<Object<Spec>>(GATEWAYS, namespace, name)? else {
             findings.push(Finding::Problem(format!(
-                "there is no Gateway {namespace}/{short}, which the routes are for"
+                "there is no Gateway {namespace}/{name}, which the routes are for"
             )));
             continue;
         };
@@ -47,7 +44,7 @@ pub fn findings(
         let pods: Vec<Pod> = kubectl.list("pods", Scope::All, &labels)?;
         if pods.is_empty() {
             findings.push(Finding::Warning(format!(
-                "Gateway {namespace}/{short} has no pods: none has the labels {labels}"
+                "Gateway {namespace}/{name} has no pods: none has the labels {labels}"
             )));
         }
         for pod in pods.iter().filter(|pod| !pod.has_ended()) {
@@ -57,7 +54,7 @@ pub fn findings(
                 .any(|gateway| gateway.namespace == *namespace && gateway.pod == *pod);
             if !runs_it {
                 findings.push(Finding::Problem(format!(
-                    "{namespace}/{pod} serves Gateway {name} without the plugin: old tabs are skewed there, and a client can choose its release by the route header. Add its pods to plugins"
+                    "{namespace}/{pod} serves Gateway {written} without the plugin: old tabs are skewed there, and a client can choose its release by the route header. Add its pods to plugins"
                 )));
             }
         }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Finding;
-use crate::cluster::objects::{Object, Pod};
+use crate::cluster::objects::Pod;
 use crate::cluster::{Installation, Kubectl, Problem, Scope};
 use crate::yaml;
 
@@ -14,18 +14,6 @@ const EXTENSIONS: semver::Version = semver::Version::new(1, 30, 0);
 
 /// Without these the counters cannot be told apart.
 const TAGS: [&str; 5] = ["release", "outcome", "class", "sight", "plugin"];
-
-#[derive(Deserialize)]
-struct PodSpec {
-    #[serde(default)]
-    containers: Vec<Container>,
-}
-
-#[derive(Deserialize)]
-struct Container {
-    #[serde(default)]
-    image: String,
-}
 
 #[derive(Deserialize)]
 struct MeshConfig {
@@ -55,7 +43,7 @@ fn versions(
     root_namespace: &str,
 ) -> Result<Vec<Finding>, Problem> {
     let scope = Scope::Namespace(root_namespace);
-    let istiods: Vec<Object<PodSpec>> = kubectl.list("pods", scope, "app=istiod")?;
+    let istiods: Vec<Pod> = kubectl.list("pods", scope, "app=istiod")?;
     let mut versions: Vec<_> = istiods
         .iter()
         .flat_map(|pod| &pod.spec.containers)

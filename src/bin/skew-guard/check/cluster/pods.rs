@@ -1,14 +1,13 @@
 //! Whether each listed release has pods in each service.
 
 use skew_guard::config::State;
-use skew_guard::rollout::Side;
 
 use super::Finding;
 use crate::cluster::{Installation, Kubectl, Problem};
 use crate::status::pods::by_route;
 
 pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Finding>, Problem> {
-    let Ok(side) = Side::load(installation.config.to_string().as_bytes()) else {
+    let Ok(side) = installation.side() else {
         return Ok(vec![Finding::Problem(
             "the plugin refuses its configuration; skew-guard check says why of the manifests"
                 .to_owned(),
