@@ -1,12 +1,12 @@
 //! The main job of skew-guard, to be watched: a rolling update under load, without it and with it.
 
-mod course;
-mod guard;
+mod filter;
+mod interactive;
 mod picture;
 mod report;
 mod rollout;
-mod shown;
 mod site;
+mod timeline;
 mod up;
 
 use std::net::SocketAddr;
@@ -70,7 +70,7 @@ async fn main() -> Result<ExitCode> {
             pages: Some(pages),
             gateway,
             admin,
-        } => shown::run(&pages, gateway, admin).await,
+        } => interactive::run(&pages, gateway, admin).await,
         Job::Images => {
             println!("{}", images::prepare()?.display());
             Ok(ExitCode::SUCCESS)

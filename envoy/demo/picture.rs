@@ -7,10 +7,10 @@ use anyhow::Result;
 use skew_guard_lab::cargo;
 use skew_guard_lab::picture::{self, Body, Panel, Place, Plot, Series, Shape, colour};
 
-use crate::course::{Answers, Course, Pods};
 use crate::report::{NAMES, Runs};
 use crate::rollout::Outcome;
 use crate::site::{NEW, OLD, PODS};
+use crate::timeline::{Answers, Pods, Timeline};
 
 const MARGIN: u32 = 20;
 const COLUMN: u32 = 340;
@@ -37,7 +37,7 @@ fn draw(runs: &Runs) -> Result<String> {
     let mut panels = Vec::new();
     for ((run, name), left) in runs.into_iter().zip(NAMES).zip(columns.clone()) {
         panels.push(skewed_answers(run, name, left, seconds));
-        panels.push(pods(&run.course, left, seconds));
+        panels.push(pods(&run.timeline, left, seconds));
     }
     let width = columns.take(NAMES.len() + 1).last().unwrap_or_default();
     picture::svg(width, SKEW + BELOW + 3 * MARGIN, &panels)
@@ -59,7 +59,7 @@ fn skewed_answers(run: &Outcome, name: &str, left: u32, seconds: f64) -> Panel {
             series: vec![Series {
                 name: "skewed answers".into(),
                 colour: colour::VERMILION,
-                points: shares(&run.course.answers),
+                points: shares(&run.timeline.answers),
             }],
             seconds,
             ceiling: 100.0,
@@ -86,11 +86,11 @@ fn shares(answers: &[Answers]) -> Vec<(f64, f64)> {
     shares
 }
 
-fn pods(course: &Course, left: u32, seconds: f64) -> Panel {
-    let end = course.answers.last().map(|answers| answers.elapsed);
+fn pods(timeline: &Timeline, left: u32, seconds: f64) -> Panel {
+    let end = timeline.answers.last().map(|answers| answers.elapsed);
     let steps = |count: fn(&Pods) -> usize| {
         let mut points = Vec::new();
-        for pods in &course.pods {
+        for pods in &timeline.pods {
             let second = pods.elapsed.as_secs_f64();
             // Pods come and go at once: the last number holds until then.
             points.extend(points.last().map(|(_, before)| (second, *before)));

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use skew_guard_lab::load::{Crowd, Load, Tally};
 
-use crate::course::{self, Course, Pods};
 use crate::site::{NEW, OLD, PODS, Routing, Site};
+use crate::timeline::{self, Pods, Timeline};
 
 /// Visitors who load a page, use it and load it again.
 const VISITORS: usize = 16;
@@ -18,7 +18,7 @@ pub struct Outcome {
     /// The skewed answers that the filter itself counted; absent where there is no filter.
     pub seen_by_filter: Option<u64>,
     /// How it went, from beginning to end.
-    pub course: Course,
+    pub timeline: Timeline,
 }
 
 /// Replaces every pod of the old release by one of the new.
@@ -32,13 +32,13 @@ pub async fn run(routing: Routing, requests: u64) -> Result<Outcome> {
     let mut answers = Vec::new();
     let pods = tokio::select! {
         pods = replace_every_pod(&mut site, &load, requests) => pods?,
-        never = course::follow(&load, &mut answers) => match never {},
+        never = timeline::follow(&load, &mut answers) => match never {},
     };
     let tally = load.stop().await;
     Ok(Outcome {
         tally,
         seen_by_filter: site.skew_seen_by_filter().await?,
-        course: Course { answers, pods },
+        timeline: Timeline { answers, pods },
     })
 }
 

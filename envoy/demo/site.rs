@@ -10,7 +10,7 @@ use skew_guard_lab::load::Load;
 use skew_guard_lab::pods::{Pod, Role, addresses};
 use skew_guard_lab::xds::Files;
 
-use crate::guard::Guard;
+use crate::filter::ConfiguredFilter;
 
 /// The release that is there at first.
 pub const OLD: &str = "1.4.2";
@@ -37,7 +37,7 @@ const ANSWERS_TO_FOLLOW: u64 = 500;
 pub struct Site {
     envoy: Envoy,
     files: Files,
-    guard: Option<Guard>,
+    guard: Option<ConfiguredFilter>,
     old: Vec<Pod>,
     new: Vec<Pod>,
 }
@@ -130,9 +130,9 @@ fn with_changeable_filter(
     bootstrap: Bootstrap,
     files: &Files,
     enforce: bool,
-) -> Result<(Bootstrap, Option<Guard>)> {
+) -> Result<(Bootstrap, Option<ConfiguredFilter>)> {
     let enforce = Map::from_iter([("enforce".to_owned(), json!(enforce))]);
-    let (bootstrap, guard) = Guard::discovered(bootstrap, files, enforce)?;
+    let (bootstrap, guard) = ConfiguredFilter::discovered(bootstrap, files, enforce)?;
     Ok((bootstrap, Some(guard)))
 }
 

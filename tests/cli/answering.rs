@@ -1,14 +1,16 @@
 //! What all commands have in common: how they end, and how an answer is told.
 
-use crate::tool::Desk;
+use crate::tool::Workspace;
 
 const WRONG: &str = "releases:\n- version: 1.10\ncurent: \"1.9\"\n";
 const RIGHT: &str = "releases:\n- version: \"1.9\"\n";
 
 #[test]
 fn a_wrong_configuration_is_a_bad_answer_of_every_command_and_every_problem_is_named() {
-    let desk = Desk::new();
-    desk.write("wrong.yaml", WRONG).write("right.yaml", RIGHT);
+    let workspace = Workspace::new();
+    workspace
+        .write("wrong.yaml", WRONG)
+        .write("right.yaml", RIGHT);
     for command in [
         &["check", "wrong.yaml"][..],
         &["diff", "wrong.yaml", "right.yaml"],
@@ -17,22 +19,25 @@ fn a_wrong_configuration_is_a_bad_answer_of_every_command_and_every_problem_is_n
         &["release", "wrong.yaml", "2.0"],
         &["rollback", "wrong.yaml"],
     ] {
-        desk.run(command)
+        workspace
+            .run(command)
             .ends(1)
             .says("wrong.yaml:2: releases[0].version: 1.10 is a number; write it as a string")
             .says("wrong.yaml:3: curent: unknown key");
-        let answer = desk.json(command);
+        let answer = workspace.json(command);
         let configuration = &answer["configurations"][0];
         assert_eq!(configuration["file"], "wrong.yaml", "{command:?}");
         assert_eq!(configuration["problems"][1]["line"], 2, "{command:?}");
     }
-    assert_eq!(desk.read("wrong.yaml"), WRONG);
+    assert_eq!(workspace.read("wrong.yaml"), WRONG);
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_no_answer() {
-    let desk = Desk::new();
-    desk.write("right.yaml", RIGHT).write("broken.yaml", "a: [");
+    let workspace = Workspace::new();
+    workspace
+        .write("right.yaml", RIGHT)
+        .write("broken.yaml", "a: [");
     for file in ["nowhere.yaml", "broken.yaml"] {
         for command in [
             &["check", file][..],
@@ -41,7 +46,7 @@ fn a_file_that_cannot_be_read_is_no_answer() {
             &["release", file, "2.0"],
             &["rollback", file],
         ] {
-            let run = desk.run(command).ends(2);
+            let run = workspace.run(command).ends(2);
             assert!(run.err.contains(file), "{run:?}");
         }
     }

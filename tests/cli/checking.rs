@@ -1,6 +1,6 @@
 //! `check`: every problem of every configuration, wherever it is written.
 
-use crate::tool::{Desk, run};
+use crate::tool::{Workspace, run};
 
 const WRONG: &str = r#"
 releases:
@@ -41,9 +41,10 @@ fn every_shipped_file_is_right() {
 
 #[test]
 fn a_number_is_explained_with_the_digits_that_were_written() {
-    let desk = Desk::new();
-    desk.write("plugin.yaml", WRONG);
-    desk.run(&["check", "plugin.yaml"])
+    let workspace = Workspace::new();
+    workspace.write("plugin.yaml", WRONG);
+    workspace
+        .run(&["check", "plugin.yaml"])
         .ends(1)
         .says(
             "plugin.yaml:3: releases[0].version: 1.10 is a number; write it as a string: \"1.10\"",
@@ -53,12 +54,13 @@ fn a_number_is_explained_with_the_digits_that_were_written() {
 
 #[test]
 fn a_number_that_only_yaml_knows_is_explained_too() {
-    let desk = Desk::new();
-    desk.write(
+    let workspace = Workspace::new();
+    workspace.write(
         "plugin.yaml",
         "releases:\n  - version: 0123\n  - version: 0x1F\n  - version: 1_0\n",
     );
-    desk.run(&["check", "plugin.yaml"])
+    workspace
+        .run(&["check", "plugin.yaml"])
         .ends(1)
         .says("releases[0].version: 0123 is a number in YAML; write it as a string: \"0123\"")
         .says("releases[1].version: 0x1F is a number in YAML")
@@ -67,22 +69,23 @@ fn a_number_that_only_yaml_knows_is_explained_too() {
 
 #[test]
 fn json_is_read_with_tabs_and_without_a_word_of_yaml() {
-    let desk = Desk::new();
-    desk.write(
+    let workspace = Workspace::new();
+    workspace.write(
         "plugin.json",
         "{\n\t\"releases\": [\n\t\t{\"version\": 2.10}\n\t]\n}",
     );
-    desk.run(&["check", "plugin.json"])
+    workspace
+        .run(&["check", "plugin.json"])
         .ends(1)
         .says("plugin.json:3: releases[0].version: 2.10 is a number");
-    desk.write("plugin.json", "{\"releases\": [}");
-    let run = desk.run(&["check", "plugin.json"]).ends(2);
+    workspace.write("plugin.json", "{\"releases\": [}");
+    let run = workspace.run(&["check", "plugin.json"]).ends(2);
     assert!(run.err.contains("not JSON"), "{run:?}");
 }
 
 #[test]
 fn each_document_of_a_file_is_found_and_named() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let manifests = format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{name: shop}}\n---\n\
          apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: guard, namespace: shop}}\nspec:\n  url: oci://x/skew-guard:1\n  pluginConfig:\n{wasm}---\n\
@@ -92,8 +95,9 @@ fn each_document_of_a_file_is_found_and_named() {
         traffic = indented(WRONG, 6),
         policy = indented(WRONG, 6),
     );
-    desk.write("all.yaml", &manifests);
-    desk.run(&["check", "all.yaml"])
+    workspace.write("all.yaml", &manifests);
+    workspace
+        .run(&["check", "all.yaml"])
         .ends(1)
         .says("document 2: WasmPlugin shop/guard: spec.pluginConfig.releases[0].version: 1.10")
         .says("document 3: TrafficExtension next: spec.wasm.pluginConfig.releases[1].stat")
@@ -103,7 +107,7 @@ fn each_document_of_a_file_is_found_and_named() {
 
 #[test]
 fn the_text_in_an_envoy_configuration_is_found() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let listener = r#"
 resources:
   - "@type": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig
@@ -117,16 +121,16 @@ resources:
           value: |
             {"releases": [{"version": "1.0.0"}], "curent": "1.0.0"}
 "#;
-    desk.write("ecds.yaml", listener);
-    desk.run(&["check", "ecds.yaml"])
+    workspace.write("ecds.yaml", listener);
+    workspace.run(&["check", "ecds.yaml"])
         .ends(1)
         .says("Wasm filter shop: resources[0].typed_config.config.configuration.value: curent: unknown key; did you mean \"current\"?");
 }
 
 #[test]
 fn the_values_of_the_chart_are_checked_as_the_plugin_would_see_them() {
-    let desk = Desk::new();
-    desk.write(
+    let workspace = Workspace::new();
+    workspace.write(
         "values.yaml",
         r#"
 releases:
@@ -139,29 +143,32 @@ config:
 services: []
 "#,
     );
-    desk.run(&["check", "values.yaml"])
+    workspace
+        .run(&["check", "values.yaml"])
         .ends(1)
         .says("values.yaml:4: chart values: releases[1].until: \"tomorrow\" is not allowed")
         .says("values.yaml:6: chart values: hosts[0]: \"https://shop.example.com\" is not allowed")
         .says("values.yaml:8: chart values: config.pinCookie.name: \"a b\" is not allowed");
-    desk.write(
+    workspace.write(
         "values.yaml",
         "releases:\n  - {version: \"2.0.0\", labels: {version: blue}}\ncurrent: \"3.0.0\"\nservices: []\n",
     );
-    desk.run(&["check", "values.yaml"])
+    workspace
+        .run(&["check", "values.yaml"])
         .ends(1)
         .says("values.yaml:3: chart values: current: \"3.0.0\" names no release");
 }
 
 #[test]
 fn a_file_with_the_releases_alone_is_a_part_of_the_charts_values() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     for releases in [
         "releases: [{version: \"1\"}]\ncurrent: \"\"\n",
         "releases: [{version: \"1\", labels: {version: blue}}]\ncurrent: \"1\"\n",
     ] {
-        desk.write("releases.yaml", releases);
-        desk.run(&["check", "releases.yaml"])
+        workspace.write("releases.yaml", releases);
+        workspace
+            .run(&["check", "releases.yaml"])
             .ends(0)
             .says("releases.yaml: chart values: ok");
     }
@@ -169,17 +176,18 @@ fn a_file_with_the_releases_alone_is_a_part_of_the_charts_values() {
 
 #[test]
 fn another_wasm_module_is_none_of_our_business() {
-    let desk = Desk::new();
-    desk.write(
+    let workspace = Workspace::new();
+    workspace.write(
         "mixed.yaml",
         "kind: WasmPlugin\nmetadata: {name: waf}\nspec: {pluginConfig: {rules: [1]}}\n---\nkind: WasmPlugin\nmetadata: {name: guard}\nspec: {pluginConfig: {releases: [{version: \"1\"}]}}\n",
     );
-    desk.run(&["check", "mixed.yaml"])
+    workspace
+        .run(&["check", "mixed.yaml"])
         .ends(0)
         .never_says("waf")
         .says("WasmPlugin guard: ok");
-    desk.write("none.yaml", "kind: Service\nmetadata: {name: shop}\n");
-    let run = desk.run(&["check", "none.yaml"]).ends(2);
+    workspace.write("none.yaml", "kind: Service\nmetadata: {name: shop}\n");
+    let run = workspace.run(&["check", "none.yaml"]).ends(2);
     assert!(
         run.err.contains("no skew-guard configuration was found"),
         "{run:?}"
@@ -188,12 +196,13 @@ fn another_wasm_module_is_none_of_our_business() {
 
 #[test]
 fn anchors_merges_and_repeated_keys_are_read_as_they_are_meant() {
-    let desk = Desk::new();
-    desk.write(
+    let workspace = Workspace::new();
+    workspace.write(
         "plugin.yaml",
         "releases:\n  - &one {version: \"1.0.0\", accepts: [\"0.9.*\"]}\n  - {<<: *one, version: \"2.0.0\", accepts: []}\nhints: on\nhints: off\n",
     );
-    desk.run(&["check", "plugin.yaml"])
+    workspace
+        .run(&["check", "plugin.yaml"])
         .ends(1)
         .says("hints: this key is there twice")
         .never_says("releases");
@@ -201,14 +210,14 @@ fn anchors_merges_and_repeated_keys_are_read_as_they_are_meant() {
 
 #[test]
 fn aliases_of_aliases_are_refused_before_they_fill_the_memory() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let mut laughs = "a0: &a0 [lol, lol]\n".to_owned();
     for level in 1..64 {
         let below = level - 1;
         laughs += &format!("a{level}: &a{level} [*a{below}, *a{below}, *a{below}]\n");
     }
-    desk.write("values.yaml", &format!("{laughs}releases: *a63\n"));
-    let run = desk.run(&["check", "values.yaml"]).ends(2);
+    workspace.write("values.yaml", &format!("{laughs}releases: *a63\n"));
+    let run = workspace.run(&["check", "values.yaml"]).ends(2);
     assert!(
         run.err
             .contains("aliases up to here stand for is too large"),
@@ -216,34 +225,34 @@ fn aliases_of_aliases_are_refused_before_they_fill_the_memory() {
     );
     let text = "x".repeat(1 << 20);
     let copies = "*a,".repeat(1 << 14);
-    desk.write(
+    workspace.write(
         "values.yaml",
         &format!("a: &a {text}\nreleases: [{copies}]\n"),
     );
-    desk.run(&["check", "values.yaml"]).ends(2);
+    workspace.run(&["check", "values.yaml"]).ends(2);
     let merged = "{<<: *a},".repeat(1 << 14);
-    desk.write(
+    workspace.write(
         "values.yaml",
         &format!("a: &a {{b: {text}}}\nreleases: [{merged}]\n"),
     );
-    desk.run(&["check", "values.yaml"]).ends(2);
+    workspace.run(&["check", "values.yaml"]).ends(2);
 }
 
 #[test]
 fn what_is_nested_too_deep_is_refused() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     for levels in [200, 100_000] {
         let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        desk.write("values.yaml", &format!("releases: {deep}\n"));
-        desk.write("plugin.json", &format!("{{\"releases\": {deep}}}"));
-        desk.run(&["check", "values.yaml"]).ends(2);
-        desk.run(&["check", "plugin.json"]).ends(2);
+        workspace.write("values.yaml", &format!("releases: {deep}\n"));
+        workspace.write("plugin.json", &format!("{{\"releases\": {deep}}}"));
+        workspace.run(&["check", "values.yaml"]).ends(2);
+        workspace.run(&["check", "plugin.json"]).ends(2);
     }
 }
 
 #[test]
 fn what_will_hurt_is_a_warning() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     for (configuration, warning) in [
         (
             r#"{"releases":[{"version":"1"}],"sources":[{"header":"x-v"}]}"#,
@@ -311,17 +320,19 @@ fn what_will_hurt_is_a_warning() {
             "sources names no query",
         ),
     ] {
-        desk.write("plugin.json", configuration);
-        desk.run(&["check", "plugin.json"])
+        workspace.write("plugin.json", configuration);
+        workspace
+            .run(&["check", "plugin.json"])
             .ends(0)
             .says("warning: ")
             .says(warning);
     }
-    desk.write(
+    workspace.write(
         "plugin.json",
         r#"{"hosts":["a.example"],"releases":[{"version":"1"}],"current":"1","paths":["/a","/api"],"unpinnedPaths":["/a/version.json"],"pinnedNavigation":["/checkout"],"sources":[{"header":"x-v"},{"query":"v"},{"path":"/a/v-{version}/"}]}"#,
     );
-    desk.run(&["check", "plugin.json"])
+    workspace
+        .run(&["check", "plugin.json"])
         .ends(0)
         .never_says("warning");
 }
@@ -371,8 +382,8 @@ fn extension() -> String {
 
 #[test]
 fn a_virtual_host_that_is_wider_than_hosts_is_a_warning() {
-    let desk = Desk::new();
-    desk.write("guard.yaml", &extension());
+    let workspace = Workspace::new();
+    workspace.write("guard.yaml", &extension());
     for (domains, wide) in [
         (r#"["*"]"#, Some("(*)")),
         (r#"[shop.example, other.example]"#, Some("(other.example)")),
@@ -384,13 +395,13 @@ fn a_virtual_host_that_is_wider_than_hosts_is_a_warning() {
         ),
     ] {
         for is_discovered in [false, true] {
-            desk.write("envoy.yaml", &envoy(domains, "", is_discovered));
+            workspace.write("envoy.yaml", &envoy(domains, "", is_discovered));
             let files: &[&str] = if is_discovered {
                 &["check", "envoy.yaml", "guard.yaml"]
             } else {
                 &["check", "envoy.yaml"]
             };
-            let run = desk.run(files).ends(0).never_says("others");
+            let run = workspace.run(files).ends(0).never_says("others");
             match wide {
                 Some(wide) => run
                     .says("virtual host shop has domains that are not in hosts ")
@@ -403,7 +414,7 @@ fn a_virtual_host_that_is_wider_than_hosts_is_a_warning() {
 
 #[test]
 fn a_route_that_the_header_chooses_with_the_filter_off_is_a_warning() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     for (route, is_open) in [
         ("", false),
         (", typed_per_filter_config: {guard: {disabled: true}}", true),
@@ -416,8 +427,8 @@ fn a_route_that_the_header_chooses_with_the_filter_off_is_a_warning() {
             false,
         ),
     ] {
-        desk.write("envoy.yaml", &envoy("[shop.example]", route, false));
-        let run = desk.run(&["check", "envoy.yaml"]).ends(0);
+        workspace.write("envoy.yaml", &envoy("[shop.example]", route, false));
+        let run = workspace.run(&["check", "envoy.yaml"]).ends(0);
         if is_open {
             run.says("route v1 is chosen by x-release, and the filter is off there");
         } else {
@@ -428,13 +439,14 @@ fn a_route_that_the_header_chooses_with_the_filter_off_is_a_warning() {
 
 #[test]
 fn a_configuration_that_envoy_discovers_is_found_in_its_own_file() {
-    let desk = Desk::new();
-    desk.write("guard.yaml", &extension());
-    desk.run(&["check", "guard.yaml"])
+    let workspace = Workspace::new();
+    workspace.write("guard.yaml", &extension());
+    workspace
+        .run(&["check", "guard.yaml"])
         .ends(0)
         .says("Wasm filter skew-guard: ok");
-    desk.write("envoy.yaml", &envoy("[shop.example]", "", true));
-    let run = desk.run(&["check", "envoy.yaml"]).ends(2);
+    workspace.write("envoy.yaml", &envoy("[shop.example]", "", true));
+    let run = workspace.run(&["check", "envoy.yaml"]).ends(2);
     assert!(
         run.err.contains("give that: /etc/envoy/guard.yaml"),
         "{run:?}"
@@ -443,9 +455,9 @@ fn a_configuration_that_envoy_discovers_is_found_in_its_own_file() {
 
 #[test]
 fn a_machine_reads_paths_and_lines() {
-    let desk = Desk::new();
-    desk.write("plugin.yaml", WRONG);
-    let answer = desk.json(&["check", "plugin.yaml"]);
+    let workspace = Workspace::new();
+    workspace.write("plugin.yaml", WRONG);
+    let answer = workspace.json(&["check", "plugin.yaml"]);
     let problem = &answer["configurations"][0]["problems"][0];
     assert_eq!(problem["path"], "releases[0].version");
     assert_eq!(problem["line"], 3);
@@ -459,12 +471,12 @@ fn a_file_that_is_not_there_is_no_answer() {
 
 #[test]
 fn whoever_has_read_enough_of_an_answer_breaks_nothing() {
-    let desk = Desk::new();
-    desk.write("plugin.json", r#"{"releases":[{"version":"1"}]}"#);
-    desk.write("wrong.json", r#"{"releases":[{"version":1}]}"#);
+    let workspace = Workspace::new();
+    workspace.write("plugin.json", r#"{"releases":[{"version":"1"}]}"#);
+    workspace.write("wrong.json", r#"{"releases":[{"version":1}]}"#);
     for (file, code) in [("plugin.json", 0), ("wrong.json", 1)] {
         for output in ["text", "json"] {
-            let run = desk.run_unread(&["--output", output, "check", file]);
+            let run = workspace.run_unread(&["--output", output, "check", file]);
             assert_eq!((run.code, run.err.as_str()), (code, ""), "{file}");
         }
     }
@@ -478,15 +490,21 @@ fn outlier_detection_that_can_take_a_release_s_only_pod_is_warned_of() {
              - {{host: api, port: 80, paths: [/api], trafficPolicy: {{outlierDetection: {{{policy}}}}}}}\n"
         )
     };
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let words = "warning: services[1].trafficPolicy.outlierDetection may eject every pod";
-    desk.write("all.yaml", &values("maxEjectionPercent: 100"));
-    desk.run(&["check", "all.yaml"]).ends(0).says(words);
-    desk.write(
+    workspace.write("all.yaml", &values("maxEjectionPercent: 100"));
+    workspace.run(&["check", "all.yaml"]).ends(0).says(words);
+    workspace.write(
         "half.yaml",
         &values("maxEjectionPercent: 100, minHealthPercent: 50"),
     );
-    desk.run(&["check", "half.yaml"]).ends(0).never_says(words);
-    desk.write("few.yaml", &values("maxEjectionPercent: 10"));
-    desk.run(&["check", "few.yaml"]).ends(0).never_says(words);
+    workspace
+        .run(&["check", "half.yaml"])
+        .ends(0)
+        .never_says(words);
+    workspace.write("few.yaml", &values("maxEjectionPercent: 10"));
+    workspace
+        .run(&["check", "few.yaml"])
+        .ends(0)
+        .never_says(words);
 }

@@ -4,7 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::tool::{Desk, Run};
+use crate::tool::{Run, Workspace};
 
 /// As kubectl says it; in one that was built as a Go module `major` and `minor` are empty.
 const VERSION: &str =
@@ -24,17 +24,17 @@ const PLUGIN: &str = r#"{"metadata": {"name": "shop-skew-guard"}, "spec": {
 }}"#;
 
 /// A folder with a kubectl that answers what its arguments match, and a command that asks it.
-pub struct Cluster(Desk);
+pub struct Cluster(Workspace);
 
 impl Cluster {
     /// `cases` are those of a shell's `case "$*" in`.
     fn answering(cases: &str) -> Self {
-        let desk = Desk::new();
+        let workspace = Workspace::new();
         let script = format!("#!/bin/sh\ncase \"$*\" in\n{cases}\nesac\n");
-        desk.write("kubectl", &script);
-        fs::set_permissions(desk.path("kubectl"), Permissions::from_mode(0o755))
+        workspace.write("kubectl", &script);
+        fs::set_permissions(workspace.path("kubectl"), Permissions::from_mode(0o755))
             .expect("an executable");
-        Self(desk)
+        Self(workspace)
     }
 
     /// One of a kubectl that is new enough.
@@ -91,9 +91,10 @@ fn failing(with: &str, saying: &str) -> String {
 
 #[test]
 fn without_kubectl_it_is_said_what_is_missing() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let arguments = ["wait", "--helm-release", "shop"];
-    desk.run_with_path(&desk.path(""), &arguments)
+    workspace
+        .run_with_path(&workspace.path(""), &arguments)
         .gives_up("there is no kubectl on the PATH");
 }
 

@@ -1,13 +1,13 @@
 //! `diff`: which steps are safe while gateways disagree, and why others are not.
 
-use crate::tool::{Desk, Run};
+use crate::tool::{Run, Workspace};
 
 const AT: &str = "2026-11-21T12:00:00Z";
 
 fn diff(old: &str, new: &str) -> Run {
-    let desk = Desk::new();
-    desk.write("old.json", old).write("new.json", new);
-    desk.run(&["diff", "old.json", "new.json", "--now", AT])
+    let workspace = Workspace::new();
+    workspace.write("old.json", old).write("new.json", new);
+    workspace.run(&["diff", "old.json", "new.json", "--now", AT])
 }
 
 const ONE: &str = r#"{"releases":[{"version":"1.0.0"}],"current":"1.0.0"}"#;
@@ -195,21 +195,21 @@ fn a_plain_rolling_update_is_safe_and_its_last_step_waits_for_the_last_pod() {
 
 #[test]
 fn configurations_of_one_name_are_compared() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let manifest = |name: &str, configuration: &str| {
         format!(
             "kind: WasmPlugin\nmetadata: {{name: {name}}}\nspec: {{pluginConfig: {configuration}}}\n---\n"
         )
     };
-    desk.write(
+    workspace.write(
         "old.yaml",
         &[manifest("a", ONE), manifest("b", ONE)].concat(),
     );
-    desk.write(
+    workspace.write(
         "new.yaml",
         &[manifest("b", TWO), manifest("a", LISTED)].concat(),
     );
-    let answer = desk.json(&["diff", "old.yaml", "new.yaml", "--now", AT]);
+    let answer = workspace.json(&["diff", "old.yaml", "new.yaml", "--now", AT]);
     let steps = answer["steps"].as_array().expect("steps");
     assert_eq!(steps[0]["name"], "WasmPlugin b");
     assert_eq!(steps[0]["safe"], false);
@@ -359,7 +359,7 @@ fn a_pin_cookie_of_another_domain_or_path_has_another_name() {
 
 #[test]
 fn a_plugin_that_is_removed_or_renamed_is_not_passed_over() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let manifest = |name: &str, configuration: &str| {
         format!(
             "kind: WasmPlugin\nmetadata: {{name: {name}}}\nspec: {{pluginConfig: {configuration}}}\n---\n"
@@ -372,8 +372,8 @@ fn a_plugin_that_is_removed_or_renamed_is_not_passed_over() {
             .collect()
     };
     let diff = |old: &str, new: &str| {
-        desk.write("old.yaml", old).write("new.yaml", new);
-        desk.run(&["diff", "old.yaml", "new.yaml", "--now", AT])
+        workspace.write("old.yaml", old).write("new.yaml", new);
+        workspace.run(&["diff", "old.yaml", "new.yaml", "--now", AT])
     };
     let old = file(&[("a", TWO), ("b", ONE)]);
     diff(&old, &file(&[("b", ONE)]))
@@ -388,12 +388,14 @@ fn a_plugin_that_is_removed_or_renamed_is_not_passed_over() {
     diff(&old, &file(&[("a", TWO)]))
         .ends(0)
         .says("WasmPlugin b is removed");
-    let answer = desk.json(&["diff", "old.yaml", "new.yaml", "--now", AT]);
+    let answer = workspace.json(&["diff", "old.yaml", "new.yaml", "--now", AT]);
     assert_eq!(answer["steps"].as_array().map(Vec::len), Some(2));
     // One configuration, in whatever it is written, is the same one.
-    desk.write("old.json", TWO)
+    workspace
+        .write("old.json", TWO)
         .write("new.yaml", &file(&[("a", TWO)]));
-    desk.run(&["diff", "old.json", "new.yaml", "--now", AT])
+    workspace
+        .run(&["diff", "old.json", "new.yaml", "--now", AT])
         .ends(0)
         .says("nothing changes");
 }

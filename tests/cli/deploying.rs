@@ -4,7 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::tool::{Desk, Run};
+use crate::tool::{Run, Workspace};
 
 const KUBECTL: &str = "*version*) echo '{\"clientVersion\": {\"major\": \"1\", \"minor\": \"34\", \"gitVersion\": \"v1.34.0\"}}';;";
 const HELM: &str = "version*) echo v3.19.0;;";
@@ -15,12 +15,12 @@ const VALUES: &str = r#"{"releases": [{"version": "1.4.2"}], "current": "1.4.2",
 ], "plugin": {"url": "oci://registry.example.com/skew-guard"}}"#;
 
 /// A folder with a kubectl and a helm that answer what their arguments match.
-struct Machine(Desk);
+struct Machine(Workspace);
 
 impl Machine {
     /// `cases` are those of a shell's `case "$*" in`.
     fn with(kubectl: &str, helm: &str) -> Self {
-        let machine = Self(Desk::new());
+        let machine = Self(Workspace::new());
         machine.program("kubectl", &format!("{KUBECTL}\n{kubectl}"));
         machine.program("helm", &format!("{helm}\n{HELM}"));
         machine
@@ -226,7 +226,7 @@ fn options_that_contradict_each_other_are_refused() {
 #[test]
 fn the_pipelines_in_the_charts_folder_call_the_tool_rightly() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("istio/pipelines");
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let mut calls = 0;
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("a file").path();
@@ -247,7 +247,7 @@ fn the_pipelines_in_the_charts_folder_call_the_tool_rightly() {
             });
             let words: Vec<_> = words.collect();
             let words: Vec<_> = words.iter().map(String::as_str).collect();
-            let run = desk.run_with_path(&desk.path(""), &words);
+            let run = workspace.run_with_path(&workspace.path(""), &words);
             assert_gives_up(&run, "there is no kubectl on the PATH");
             calls += 1;
         }
@@ -260,12 +260,12 @@ fn the_pipelines_in_the_charts_folder_call_the_tool_rightly() {
 fn the_list_in_a_helm_release_of_flux_takes_its_steps() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("istio/pipelines");
     let flux = fs::read_to_string(folder.join("flux.yaml")).expect("a text");
-    let desk = Desk::new();
-    desk.write("flux.yaml", &flux);
+    let workspace = Workspace::new();
+    workspace.write("flux.yaml", &flux);
     for step in ["list 2.1.0 as live", "current: 2.0.0 becomes 2.1.0"] {
-        let run = desk.run(&["release", "flux.yaml", "2.1.0"]);
+        let run = workspace.run(&["release", "flux.yaml", "2.1.0"]);
         assert_eq!(run.code, 0, "{run:?}");
         assert!(run.out.contains(step), "{run:?}");
     }
-    assert!(desk.read("flux.yaml").contains("revision: 9"));
+    assert!(workspace.read("flux.yaml").contains("revision: 9"));
 }

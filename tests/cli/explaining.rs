@@ -1,6 +1,6 @@
 //! `explain`: what becomes of one request.
 
-use crate::tool::{Desk, Run};
+use crate::tool::{Run, Workspace};
 
 const SHOP: &str = r#"{
   "hosts": ["shop.example.com"],
@@ -14,11 +14,11 @@ const SHOP: &str = r#"{
 }"#;
 
 fn explain(arguments: &[&str]) -> Run {
-    let desk = Desk::new();
-    desk.write("shop.json", SHOP);
+    let workspace = Workspace::new();
+    workspace.write("shop.json", SHOP);
     let mut all = vec!["explain", "shop.json", "--now", "2026-11-21T12:00:00Z"];
     all.extend(arguments);
-    desk.run(&all).ends(0)
+    workspace.run(&all).ends(0)
 }
 
 #[test]
@@ -34,8 +34,8 @@ fn a_call_of_a_draining_release_is_pinned_and_told_that_there_is_a_newer_one() {
 
 #[test]
 fn time_is_a_part_of_the_question() {
-    let desk = Desk::new();
-    desk.write("shop.json", SHOP);
+    let workspace = Workspace::new();
+    workspace.write("shop.json", SHOP);
     let at = |time: &str| {
         let call = [
             "explain",
@@ -44,7 +44,7 @@ fn time_is_a_part_of_the_question() {
             "x-bundle-version: 1.4.2",
             "--now",
         ];
-        desk.run(&[&call[..], &[time]].concat()).ends(0)
+        workspace.run(&[&call[..], &[time]].concat()).ends(0)
     };
     at("2026-11-30T23:59:59Z").says("outcome   pinned");
     at("2026-12-01T00:00:00Z").says("outcome   gone");
@@ -131,9 +131,9 @@ fn a_request_of_another_application_is_untouched() {
 
 #[test]
 fn a_machine_reads_the_same() {
-    let desk = Desk::new();
-    desk.write("shop.json", SHOP);
-    let answer = desk.json(&[
+    let workspace = Workspace::new();
+    workspace.write("shop.json", SHOP);
+    let answer = workspace.json(&[
         "explain",
         "shop.json",
         "--path",

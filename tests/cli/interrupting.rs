@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use crate::tool::Desk;
+use crate::tool::Workspace;
 
 const ROUTES: &str = r#"{"items": [{
     "metadata": {"name": "shop-skew-guard", "annotations": {
@@ -39,8 +39,8 @@ esac
 "#;
 
 /// A folder with a cluster's kubectl and helm, whose port-forward leads to that port of this machine.
-fn desk(port: u16) -> Desk {
-    let desk = Desk::new();
+fn workspace(port: u16) -> Workspace {
+    let workspace = Workspace::new();
     let version = r#"{"clientVersion": {"gitVersion": "v1.34.0"}}"#;
     let kubectl = format!(
         "#!/bin/sh\ncase \"$*\" in\n*version*--client*) echo '{version}';;\n*virtualservices*) echo '{ROUTES}';;\n\
@@ -51,10 +51,11 @@ fn desk(port: u16) -> Desk {
     );
     let helm = HELM.replace("CHART", env!("CARGO_PKG_VERSION"));
     for (name, script) in [("kubectl", &kubectl), ("helm", &helm)] {
-        desk.write(name, script);
-        fs::set_permissions(desk.path(name), Permissions::from_mode(0o755)).expect("an executable");
+        workspace.write(name, script);
+        fs::set_permissions(workspace.path(name), Permissions::from_mode(0o755))
+            .expect("an executable");
     }
-    desk
+    workspace
 }
 
 /// The first connection; none where the tool ends without one.
@@ -88,9 +89,10 @@ fn a_command_that_is_interrupted_leaves_no_port_forward_behind() {
     ] {
         // A gateway that is asked and does not answer.
         let gateway = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let desk = desk(gateway.local_addr().expect("an address").port());
+        let workspace = workspace(gateway.local_addr().expect("an address").port());
         let release = ["--helm-release", "shop", "--namespace", "shop"];
-        let mut running = desk.start_with_path(&desk.path(""), &[command, &release].concat());
+        let mut running =
+            workspace.start_with_path(&workspace.path(""), &[command, &release].concat());
         let mut asking = match asked(&gateway, &mut running) {
             Some(asking) => asking,
             None => panic!("{command:?} asks nothing: {:?}", running.wait_with_output()),
@@ -101,7 +103,7 @@ fn a_command_that_is_interrupted_leaves_no_port_forward_behind() {
             .expect("a request");
         assert!(line.starts_with("GET "), "{command:?}: {line}");
 
-        let forward = desk.read("forward");
+        let forward = workspace.read("forward");
         let forward = forward.trim();
         assert!(signal("0", forward), "{command:?}: it runs");
         assert!(signal(name, &running.id().to_string()));

@@ -1,19 +1,21 @@
 //! What `release` leaves as it was written: braces or blocks, line ends, the mark at a file's beginning.
 
-use crate::tool::Desk;
+use crate::tool::Workspace;
 
 const AT: &str = "2026-11-21T12:00:00Z";
 const MARK: &str = "\u{feff}";
 
 /// The file after both steps of 2.1.0.
 fn released(name: &str, text: &str) -> String {
-    let desk = Desk::new();
-    desk.write(name, text);
+    let workspace = Workspace::new();
+    workspace.write(name, text);
     for _ in 0..2 {
-        desk.run(&["release", name, "2.1.0", "--now", AT]).ends(0);
-        desk.run(&["check", name]).ends(0);
+        workspace
+            .run(&["release", name, "2.1.0", "--now", AT])
+            .ends(0);
+        workspace.run(&["check", name]).ends(0);
     }
-    desk.read(name)
+    workspace.read(name)
 }
 
 const BRACES: &str = r#"{

@@ -16,7 +16,7 @@ use skew_guard_lab::envoy::{self, Envoy};
 use skew_guard_lab::{http, module, ports};
 use tokio::net::TcpListener;
 
-use crate::tool::{Desk, Run, end_of};
+use crate::tool::{Run, Workspace, end_of};
 use crate::waiting::Gateway;
 
 const LIST: &str = r#"{
@@ -50,13 +50,13 @@ fn metrics(revision: u64, old: u64, new: u64, streams: u64) -> String {
     )
 }
 
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.write("shop.json", LIST);
-    desk
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.write("shop.json", LIST);
+    workspace
 }
 
-async fn status(desk: &Desk, arguments: &[&str]) -> Result<Run> {
+async fn status(workspace: &Workspace, arguments: &[&str]) -> Result<Run> {
     let given: Vec<String> = arguments
         .iter()
         .map(|&argument| argument.to_owned())
@@ -68,7 +68,7 @@ async fn status(desk: &Desk, arguments: &[&str]) -> Result<Run> {
         .collect();
     let child = {
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        desk.start(&arguments, Stdio::piped())
+        workspace.start(&arguments, Stdio::piped())
     };
     Ok(tokio::task::spawn_blocking(move || end_of(child)).await?)
 }
@@ -94,7 +94,7 @@ async fn the_requests_of_all_gateways_between_two_looks_are_told_by_release_and_
     let one = Gateway::showing(&[&metrics(7, 40, 1000, 0), &metrics(7, 42, 1005, 2)]).await?;
     let other = Gateway::showing(&[&metrics(7, 8, 10, 0), &metrics(7, 9, 10, 1)]).await?;
     let run = status(
-        &desk(),
+        &workspace(),
         &["--config", "shop.json", &one.url(), &other.url()],
     )
     .await?
@@ -115,10 +115,10 @@ async fn the_requests_of_all_gateways_between_two_looks_are_told_by_release_and_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_step_is_the_one_that_release_makes_and_says_what_it_waits_for() -> Result<()> {
-    let desk = desk();
+    let workspace = workspace();
     let ready = Gateway::showing(&[&metrics(7, 0, 0, 0)]).await?;
     let list = ["--config", "shop.json"];
-    status(&desk, &[&list[..], &[&ready.url()]].concat())
+    status(&workspace, &[&list[..], &[&ready.url()]].concat())
         .await?
         .ends(0)
         .says("next: 2.0.0: live becomes draining until ")
@@ -126,13 +126,16 @@ async fn the_next_step_is_the_one_that_release_makes_and_says_what_it_waits_for(
         .says("skew-guard release shop.json 2.1.0\n")
         .never_says("it waits");
     let late = Gateway::showing(&[&metrics(6, 0, 0, 0)]).await?;
-    status(&desk, &[&list[..], &[&ready.url(), &late.url()]].concat())
-        .await?
-        .ends(1)
-        .says(&format!("it waits: {} still has revision 6", late.url()));
+    status(
+        &workspace,
+        &[&list[..], &[&ready.url(), &late.url()]].concat(),
+    )
+    .await?
+    .ends(1)
+    .says(&format!("it waits: {} still has revision 6", late.url()));
     let alone = LIST.replace("{\"version\": \"2.1.0\", \"route\": \"v2-1-0\"},", "");
-    desk.write("shop.json", &alone);
-    status(&desk, &[&list[..], &[&ready.url()]].concat())
+    workspace.write("shop.json", &alone);
+    status(&workspace, &[&list[..], &[&ready.url()]].concat())
         .await?
         .ends(0)
         .says("next: 1.4.2: draining becomes retired")
@@ -143,36 +146,36 @@ async fn the_next_step_is_the_one_that_release_makes_and_says_what_it_waits_for(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_release_may_go_when_nobody_asked_for_it_for_long_enough() -> Result<()> {
-    let desk = desk();
+    let workspace = workspace();
     let quiet = Gateway::showing(&[&metrics(7, 40, 10, 0)]).await?;
-    status(&desk, &["--idle-for", "1s", &quiet.url()])
+    status(&workspace, &["--idle-for", "1s", &quiet.url()])
         .await?
         .ends(0)
         .says("v1-4-2 may be retired: draining, no request in the 1s that were looked at, no open stream");
-    status(&desk, &[&quiet.url()])
+    status(&workspace, &[&quiet.url()])
         .await?
         .ends(0)
         .says("whether v1-4-2 may be retired cannot be said: no request in the 1s that were looked at, and no open stream; 30m without one would tell")
         .says("--watch");
     let busy = Gateway::showing(&[&metrics(7, 40, 10, 0), &metrics(7, 41, 10, 0)]).await?;
-    status(&desk, &["--idle-for", "1s", &busy.url()])
+    status(&workspace, &["--idle-for", "1s", &busy.url()])
         .await?
         .says("v1-4-2 may not be retired yet: 1 request since the last look");
     let nobody = format!("http://{}/", ports::free()?);
-    status(&desk, &["--idle-for", "1s", &quiet.url(), &nobody])
+    status(&workspace, &["--idle-for", "1s", &quiet.url(), &nobody])
         .await?
         .ends(1)
         .says(&format!(
             "whether v1-4-2 may be retired cannot be said: {nobody} cannot be reached"
         ));
-    desk.write(
+    workspace.write(
         "shop.json",
         &LIST.replace(
             "\"draining\"",
             "\"draining\", \"until\": \"2020-01-01T00:00:00Z\"",
         ),
     );
-    status(&desk, &["--config", "shop.json", &busy.url()])
+    status(&workspace, &["--config", "shop.json", &busy.url()])
         .await?
         .says("1.4.2 may be retired: it was to drain until 2020-01-01T00:00:00Z");
     Ok(())
@@ -181,7 +184,7 @@ async fn an_old_release_may_go_when_nobody_asked_for_it_for_long_enough() -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_was_started_again_hides_no_request() -> Result<()> {
     let again = Gateway::showing(&[&metrics(7, 40, 10, 0), &metrics(7, 3, 0, 0)]).await?;
-    let run = status(&desk(), &["--idle-for", "1s", &again.url()]).await?;
+    let run = status(&workspace(), &["--idle-for", "1s", &again.url()]).await?;
     assert_eq!(
         row(&run, "v1-4-2"),
         ["v1-4-2", "draining", "3", "0", "0", "0", "pinned 3"]
@@ -191,7 +194,7 @@ async fn a_gateway_that_was_started_again_hides_no_request() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn skew_and_a_refused_configuration_are_bad_answers() -> Result<()> {
-    let desk = desk();
+    let workspace = workspace();
     let skew = |count| {
         format!(
             "{}skew_guard_answers_total{{plugin=\"shop\",release=\"v1-4-2\",sight=\"skewed\"}} {count}\n",
@@ -199,17 +202,17 @@ async fn skew_and_a_refused_configuration_are_bad_answers() -> Result<()> {
         )
     };
     let old = Gateway::showing(&[&skew(2)]).await?;
-    let run = status(&desk, &[&old.url()]).await?.ends(0);
+    let run = status(&workspace, &[&old.url()]).await?.ends(0);
     assert_eq!(row(&run, "v1-4-2")[4], "2");
     let now = Gateway::showing(&[&skew(2), &skew(5)]).await?;
-    let run = status(&desk, &[&now.url()]).await?.ends(1);
+    let run = status(&workspace, &[&now.url()]).await?.ends(1);
     assert_eq!(row(&run, "v1-4-2")[4], "5 (+3)");
     let refused = metrics(7, 0, 0, 0).replace(
         "config_refused{plugin=\"shop\"} 0",
         "config_refused{plugin=\"shop\"} 1",
     );
     let refusing = Gateway::showing(&[&refused]).await?;
-    status(&desk, &[&refusing.url()])
+    status(&workspace, &[&refusing.url()])
         .await?
         .ends(1)
         .says("refused its newest configuration");
@@ -220,7 +223,7 @@ async fn skew_and_a_refused_configuration_are_bad_answers() -> Result<()> {
 async fn machines_get_all_of_it() -> Result<()> {
     let gateway = Gateway::showing(&[&metrics(7, 40, 10, 0), &metrics(7, 42, 10, 1)]).await?;
     let run = status(
-        &desk(),
+        &workspace(),
         &["--output", "json", "--config", "shop.json", &gateway.url()],
     )
     .await?
@@ -241,7 +244,7 @@ async fn machines_get_all_of_it() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_goes_on_until_nobody_reads() -> Result<()> {
     let quiet = Gateway::showing(&[&metrics(7, 40, 10, 0)]).await?;
-    let desk = desk();
+    let workspace = workspace();
     let watch = [
         "status",
         "--watch",
@@ -251,7 +254,7 @@ async fn a_watch_goes_on_until_nobody_reads() -> Result<()> {
         "2s",
         &quiet.url(),
     ];
-    let mut watching = desk.start(&watch, Stdio::piped());
+    let mut watching = workspace.start(&watch, Stdio::piped());
     let out = watching.stdout.take().expect("an answer");
     let read = tokio::task::spawn_blocking(move || {
         let mut lines = BufReader::new(out).lines().map_while(Result::ok);
@@ -275,7 +278,7 @@ async fn options_of_the_cluster_are_refused_with_urls() -> Result<()> {
     ] {
         let url = ["http://127.0.0.1:1/"];
         for command in [&["status"][..], &["wait", "--revision", "7"]] {
-            let run = desk().run(&[command, &option, &url].concat()).ends(2);
+            let run = workspace().run(&[command, &option, &url].concat()).ends(2);
             assert!(
                 run.err.contains("is for the gateways of a cluster"),
                 "{run:?}"
@@ -311,7 +314,7 @@ async fn what_was_before_is_known_to_prometheus() -> Result<()> {
     let gateway = Gateway::showing(&[&metrics(7, 40, 10, 0)]).await?;
     let asked = async |series: &[&[u64]]| -> Result<Run> {
         let prometheus = remembering(series).await?;
-        status(&desk(), &["--prometheus", &prometheus, &gateway.url()]).await
+        status(&workspace(), &["--prometheus", &prometheus, &gateway.url()]).await
     };
     let may = "v1-4-2 may be retired: draining, no request";
     asked(&[&[30, 40, 40, 40], &[0, 0, 0, 0]])
@@ -342,7 +345,7 @@ async fn what_was_before_is_known_to_prometheus() -> Result<()> {
         .ends(1)
         .says("it has no skew_guard_requests_total of v1-4-2");
     let nobody = format!("http://{}", ports::free()?);
-    status(&desk(), &["--prometheus", &nobody, &gateway.url()])
+    status(&workspace(), &["--prometheus", &nobody, &gateway.url()])
         .await?
         .ends(1)
         .says("not known: Prometheus: ");
@@ -386,9 +389,9 @@ async fn a_cluster_is_told_with_its_pods_and_left_without_a_port_that_is_still_o
     let routes = "envoy_vhost_shop_route_upstream_rq_total{envoy_virtual_host=\"shop.example.com:80\",envoy_route=\"skew-guard-shop-shop-r7\"} 0\n";
     let shown = metrics(7, 40, 10, 0).replace("plugin=\"shop\"", "plugin=\"ingress.shop\"");
     let gateway = Gateway::showing(&[&format!("{shown}{routes}")]).await?;
-    let desk = Desk::new();
-    desk.write("kubectl", &kubectl(gateway.port()));
-    fs::set_permissions(desk.path("kubectl"), Permissions::from_mode(0o755))?;
+    let workspace = Workspace::new();
+    workspace.write("kubectl", &kubectl(gateway.port()));
+    fs::set_permissions(workspace.path("kubectl"), Permissions::from_mode(0o755))?;
     let status = [
         "status",
         "--helm-release",
@@ -399,7 +402,7 @@ async fn a_cluster_is_told_with_its_pods_and_left_without_a_port_that_is_still_o
         "1s",
         "--watch",
     ];
-    let mut watch = Watch(desk.start_with_path(&desk.path(""), &status));
+    let mut watch = Watch(workspace.start_with_path(&workspace.path(""), &status));
     let out = watch.0.stdout.take().expect("answers");
     let told = tokio::task::spawn_blocking(move || {
         let lines = BufReader::new(out).lines().map_while(Result::ok);
@@ -423,7 +426,7 @@ async fn a_cluster_is_told_with_its_pods_and_left_without_a_port_that_is_still_o
     ] {
         assert!(told.contains(words), "{words:?} in {told}");
     }
-    let forward = desk.read("forward");
+    let forward = workspace.read("forward");
     let ended = Command::new("kill")
         .args(["-s", "TERM", &watch.0.id().to_string()])
         .status()?;
@@ -469,10 +472,10 @@ impl Drop for Watch {
 }
 
 /// A watch of a gateway, which has looked once.
-fn watching(desk: &Desk, url: &str) -> Watch {
+fn watching(workspace: &Workspace, url: &str) -> Watch {
     let watch = "--output json status --watch --interval 1s --config shop.json --plugin ns.shop";
     let arguments: Vec<_> = watch.split(' ').chain([url]).collect();
-    let mut watching = Watch(desk.start(&arguments, Stdio::piped()));
+    let mut watching = Watch(workspace.start(&arguments, Stdio::piped()));
     let mut said = BufReader::new(watching.0.stderr.take().expect("stderr")).lines();
     let said = said.next().expect("a word").expect("text");
     assert!(said.contains("requests are counted"), "{said}");
@@ -494,9 +497,9 @@ async fn a_real_gateway_is_understood_with_tag_expressions_and_without() -> Resu
         }
         let envoy = Envoy::start(&envoy::installed()?, &bootstrap).await?;
         let address = envoy.listener("gateway").await?;
-        let desk = desk();
+        let workspace = workspace();
         let url = format!("http://{}/stats/prometheus", envoy.admin());
-        let mut watching = tokio::task::block_in_place(|| watching(&desk, &url));
+        let mut watching = tokio::task::block_in_place(|| watching(&workspace, &url));
         for version in ["1.4.2", "1.4.2", "1.3.0", "2.0.0"] {
             http::get(
                 address,

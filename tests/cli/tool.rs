@@ -9,7 +9,7 @@ use tempfile::TempDir;
 const TOOL: &str = env!("CARGO_BIN_EXE_skew-guard");
 
 /// A directory of files for one test.
-pub struct Desk(TempDir);
+pub struct Workspace(TempDir);
 
 /// How a run of the tool ended.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Run {
     pub err: String,
 }
 
-impl Desk {
+impl Workspace {
     pub fn new() -> Self {
         Self(tempfile::tempdir().expect("a directory"))
     }

@@ -17,7 +17,7 @@ use skew_guard_lab::xds::Files;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::tool::{Desk, Run, run};
+use crate::tool::{Run, Workspace, run};
 
 /// A gateway's metrics, one text for each look; the last one stays.
 pub struct Gateway {
@@ -535,24 +535,26 @@ async fn a_plugin_that_was_uninstalled_beside_another_is_seen_to_be_gone() -> Re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_is_made_in_the_file_that_envoy_watches_is_in_force() -> Result<()> {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let shipped = include_str!("../../envoy/skew-guard.yaml");
     let module = module::path()?;
     let own = shipped.replace(
         "target/wasm32-wasip1/release/skew_guard.wasm",
         &module.display().to_string(),
     );
-    desk.write("skew-guard.yaml", &own);
+    workspace.write("skew-guard.yaml", &own);
     // As the shipped file has it: Envoy watches the file's folder by itself.
     let mut filter = discovered_filter("skew-guard", &Files::new()?);
     filter["config_discovery"]["config_source"]["path_config_source"] =
-        json!({"path": desk.path("skew-guard.yaml")});
+        json!({"path": workspace.path("skew-guard.yaml")});
     let gateway = listener("gateway", &[filter], &[]);
     let bootstrap = Bootstrap::of(vec![gateway], Vec::new());
     let envoy = Envoy::start(&envoy::installed()?, bootstrap.value()).await?;
     let url = format!("http://{}/stats/prometheus", envoy.admin());
     wait_for(&["--revision", "1", &url]).await?.ends(0);
-    desk.run(&["release", "skew-guard.yaml", "2.1.0"]).ends(0);
+    workspace
+        .run(&["release", "skew-guard.yaml", "2.1.0"])
+        .ends(0);
     wait_for(&["--revision", "2", "--drained", &url])
         .await?
         .ends(0);

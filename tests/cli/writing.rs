@@ -6,44 +6,44 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::tool::{Desk, end_of};
+use crate::tool::{Workspace, end_of};
 
 const VALUES: &str = "releases:\n- version: \"1.0.0\"\ncurrent: \"1.0.0\"\n";
 const STEP: [&str; 3] = ["release", "shop.yaml", "2.0.0"];
 
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.write("shop.yaml", VALUES);
-    desk
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.write("shop.yaml", VALUES);
+    workspace
 }
 
 #[test]
 fn a_step_that_cannot_be_told_is_not_made() {
-    let desk = desk();
+    let workspace = workspace();
     for command in [
         &STEP[..],
         &["--output", "json", "release", "shop.yaml", "2.0.0"],
     ] {
         let full = fs::File::options().write(true).open("/dev/full");
-        let run = end_of(desk.start(command, full.expect("a full disk"))).ends(2);
+        let run = end_of(workspace.start(command, full.expect("a full disk"))).ends(2);
         assert!(run.err.contains("nothing was changed"), "{run:?}");
         assert!(run.err.contains("No space left on device"), "{run:?}");
-        assert_eq!(desk.read("shop.yaml"), VALUES);
+        assert_eq!(workspace.read("shop.yaml"), VALUES);
     }
-    desk.run(&STEP).ends(0);
+    workspace.run(&STEP).ends(0);
     let full = fs::File::options().write(true).open("/dev/full");
-    let before = desk.read("shop.yaml");
-    let back = desk.start(&["rollback", "shop.yaml"], full.expect("a full disk"));
+    let before = workspace.read("shop.yaml");
+    let back = workspace.start(&["rollback", "shop.yaml"], full.expect("a full disk"));
     end_of(back).ends(2);
-    assert_eq!(desk.read("shop.yaml"), before);
-    assert_eq!(desk.files(), ["shop.yaml"]);
+    assert_eq!(workspace.read("shop.yaml"), before);
+    assert_eq!(workspace.files(), ["shop.yaml"]);
 }
 
 #[test]
 fn whoever_has_read_enough_of_the_answer_gets_the_step() {
-    let desk = desk();
-    desk.run_unread(&STEP).ends(0);
-    assert!(desk.read("shop.yaml").contains("2.0.0"));
+    let workspace = workspace();
+    workspace.run_unread(&STEP).ends(0);
+    assert!(workspace.read("shop.yaml").contains("2.0.0"));
 }
 
 /// A pipe into which nothing more fits as long as nobody reads.
@@ -57,13 +57,13 @@ fn clogged() -> (PipeReader, PipeWriter) {
 #[test]
 fn an_interrupted_step_leaves_the_file_as_it_was_and_none_beside_it() {
     for (name, number) in [("INT", 2), ("TERM", 15)] {
-        let desk = desk();
+        let workspace = workspace();
         let (mut reader, writer) = clogged();
         // The pipe is full before the tool comes to it.
         reader.read_exact(&mut [0]).expect("a byte");
-        let step = desk.start(&STEP, writer);
+        let step = workspace.start(&STEP, writer);
         let started = Instant::now();
-        while desk.files().len() < 2 {
+        while workspace.files().len() < 2 {
             assert!(started.elapsed() < Duration::from_secs(60), "no draft");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -72,56 +72,58 @@ fn an_interrupted_step_leaves_the_file_as_it_was_and_none_beside_it() {
         assert!(signal.expect("a signal").success());
         let output = step.wait_with_output().expect("the tool ends");
         assert_eq!(output.status.signal(), Some(number), "{output:?}");
-        assert_eq!(desk.files(), ["shop.yaml"]);
-        assert_eq!(desk.read("shop.yaml"), VALUES);
+        assert_eq!(workspace.files(), ["shop.yaml"]);
+        assert_eq!(workspace.read("shop.yaml"), VALUES);
     }
 }
 
 #[test]
 fn a_file_that_is_mounted_by_itself_is_written_where_it_is_and_that_is_said() {
-    let desk = desk();
-    desk.write("mounted.yaml", "");
+    let workspace = workspace();
+    workspace.write("mounted.yaml", "");
     let step = ["release", "mounted.yaml", "2.0.0"];
-    let run = desk
+    let run = workspace
         .run_after("mount --bind shop.yaml mounted.yaml", &step)
         .ends(0);
     assert!(
         run.err.contains("mounted.yaml was written where it is"),
         "{run:?}"
     );
-    assert!(desk.read("shop.yaml").contains("\"2.0.0\""));
-    desk.run(&["check", "shop.yaml"]).ends(0);
-    assert_eq!(desk.read("mounted.yaml"), "");
-    assert_eq!(desk.files().len(), 2, "{:?}", desk.files());
+    assert!(workspace.read("shop.yaml").contains("\"2.0.0\""));
+    workspace.run(&["check", "shop.yaml"]).ends(0);
+    assert_eq!(workspace.read("mounted.yaml"), "");
+    assert_eq!(workspace.files().len(), 2, "{:?}", workspace.files());
 }
 
 #[test]
 fn so_is_one_whose_folder_takes_no_other_file() {
-    let desk = desk();
-    fs::create_dir(desk.path("image")).expect("a folder");
-    desk.write("image/shop.yaml", "");
+    let workspace = workspace();
+    fs::create_dir(workspace.path("image")).expect("a folder");
+    workspace.write("image/shop.yaml", "");
     let image = "mount --bind image image; mount -o remount,bind,ro image; mount --bind shop.yaml image/shop.yaml";
     let step = ["release", "image/shop.yaml", "2.0.0"];
-    let run = desk.run_after(image, &step).ends(0);
+    let run = workspace.run_after(image, &step).ends(0);
     assert!(run.err.contains("Read-only file system"), "{run:?}");
-    assert!(desk.read("shop.yaml").contains("\"2.0.0\""));
+    assert!(workspace.read("shop.yaml").contains("\"2.0.0\""));
     let nothing = format!("{image}; mount -o remount,bind,ro image/shop.yaml");
-    let before = desk.read("shop.yaml");
-    let run = desk.run_after(&nothing, &step).ends(2);
+    let before = workspace.read("shop.yaml");
+    let run = workspace.run_after(&nothing, &step).ends(2);
     assert!(run.err.contains("cannot write image/shop.yaml"), "{run:?}");
-    assert_eq!(desk.read("shop.yaml"), before);
+    assert_eq!(workspace.read("shop.yaml"), before);
 }
 
 #[test]
 fn where_there_is_no_room_for_the_new_text_the_old_one_is_there_again() {
-    let desk = desk();
-    fs::create_dir(desk.path("disk")).expect("a folder");
+    let workspace = workspace();
+    fs::create_dir(workspace.path("disk")).expect("a folder");
     let filled = format!("{VALUES}# {}", "x".repeat(8190 - VALUES.len()));
-    desk.write("filled.yaml", &filled).write("shop.yaml", "");
+    workspace
+        .write("filled.yaml", &filled)
+        .write("shop.yaml", "");
     let twice = "mount -t tmpfs -o size=8k tmpfs disk; cp filled.yaml disk; \
                  mount --bind disk/filled.yaml shop.yaml; \
                  \"$0\" \"$@\" && exit 9; cmp shop.yaml filled.yaml";
-    let run = desk.run_after(twice, &STEP).ends(2);
+    let run = workspace.run_after(twice, &STEP).ends(2);
     assert!(run.err.contains("No space left on device"), "{run:?}");
-    assert_eq!(desk.files().len(), 3, "{:?}", desk.files());
+    assert_eq!(workspace.files().len(), 3, "{:?}", workspace.files());
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use skew_guard_lab::markdown::{Document, Fence};
 
 use crate::pages::README;
-use crate::tool::{Desk, Gateway};
+use crate::tool::{Gateway, Workspace};
 
 /// The revision that the README's gateways have.
 const REVISION: u64 = 18;
@@ -24,12 +24,12 @@ pub fn answers_as_shown(line: &str) -> Result<()> {
     let readme = Document::read(README)?;
     let shown = |fence: &&Fence| is_answer(&fence.text);
     let shown = readme.fences.iter().find(shown).context("an answer")?;
-    let desk = Desk::with_the_readmes_configuration()?;
+    let workspace = Workspace::with_the_readmes_configuration()?;
     let gateway = Gateway::of_revision(REVISION)?;
     let is_over = AtomicBool::new(false);
     let said = thread::scope(|scope| {
         let visits = scope.spawn(|| visit(&gateway, &is_over));
-        let said = desk.run_at(line, &gateway);
+        let said = workspace.run_at(line, &gateway);
         is_over.store(true, Ordering::SeqCst);
         visits.join().map_or(Ok(()), |visited| visited)?;
         said

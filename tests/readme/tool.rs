@@ -46,10 +46,11 @@ pub fn installed_by(line: &str) -> Result<PathBuf> {
 
 /// The commands of a release's life, in the order in which the README has them.
 pub fn leads_a_release(lines: &[&str]) -> Result<()> {
-    let desk = Desk::with_the_readmes_configuration()?;
+    let workspace = Workspace::with_the_readmes_configuration()?;
     for line in lines {
-        let said = desk.run(line)?;
-        desk.holds_to(line, &said)
+        let said = workspace.run(line)?;
+        workspace
+            .holds_to(line, &said)
             .with_context(|| format!("`{line}` said:\n{said}"))?;
     }
     Ok(())
@@ -57,20 +58,22 @@ pub fn leads_a_release(lines: &[&str]) -> Result<()> {
 
 /// The commands of a pipeline, with the chart's values and manifests.
 pub fn runs_in_a_pipeline(lines: &[&str]) -> Result<()> {
-    let desk = Desk::with_the_charts_files()?;
+    let workspace = Workspace::with_the_charts_files()?;
     if lines.iter().any(|line| line.contains("rollback")) {
-        desk.roll_out("2.0.0")?;
+        workspace.roll_out("2.0.0")?;
     }
-    lines.iter().try_for_each(|line| desk.run(line).map(drop))
+    lines
+        .iter()
+        .try_for_each(|line| workspace.run(line).map(drop))
 }
 
 /// A folder with the files that the commands name, and a gateway to ask.
-pub struct Desk {
+pub struct Workspace {
     folder: TempDir,
     tool: PathBuf,
 }
 
-impl Desk {
+impl Workspace {
     fn new() -> Result<Self> {
         let readme = Document::read(README)?;
         let install = readme
@@ -86,23 +89,23 @@ impl Desk {
 
     /// `previous.json` is what `config.json` was before the first command.
     pub fn with_the_readmes_configuration() -> Result<Self> {
-        let desk = Self::new()?;
+        let workspace = Self::new()?;
         for file in ["config.json", "previous.json"] {
-            fs::write(desk.path(file), configuration::shown()?)?;
+            fs::write(workspace.path(file), configuration::shown()?)?;
         }
-        Ok(desk)
+        Ok(workspace)
     }
 
     fn with_the_charts_files() -> Result<Self> {
-        let desk = Self::new()?;
+        let workspace = Self::new()?;
         let istio = Document::read(CHART)?;
         let values = istio.fences.iter().find(|fence| fence.language == "yaml");
         let values = &values.context("values of the chart")?.text;
-        fs::write(desk.path("shop.yaml"), values)?;
+        fs::write(workspace.path("shop.yaml"), values)?;
         for file in ["old.yaml", "new.yaml"] {
-            fs::copy("istio/plain/skew-guard.yaml", desk.path(file))?;
+            fs::copy("istio/plain/skew-guard.yaml", workspace.path(file))?;
         }
-        Ok(desk)
+        Ok(workspace)
     }
 
     fn path(&self, file: &str) -> PathBuf {

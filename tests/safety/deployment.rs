@@ -31,16 +31,16 @@ enum Command {
 #[derive(Clone, Copy, Debug)]
 enum End {
     ByItself,
-    Killed(usize, Half),
+    Killed(usize, UpgradeState),
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Half {
-    NotBegun,
+enum UpgradeState {
+    NotStarted,
     /// Some of it was given out, and Helm keeps it as failed.
-    GivenOutInPart,
+    PartlyApplied,
     /// Helm has come to its end after whoever called it was killed.
-    GivenOut,
+    Applied,
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -55,10 +55,14 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn end() -> impl Strategy<Value = End> {
-    let half = select(vec![Half::NotBegun, Half::GivenOutInPart, Half::GivenOut]);
+    let upgrade = select(vec![
+        UpgradeState::NotStarted,
+        UpgradeState::PartlyApplied,
+        UpgradeState::Applied,
+    ]);
     prop_oneof![
         1 => Just(End::ByItself),
-        2 => (0..8_usize, half).prop_map(|(step, half)| End::Killed(step, half)),
+        2 => (0..8_usize, upgrade).prop_map(|(step, upgrade)| End::Killed(step, upgrade)),
     ]
 }
 
@@ -68,7 +72,7 @@ struct Cluster {
     /// Helm's history, and whether each revision was given out whole.
     history: Vec<(Side, bool)>,
     /// The place of the list that every gateway had for sure.
-    sure: usize,
+    confirmed: usize,
     now: u64,
 }
 
@@ -92,7 +96,7 @@ impl Cluster {
         }
         Self {
             history: vec![(load(&root).expect("a right configuration"), true)],
-            sure: 0,
+            confirmed: 0,
             now: NOW,
         }
     }
@@ -103,7 +107,7 @@ impl Cluster {
 
     fn next(&self, command: &Command, seen: &Seen) -> Result<NextStep, Refusal> {
         let before_last = self.history.len() - 1;
-        let earlier: Vec<_> = self.history[self.sure.min(before_last)..before_last]
+        let earlier: Vec<_> = self.history[self.confirmed.min(before_last)..before_last]
             .iter()
             .map(|(side, _)| side.clone())
             .collect();
@@ -146,7 +150,7 @@ impl Cluster {
         match next {
             NextStep::Change(edits) => Some(after(self.newest(), edits)),
             NextStep::Retry => Some(self.newest().clone()),
-            NextStep::Restore(place) => Some(self.history[self.sure + place].0.clone()),
+            NextStep::Restore(place) => Some(self.history[self.confirmed + place].0.clone()),
             _ => None,
         }
     }
@@ -156,7 +160,7 @@ impl Cluster {
         let first = if is_in_force {
             self.history.len() - 1
         } else {
-            self.sure
+            self.confirmed
         };
         for (held, _) in &self.history[first..] {
             let hazards = assess(held, given_out, self.now).hazards;
@@ -182,16 +186,16 @@ impl Cluster {
                 return Ok(None);
             };
             let killed = match end {
-                End::Killed(at, half) if at == step => Some(half),
+                End::Killed(at, upgrade) if at == step => Some(upgrade),
                 _ => None,
             };
             if let Some(side) = self.given_out(&next) {
                 self.expect_safe(&side, seen.is_in_force)?;
                 self.expect_pods(command, &next, &seen)?;
                 match killed {
-                    Some(Half::NotBegun) => {}
-                    Some(Half::GivenOutInPart) => self.history.push((side, false)),
-                    Some(Half::GivenOut) | None => self.history.push((side, true)),
+                    Some(UpgradeState::NotStarted) => {}
+                    Some(UpgradeState::PartlyApplied) => self.history.push((side, false)),
+                    Some(UpgradeState::Applied) | None => self.history.push((side, true)),
                 }
                 seen.is_in_force = false;
             }
@@ -202,7 +206,7 @@ impl Cluster {
                 NextStep::Done => return Ok(Some(true)),
                 NextStep::Wait => {
                     seen.is_in_force = true;
-                    self.sure = self.history.len() - 1;
+                    self.confirmed = self.history.len() - 1;
                 }
                 NextStep::Delete => {
                     prop_assert!(seen.is_in_force, "pods are deleted while gateways disagree");
@@ -286,7 +290,7 @@ proptest! {
                 prop_assert_eq!(outcome, Some(true), "{:?} is not gone on with: {}", command, cluster.newest().json);
             }
             if outcome == Some(true) {
-                prop_assert_eq!(cluster.sure, cluster.history.len() - 1);
+                prop_assert_eq!(cluster.confirmed, cluster.history.len() - 1);
                 cluster.expect_goal(command)?;
             }
             cluster.now += passes;

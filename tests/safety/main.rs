@@ -10,7 +10,7 @@
 
 mod deployment;
 mod invariants;
-mod life;
+mod lifecycle;
 mod robust;
 mod shop;
 mod steps;

@@ -16,7 +16,7 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 
 use crate::wait;
-use tab::{Life, Tab};
+use tab::{Lifetime, Tab};
 pub use tally::{Tally, Verdict};
 
 /// Who visits the application, and where.
@@ -69,18 +69,21 @@ impl Crowd {
 
     /// Opens all tabs; they go on until [`Load::stop`].
     pub fn start(self) -> Result<Load> {
-        let street = Arc::new(Street::default());
+        let state = Arc::new(LoadState::default());
         let mut tabs = JoinSet::new();
-        let lives = [(Life::Visit, self.visitors), (Life::Stay, self.long_lived)];
-        for life in lives
+        let lifetimes = [
+            (Lifetime::Visit, self.visitors),
+            (Lifetime::Stay, self.long_lived),
+        ];
+        for lifetime in lifetimes
             .into_iter()
-            .flat_map(|(life, count)| std::iter::repeat_n(life, count))
+            .flat_map(|(lifetime, count)| std::iter::repeat_n(lifetime, count))
         {
-            let tab = Tab::new(&self.gateways, &self.host, life)?;
-            tabs.spawn(tab.browse(street.clone()));
+            let tab = Tab::new(&self.gateways, &self.host, lifetime)?;
+            tabs.spawn(tab.browse(state.clone()));
         }
         Ok(Load {
-            street,
+            state,
             tabs,
             started: Instant::now(),
         })
@@ -90,7 +93,7 @@ impl Crowd {
 /// A load under way; dropping it closes all tabs.
 #[derive(Debug)]
 pub struct Load {
-    street: Arc<Street>,
+    state: Arc<LoadState>,
     tabs: JoinSet<()>,
     started: Instant,
 }
@@ -98,62 +101,59 @@ pub struct Load {
 impl Load {
     /// What was counted so far.
     pub fn tally(&self) -> Tally {
-        let mut tally = self.street.tally().clone();
+        let mut tally = self.state.tally().clone();
         tally.elapsed = self.started.elapsed();
         tally
     }
 
     /// Forgets what was counted so far, as when a phase ends.
     pub fn reset(&mut self) {
-        *self.street.tally() = Tally::default();
+        *self.state.tally() = Tally::default();
         self.started = Instant::now();
     }
 
     /// How many tabs show a page of each version now.
     pub fn pages(&self) -> BTreeMap<String, usize> {
-        self.street.pages().clone()
+        self.state.pages().clone()
     }
 
     /// Waits until so many more requests were answered than when this was called, as long as answers come at all.
     pub async fn answers(&self, count: u64) -> Result<()> {
-        let mut answered = self.street.tally().requests;
+        let mut answered = self.state.tally().requests;
         let goal = answered + count;
         while answered < goal {
             wait::until("the next answer", async || {
-                Ok(self.street.tally().requests > answered)
+                Ok(self.state.tally().requests > answered)
             })
             .await?;
-            answered = self.street.tally().requests;
+            answered = self.state.tally().requests;
         }
         Ok(())
     }
 
     /// From now on every tab whose page is of that version reloads, as often as it is given that version again.
     pub fn reload_pages_of(&self, version: &str) {
-        lock(&self.street.outdated).insert(version.into());
+        lock(&self.state.outdated).insert(version.into());
     }
 
     /// Waits until a tab shows a page of that version.
     pub async fn until_page_of(&self, version: &str) -> Result<()> {
         let what = format!("the first tab of {version}");
-        wait::until(&what, async || {
-            Ok(self.street.pages().contains_key(version))
-        })
-        .await
+        wait::until(&what, async || Ok(self.state.pages().contains_key(version))).await
     }
 
     /// Waits until no tab shows a page of that version any more.
     pub async fn until_no_page_of(&self, version: &str) -> Result<()> {
         let what = format!("the last tab of {version} to reload");
         wait::until(&what, async || {
-            Ok(!self.street.pages().contains_key(version))
+            Ok(!self.state.pages().contains_key(version))
         })
         .await
     }
 
     /// Lets every tab finish the request it is at, closes it, and tells what was counted.
     pub async fn stop(mut self) -> Tally {
-        self.street.closing.store(true, Ordering::Relaxed);
+        self.state.closing.store(true, Ordering::Relaxed);
         while self.tabs.join_next().await.is_some() {}
         self.tally()
     }
@@ -161,14 +161,14 @@ impl Load {
 
 /// What the tabs of one load share.
 #[derive(Debug, Default)]
-struct Street {
+struct LoadState {
     closing: AtomicBool,
     tally: Mutex<Tally>,
     pages: Mutex<BTreeMap<String, usize>>,
     outdated: Mutex<BTreeSet<String>>,
 }
 
-impl Street {
+impl LoadState {
     fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
     }

@@ -11,7 +11,7 @@ use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
-use super::{Street, Verdict};
+use super::{LoadState, Verdict};
 use crate::http;
 
 /// How many API calls a visit has before the page is loaded again.
@@ -25,7 +25,7 @@ const BEFORE_TRYING_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long a tab keeps its page.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Life {
+pub(super) enum Lifetime {
     /// For one visit, then it is loaded again.
     Visit,
     /// For ever.
@@ -39,7 +39,7 @@ pub(super) struct Tab {
     origins: Vec<String>,
     sent: AtomicUsize,
     host: String,
-    life: Life,
+    lifetime: Lifetime,
 }
 
 /// The page that a tab shows.
@@ -68,7 +68,7 @@ const STAYS: Left = ControlFlow::Continue(());
 const LEFT: Left = ControlFlow::Break(());
 
 impl Tab {
-    pub(super) fn new(gateways: &[SocketAddr], host: &str, life: Life) -> Result<Self> {
+    pub(super) fn new(gateways: &[SocketAddr], host: &str, lifetime: Lifetime) -> Result<Self> {
         Ok(Self {
             browser: http::client()?,
             origins: gateways
@@ -77,25 +77,25 @@ impl Tab {
                 .collect(),
             sent: AtomicUsize::new(0),
             host: host.into(),
-            life,
+            lifetime,
         })
     }
 
     /// Loads pages and uses them until the load ends.
-    pub(super) async fn browse(self, street: Arc<Street>) {
-        while !street.is_closing() {
-            let Some(mut page) = self.navigate(&street).await else {
+    pub(super) async fn browse(self, state: Arc<LoadState>) {
+        while !state.is_closing() {
+            let Some(mut page) = self.navigate(&state).await else {
                 tokio::time::sleep(BEFORE_TRYING_AGAIN).await;
                 continue;
             };
-            street.page_opened(&page.version);
+            state.page_opened(&page.version);
             // Why the page is left makes no difference to what follows.
-            let _ = self.use_page(&mut page, &street).await;
-            street.page_closed(&page.version);
+            let _ = self.use_page(&mut page, &state).await;
+            state.page_closed(&page.version);
         }
     }
 
-    async fn navigate(&self, street: &Street) -> Option<Page> {
+    async fn navigate(&self, state: &LoadState) -> Option<Page> {
         let headers = [
             ("sec-fetch-mode", "navigate"),
             ("sec-fetch-dest", "document"),
@@ -112,24 +112,24 @@ impl Tab {
         } else {
             Verdict::Failed
         };
-        street.count("the page", "/", verdict, &answer);
+        state.count("the page", "/", verdict, &answer);
         page
     }
 
-    async fn use_page(&self, page: &mut Page, street: &Street) -> Left {
+    async fn use_page(&self, page: &mut Page, state: &LoadState) -> Left {
         for asset in page.assets.clone() {
-            self.load_asset(page, &asset, street).await?;
+            self.load_asset(page, &asset, state).await?;
         }
         if page.cost_field.is_none() {
             // Without its script the page stays blank and calls nothing; its visitor loads it again.
             return LEFT;
         }
         for call in 1.. {
-            self.load_cart(page, street).await?;
+            self.load_cart(page, state).await?;
             if call == CALLS_BEFORE_CHECKOUT {
-                self.check_out(page, street).await?;
+                self.check_out(page, state).await?;
             }
-            if street.is_closing() || street.must_reload(&page.version) || self.is_over(call) {
+            if state.is_closing() || state.must_reload(&page.version) || self.is_over(call) {
                 return LEFT;
             }
         }
@@ -137,10 +137,10 @@ impl Tab {
     }
 
     fn is_over(&self, calls: usize) -> bool {
-        matches!(self.life, Life::Visit) && calls >= CALLS_OF_A_VISIT
+        matches!(self.lifetime, Lifetime::Visit) && calls >= CALLS_OF_A_VISIT
     }
 
-    async fn load_asset(&self, page: &mut Page, path: &str, street: &Street) -> Left {
+    async fn load_asset(&self, page: &mut Page, path: &str, state: &LoadState) -> Left {
         let (dest, expected) = if path.ends_with(".css") {
             ("style", "text/css")
         } else {
@@ -156,30 +156,30 @@ impl Tab {
             page.learn_from(script);
         }
         let verdict = page.judge(&answer, |asset| asset.is_of_type(expected));
-        street.count(&page.version, path, verdict, &answer);
+        state.count(&page.version, path, verdict, &answer);
         after(verdict)
     }
 
-    async fn load_cart(&self, page: &Page, street: &Street) -> Left {
+    async fn load_cart(&self, page: &Page, state: &LoadState) -> Left {
         let answer = self.call(Method::GET, "/api/cart", page).await;
         let verdict = page.judge(&answer, |cart| page.can_show(cart));
-        street.count(&page.version, "/api/cart", verdict, &answer);
+        state.count(&page.version, "/api/cart", verdict, &answer);
         after(verdict)
     }
 
     /// Loads the chunk that the page imports only now, and places an order.
-    async fn check_out(&self, page: &mut Page, street: &Street) -> Left {
+    async fn check_out(&self, page: &mut Page, state: &LoadState) -> Left {
         let chunk = page
             .assets
             .iter()
             .find_map(|asset| asset.strip_suffix("main.js"))
             .map(|at| format!("{at}checkout.js"));
         if let Some(chunk) = chunk {
-            self.load_asset(page, &chunk, street).await?;
+            self.load_asset(page, &chunk, state).await?;
         }
         let answer = self.call(Method::POST, "/api/order", page).await;
         let verdict = page.judge(&answer, |order| order.json().is_some());
-        street.count(&page.version, "/api/order", verdict, &answer);
+        state.count(&page.version, "/api/order", verdict, &answer);
         after(verdict)
     }
 
@@ -309,7 +309,7 @@ impl Answer {
     }
 }
 
-impl Street {
+impl LoadState {
     fn count(&self, page: &str, path: &str, verdict: Verdict, answer: &Result<Answer>) {
         let pod = answer
             .as_ref()

@@ -1,17 +1,17 @@
 //! The shop to be shown: eight pods behind Envoy, and a page whose buttons deploy, guard and retire for real.
 //!
-//! What is wanted stands in the [`story`], which buttons change at once. A loop brings the [`fleet`] and the filter's
+//! What is wanted stands in the [`desired_state`], which buttons change at once. A loop brings the [`fleet`] and the filter's
 //! configuration there, a step at a time, as a controller of Kubernetes would: so a button may be pressed twice, from
 //! two tabs, or while something else is under way.
 
+mod controller;
 mod controls;
+mod desired_state;
 mod explain;
 mod fleet;
 mod gateway;
 mod same_origin;
-mod sight;
-mod stage;
-mod story;
+mod snapshot;
 mod visitors;
 
 use std::net::SocketAddr;
@@ -24,10 +24,10 @@ use skew_guard_lab::tool;
 use tokio::net::TcpListener;
 use tokio::signal;
 
+use controller::Controller;
+use desired_state::{DesiredState, Key, STAGED};
 use fleet::Fleet;
 use gateway::Gateway;
-use stage::Stage;
-use story::{Key, STAGED, Story};
 
 use crate::site::{NEW, OLD};
 
@@ -42,15 +42,15 @@ pub async fn run(pages: &Path, listen: SocketAddr, admin: SocketAddr) -> Result<
     check_pages(pages)?;
     let tool = tool::path()?;
     let controls = TcpListener::bind("127.0.0.1:0").await?;
-    let story = Story::new(Key::random()?);
-    let gateway = Gateway::start(listen, admin, controls.local_addr()?, &story).await?;
-    let fleet = Fleet::start(&story, pages, &gateway).await?;
-    let stage = Arc::new(Stage::new(story, gateway, &fleet, tool)?);
-    let buttons = controls::serve(controls, Arc::clone(&stage));
-    println!("{}", invitation(&stage));
+    let desired = DesiredState::new(Key::random()?);
+    let gateway = Gateway::start(listen, admin, controls.local_addr()?, &desired).await?;
+    let fleet = Fleet::start(&desired, pages, &gateway).await?;
+    let controller = Arc::new(Controller::new(desired, gateway, &fleet, tool)?);
+    let buttons = controls::serve(controls, Arc::clone(&controller));
+    println!("{}", invitation(&controller));
     tokio::select! {
         interrupted = signal::ctrl_c() => interrupted.context("waiting for Ctrl-C")?,
-        ended = stage.follow(fleet) => ended?,
+        ended = controller.follow(fleet) => ended?,
         ended = buttons => ended?,
     }
     Ok(ExitCode::SUCCESS)
@@ -68,9 +68,9 @@ fn check_pages(pages: &Path) -> Result<()> {
     Ok(())
 }
 
-fn invitation(stage: &Stage) -> String {
-    let gateway = stage.gateway.address();
-    let admin = stage.gateway.envoy().admin();
+fn invitation(controller: &Controller) -> String {
+    let gateway = controller.gateway.address();
+    let admin = controller.gateway.envoy().admin();
     format!(
         "\
 Open http://{gateway} in a browser: the page there is the demo.

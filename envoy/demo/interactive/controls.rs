@@ -13,16 +13,16 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::controller::Controller;
+use super::desired_state::Refusal;
 use super::explain::Question;
 use super::same_origin::of_the_page_only;
-use super::sight::Sight;
-use super::stage::Stage;
-use super::story::Refusal;
+use super::snapshot::Snapshot;
 
-type Shared = State<Arc<Stage>>;
+type Shared = State<Arc<Controller>>;
 
 /// Serves it for ever.
-pub async fn serve(listener: TcpListener, stage: Arc<Stage>) -> Result<()> {
+pub async fn serve(listener: TcpListener, controller: Arc<Controller>) -> Result<()> {
     let routes = Router::new()
         .route("/demo/state", get(state))
         .route("/demo/explain", get(explain))
@@ -33,7 +33,7 @@ pub async fn serve(listener: TcpListener, stage: Arc<Stage>) -> Result<()> {
         .route("/demo/visitors", post(visitors))
         .route("/demo/start-over", post(start_over))
         .layer(middleware::from_fn(of_the_page_only))
-        .with_state(stage);
+        .with_state(controller);
     Ok(axum::serve(listener, routes).await?)
 }
 
@@ -65,30 +65,30 @@ impl IntoResponse for Failure {
     }
 }
 
-async fn state(State(stage): Shared) -> Result<Json<Sight>, Failure> {
-    Ok(Json(stage.sight().await?))
+async fn state(State(controller): Shared) -> Result<Json<Snapshot>, Failure> {
+    Ok(Json(controller.snapshot().await?))
 }
 
 async fn explain(
-    State(stage): Shared,
+    State(controller): Shared,
     Query(question): Query<Question>,
 ) -> Result<Response, Failure> {
-    Ok(Json(stage.explain(&question).await?).into_response())
+    Ok(Json(controller.explain(&question).await?).into_response())
 }
 
-async fn deploy(State(stage): Shared) -> Result<StatusCode, Failure> {
-    stage.press(|story, settled| story.deploy(settled))?;
+async fn deploy(State(controller): Shared) -> Result<StatusCode, Failure> {
+    controller.press(|desired, settled| desired.deploy(settled))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn retire(State(stage): Shared) -> Result<StatusCode, Failure> {
-    stage.press(|story, settled| story.retire(settled))?;
+async fn retire(State(controller): Shared) -> Result<StatusCode, Failure> {
+    controller.press(|desired, settled| desired.retire(settled))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn start_over(State(stage): Shared) -> Result<StatusCode, Failure> {
-    stage.press(|story, _| {
-        story.start_over();
+async fn start_over(State(controller): Shared) -> Result<StatusCode, Failure> {
+    controller.press(|desired, _| {
+        desired.start_over();
         Ok(())
     })?;
     Ok(StatusCode::NO_CONTENT)
@@ -99,9 +99,12 @@ struct Switch {
     on: bool,
 }
 
-async fn guard(State(stage): Shared, Json(switch): Json<Switch>) -> Result<StatusCode, Failure> {
-    stage.press(|story, _| {
-        story.guard = switch.on;
+async fn guard(
+    State(controller): Shared,
+    Json(switch): Json<Switch>,
+) -> Result<StatusCode, Failure> {
+    controller.press(|desired, _| {
+        desired.guard = switch.on;
         Ok(())
     })?;
     Ok(StatusCode::NO_CONTENT)
@@ -114,13 +117,13 @@ struct Weights {
 }
 
 async fn weights(
-    State(stage): Shared,
+    State(controller): Shared,
     Json(weights): Json<Weights>,
 ) -> Result<StatusCode, Failure> {
-    stage.press(|story, settled| story.weigh(weights.new, settled))?;
+    controller.press(|desired, settled| desired.weigh(weights.new, settled))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn visitors(State(stage): Shared) -> Result<Response, Failure> {
-    Ok(Json(stage.visitors().await?).into_response())
+async fn visitors(State(controller): Shared) -> Result<Response, Failure> {
+    Ok(Json(controller.visitors().await?).into_response())
 }

@@ -9,8 +9,8 @@ use skew_guard_lab::envoy::{self, Envoy, Launch};
 use skew_guard_lab::xds::{self, Files};
 use tokio::sync::Mutex;
 
-use super::story::{STAGED, Story};
-use crate::guard::Guard;
+use super::desired_state::{DesiredState, STAGED};
+use crate::filter::ConfiguredFilter;
 use crate::site::{NEW, OLD, cluster_of, route_of};
 
 /// All pods that a request without skew-guard may reach.
@@ -24,7 +24,7 @@ pub struct Gateway {
     envoy: Envoy,
     address: SocketAddr,
     files: Files,
-    guard: Mutex<Guard>,
+    guard: Mutex<ConfiguredFilter>,
 }
 
 impl Gateway {
@@ -33,11 +33,12 @@ impl Gateway {
         listen: SocketAddr,
         admin: SocketAddr,
         controls: SocketAddr,
-        story: &Story,
+        desired: &DesiredState,
     ) -> Result<Self> {
         let files = Files::new()?;
         let bootstrap = Bootstrap::read("envoy/envoy.yaml")?;
-        let (bootstrap, guard) = Guard::discovered(bootstrap, &files, story.configuration(true))?;
+        let (bootstrap, guard) =
+            ConfiguredFilter::discovered(bootstrap, &files, desired.configuration(true))?;
         let bootstrap = bootstrap.with_endpoints_from(&files);
         let mut bootstrap = bootstrap.value().clone();
         add_staged_release(&mut bootstrap, &files)?;

@@ -8,13 +8,13 @@ use skew_guard_lab::xds::Files;
 use skew_guard_lab::{module, wait};
 
 /// The filter as it was configured last.
-pub struct Guard {
+pub struct ConfiguredFilter {
     filter: Value,
     configuration: Value,
     revision: u64,
 }
 
-impl Guard {
+impl ConfiguredFilter {
     /// Has the bootstrap discover its filter in these files, with these keys of its configuration added or replaced.
     pub fn discovered(
         bootstrap: Bootstrap,

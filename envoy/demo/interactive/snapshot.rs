@@ -6,20 +6,20 @@ use anyhow::Result;
 use futures_util::future::join_all;
 use serde::Serialize;
 
-use super::stage::{Now, Stage};
-use super::story::{Phase, Refusals, STAGED};
+use super::controller::{Controller, Status};
+use super::desired_state::{Phase, Refusals, STAGED};
 use crate::site::{NEW, OLD};
 
 /// All of it.
 #[derive(Debug, Serialize)]
-pub struct Sight {
+pub struct Snapshot {
     round: u64,
     phase: Phase,
     settled: bool,
     guard: bool,
     share: u8,
     releases: Releases,
-    pods: Vec<SeenPod>,
+    pods: Vec<PodSnapshot>,
     counters: Vec<Counter>,
     revision: u64,
     refusals: Refusals,
@@ -35,7 +35,7 @@ struct Releases {
 
 /// A pod that Envoy sends requests to, by its own words; without them where it does not answer.
 #[derive(Debug, Default, Serialize)]
-struct SeenPod {
+struct PodSnapshot {
     name: Option<String>,
     release: Option<String>,
     /// How many requests Envoy has sent there.
@@ -50,21 +50,21 @@ pub struct Counter {
     value: u64,
 }
 
-impl Stage {
+impl Controller {
     /// Looks at everything now.
-    pub async fn sight(&self) -> Result<Sight> {
-        let Now {
-            story,
+    pub async fn snapshot(&self) -> Result<Snapshot> {
+        let Status {
+            desired,
             settled,
             pods,
-        } = self.now();
+        } = self.status();
         let (_, revision) = self.gateway.configuration().await;
-        Ok(Sight {
-            round: story.round,
-            phase: story.phase,
+        Ok(Snapshot {
+            round: desired.round,
+            phase: desired.phase,
             settled,
-            guard: story.guard,
-            share: story.share,
+            guard: desired.guard,
+            share: desired.share,
             releases: Releases {
                 old: OLD,
                 new: NEW,
@@ -73,19 +73,19 @@ impl Stage {
             pods: self.see(&pods).await?,
             counters: self.counters().await?,
             revision,
-            refusals: story.refusals(settled),
-            preview: story.key.link(),
+            refusals: desired.refusals(settled),
+            preview: desired.key.link(),
         })
     }
 
-    async fn see(&self, pods: &[SocketAddr]) -> Result<Vec<SeenPod>> {
+    async fn see(&self, pods: &[SocketAddr]) -> Result<Vec<PodSnapshot>> {
         let endpoints = self.gateway.endpoints().await?;
         let requests = self.gateway.envoy().requests_by_endpoint().await?;
         let look = async |pod: &SocketAddr| {
             if !endpoints.contains(pod) {
-                return SeenPod::default();
+                return PodSnapshot::default();
             }
-            SeenPod {
+            PodSnapshot {
                 requests: requests.get(pod).copied().unwrap_or_default(),
                 // A pod that just died does not answer, and that is what is shown.
                 ..self.ask(*pod).await.unwrap_or_default()
@@ -94,7 +94,7 @@ impl Stage {
         Ok(join_all(pods.iter().map(look)).await)
     }
 
-    async fn ask(&self, pod: SocketAddr) -> Result<SeenPod> {
+    async fn ask(&self, pod: SocketAddr) -> Result<PodSnapshot> {
         let answer = self
             .client
             .get(format!("http://{pod}/healthz"))
@@ -104,7 +104,7 @@ impl Stage {
             let value = answer.headers().get(name)?;
             Some(value.to_str().ok()?.to_owned())
         };
-        Ok(SeenPod {
+        Ok(PodSnapshot {
             name: header("x-pod"),
             release: header("x-app-version"),
             requests: 0,

@@ -61,7 +61,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// What is wanted.
 #[derive(Debug, Clone)]
-pub struct Story {
+pub struct DesiredState {
     /// Pages of another round are to be loaded again.
     pub round: u64,
     /// How far the roll-out goes.
@@ -86,7 +86,7 @@ pub struct Refusals {
     pub preview: Option<Refusal>,
 }
 
-impl Story {
+impl DesiredState {
     /// Before the roll-out, without skew-guard.
     pub fn new(key: Key) -> Self {
         // Tabs outlive the demo: those that an earlier run left are of another round.
@@ -221,72 +221,78 @@ mod tests {
 
     use super::*;
 
-    fn story(phase: Phase) -> Story {
-        let mut story = Story::new(Key("key".into()));
-        story.phase = phase;
-        story
+    fn desired(phase: Phase) -> DesiredState {
+        let mut desired = DesiredState::new(Key("key".into()));
+        desired.phase = phase;
+        desired
     }
 
-    fn pods_of(release: &str, story: &Story) -> usize {
-        let pods = (0..PODS).map(|pod| story.release_of(pod));
+    fn pods_of(release: &str, desired: &DesiredState) -> usize {
+        let pods = (0..PODS).map(|pod| desired.release_of(pod));
         pods.filter(|of| *of == release).count()
     }
 
     #[test]
     fn old_tabs_have_pods_until_their_release_is_retired() {
-        let pods = [Phase::Before, Phase::Deployed, Phase::Retired].map(story);
-        assert_eq!(pods.each_ref().map(|story| pods_of(OLD, story)), [8, 2, 0]);
-        assert_eq!(pods.each_ref().map(|story| pods_of(NEW, story)), [0, 6, 8]);
+        let pods = [Phase::Before, Phase::Deployed, Phase::Retired].map(desired);
+        assert_eq!(
+            pods.each_ref().map(|desired| pods_of(OLD, desired)),
+            [8, 2, 0]
+        );
+        assert_eq!(
+            pods.each_ref().map(|desired| pods_of(NEW, desired)),
+            [0, 6, 8]
+        );
     }
 
     #[test]
     fn buttons_can_be_pressed_in_their_order_only() {
-        let mut story = story(Phase::Before);
-        assert_eq!(story.retire(true), Err("Deploy 2.0.0 first."));
-        assert_eq!(story.deploy(true), Ok(()));
-        assert_eq!(story.retire(false), Err("When 2.0.0 is deployed."));
-        assert_eq!(story.retire(true), Ok(()));
-        assert_eq!(story.phase, Phase::Retired);
+        let mut desired = desired(Phase::Before);
+        assert_eq!(desired.retire(true), Err("Deploy 2.0.0 first."));
+        assert_eq!(desired.deploy(true), Ok(()));
+        assert_eq!(desired.retire(false), Err("When 2.0.0 is deployed."));
+        assert_eq!(desired.retire(true), Ok(()));
+        assert_eq!(desired.phase, Phase::Retired);
     }
 
     #[test]
     fn a_button_that_is_pressed_again_changes_nothing() {
-        let mut story = story(Phase::Before);
+        let mut desired = desired(Phase::Before);
         for settled in [true, false, true] {
-            assert_eq!(story.deploy(settled), Ok(()));
-            assert_eq!(story.phase, Phase::Deployed);
+            assert_eq!(desired.deploy(settled), Ok(()));
+            assert_eq!(desired.phase, Phase::Deployed);
         }
         for settled in [true, false, true] {
-            assert_eq!(story.retire(settled), Ok(()));
-            assert_eq!(story.deploy(settled), Ok(()));
-            assert_eq!(story.phase, Phase::Retired);
+            assert_eq!(desired.retire(settled), Ok(()));
+            assert_eq!(desired.deploy(settled), Ok(()));
+            assert_eq!(desired.phase, Phase::Retired);
         }
     }
 
     #[test]
     fn starting_over_is_another_round_for_every_tab() {
-        let mut story = story(Phase::Retired);
-        story.guard = true;
-        let round = story.round;
-        story.start_over();
-        assert_eq!((story.phase, story.guard), (Phase::Before, false));
-        assert_ne!(story.round, round);
-        assert_eq!(story.deploy(false), Err("Pods of 1.4.2 come back first."));
+        let mut desired = desired(Phase::Retired);
+        desired.guard = true;
+        let round = desired.round;
+        desired.start_over();
+        assert_eq!((desired.phase, desired.guard), (Phase::Before, false));
+        assert_ne!(desired.round, round);
+        assert_eq!(desired.deploy(false), Err("Pods of 1.4.2 come back first."));
     }
 
     #[test]
     fn weights_need_both_releases_and_the_guard() {
-        let mut story = story(Phase::Deployed);
-        assert!(story.weigh(50, true).is_err());
-        story.guard = true;
-        assert!(story.weigh(50, false).is_err());
+        let mut desired = desired(Phase::Deployed);
+        assert!(desired.weigh(50, true).is_err());
+        desired.guard = true;
+        assert!(desired.weigh(50, false).is_err());
         assert_eq!(
-            story.weigh(101, true),
+            desired.weigh(101, true),
             Err("A share is at most 100 of 100.")
         );
-        assert_eq!(story.weigh(50, true), Ok(()));
+        assert_eq!(desired.weigh(50, true), Ok(()));
         assert_eq!(
-            story.configuration(true).get("current"),
+            desired.configuration(true).get("current"),
             Some(&json!([{ "version": NEW, "weight": 50 }, { "version": OLD, "weight": 50 }]))
         );
     }
@@ -300,9 +306,9 @@ mod tests {
                 (true, true, 30),
                 (true, true, 0),
             ] {
-                let mut story = story(phase);
-                (story.guard, story.share) = (guard, share);
-                let configuration = Value::Object(story.configuration(settled)).to_string();
+                let mut desired = desired(phase);
+                (desired.guard, desired.share) = (guard, share);
+                let configuration = Value::Object(desired.configuration(settled)).to_string();
                 let loaded = Config::load(configuration.as_bytes());
                 assert!(loaded.is_ok(), "{configuration}: {:?}", loaded.err());
             }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::stage::Stage;
+use super::controller::Controller;
 
 /// A call of the page.
 #[derive(Debug, Deserialize)]
@@ -24,7 +24,7 @@ pub struct Explanation {
     revision: u64,
 }
 
-impl Stage {
+impl Controller {
     /// Runs the tool on the configuration that is in force.
     pub async fn explain(&self, question: &Question) -> Result<Explanation> {
         let (configuration, revision) = self.gateway.configuration().await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::stage::Stage;
+use super::controller::Controller;
 
 /// Enough to see a weight by.
 const VISITORS: usize = 40;
@@ -16,7 +16,7 @@ pub struct Visitors {
     pages: BTreeMap<String, usize>,
 }
 
-impl Stage {
+impl Controller {
     /// Loads the page as that many visitors would who come for the first time: without a cookie.
     pub async fn visitors(&self) -> Result<Visitors> {
         let mut pages = BTreeMap::new();

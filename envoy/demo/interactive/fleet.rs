@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Result;
 use skew_guard_lab::pods::Pod;
 
+use super::desired_state::{DesiredState, PODS, STAGED};
 use super::gateway::Gateway;
-use super::story::{PODS, STAGED, Story};
 use crate::site::pod_name;
 
 /// How long a pod that is replaced goes on answering: requests were under way when Envoy's workers were told.
@@ -23,10 +23,10 @@ pub struct Fleet {
 
 impl Fleet {
     /// Starts all of them and has the gateway send requests there.
-    pub async fn start(story: &Story, pages: &Path, gateway: &Gateway) -> Result<Self> {
+    pub async fn start(desired: &DesiredState, pages: &Path, gateway: &Gateway) -> Result<Self> {
         let mut pods = Vec::new();
         for place in 0..PODS {
-            pods.push(start(pages, story.release_of(place), place).await?);
+            pods.push(start(pages, desired.release_of(place), place).await?);
         }
         let staged = start(pages, STAGED, 0).await?;
         let fleet = Self {
@@ -44,21 +44,21 @@ impl Fleet {
     }
 
     /// Whether each pod is of the release that is wanted.
-    pub fn is_as_wanted(&self, story: &Story) -> bool {
+    pub fn is_as_wanted(&self, desired: &DesiredState) -> bool {
         let mut pods = self.pods.iter().enumerate();
-        pods.all(|(place, pod)| pod.version() == story.release_of(place))
+        pods.all(|(place, pod)| pod.version() == desired.release_of(place))
     }
 
     /// Replaces pods that died, and the first that is of another release than wanted. Tells whether it did.
-    pub async fn step(&mut self, story: &Story, gateway: &Gateway) -> Result<bool> {
+    pub async fn step(&mut self, desired: &DesiredState, gateway: &Gateway) -> Result<bool> {
         let mut moved = self.revive_staged().await?;
         let mut may_flip = true;
         for (place, pod) in self.pods.iter_mut().enumerate() {
             let died = pod.check_running().is_err();
-            let flips = may_flip && pod.version() != story.release_of(place);
+            let flips = may_flip && pod.version() != desired.release_of(place);
             if died || flips {
                 may_flip &= !flips;
-                let next = start(&self.pages, story.release_of(place), place).await?;
+                let next = start(&self.pages, desired.release_of(place), place).await?;
                 leave(std::mem::replace(pod, next));
                 moved = true;
             }

@@ -10,9 +10,9 @@ use skew_guard_lab::http;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::desired_state::{DesiredState, Phase, Refusal};
 use super::fleet::Fleet;
 use super::gateway::Gateway;
-use super::story::{Phase, Refusal, Story};
 
 /// Between two pods of a roll-out: slow enough to be watched.
 const PACE: Duration = Duration::from_millis(600);
@@ -24,28 +24,33 @@ const QUICK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// All that the controls need.
-pub struct Stage {
+pub struct Controller {
     pub gateway: Gateway,
     pub tool: PathBuf,
     pub client: reqwest::Client,
-    now: Mutex<Now>,
+    status: Mutex<Status>,
     pressed: Notify,
 }
 
 /// What is wanted, and how far it is.
 #[derive(Debug, Clone)]
-pub struct Now {
-    pub story: Story,
+pub struct Status {
+    pub desired: DesiredState,
     /// Whether the roll-out that is wanted is done.
     pub settled: bool,
     /// Where the pods listen, in their order.
     pub pods: Vec<SocketAddr>,
 }
 
-impl Stage {
-    pub fn new(story: Story, gateway: Gateway, fleet: &Fleet, tool: PathBuf) -> Result<Self> {
-        let now = Now {
-            story,
+impl Controller {
+    pub fn new(
+        desired: DesiredState,
+        gateway: Gateway,
+        fleet: &Fleet,
+        tool: PathBuf,
+    ) -> Result<Self> {
+        let status = Status {
+            desired,
             settled: true,
             pods: fleet.addresses(),
         };
@@ -53,44 +58,44 @@ impl Stage {
             gateway,
             tool,
             client: http::client()?,
-            now: Mutex::new(now),
+            status: Mutex::new(status),
             pressed: Notify::new(),
         })
     }
 
     /// What is wanted, and how far it is.
-    pub fn now(&self) -> Now {
+    pub fn status(&self) -> Status {
         self.lock().clone()
     }
 
     /// Changes what is wanted: `change` gets it, and whether the roll-out is done.
     pub fn press(
         &self,
-        change: impl FnOnce(&mut Story, bool) -> Result<(), Refusal>,
+        change: impl FnOnce(&mut DesiredState, bool) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let mut now = self.lock();
-        let (settled, phase) = (now.settled, now.story.phase);
-        change(&mut now.story, settled)?;
+        let mut status = self.lock();
+        let (settled, phase) = (status.settled, status.desired.phase);
+        change(&mut status.desired, settled)?;
         // What else is wanted takes a moment, and no pods.
-        now.settled &= now.story.phase == phase;
-        drop(now);
+        status.settled &= status.desired.phase == phase;
+        drop(status);
         self.pressed.notify_one();
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Brings everything to what is wanted, for ever; ends when the gateway does.
     pub async fn follow(&self, mut fleet: Fleet) -> Result<()> {
         let mut next_pod = Instant::now();
         loop {
-            let story = self.lock().story.clone();
-            let ready = fleet.is_as_wanted(&story);
-            self.gateway.configure(story.configuration(ready)).await?;
-            let moved = Instant::now() >= next_pod && fleet.step(&story, &self.gateway).await?;
-            let pause = if moved { pace(&story) } else { LOOK };
+            let desired = self.lock().desired.clone();
+            let ready = fleet.is_as_wanted(&desired);
+            self.gateway.configure(desired.configuration(ready)).await?;
+            let moved = Instant::now() >= next_pod && fleet.step(&desired, &self.gateway).await?;
+            let pause = if moved { pace(&desired) } else { LOOK };
             if moved {
                 next_pod = Instant::now() + pause;
             }
@@ -111,14 +116,14 @@ impl Stage {
 
     /// `configured` says that the filter's configuration is that of a roll-out which is done.
     fn note(&self, fleet: &Fleet, configured: bool) {
-        let mut now = self.lock();
-        now.pods = fleet.addresses();
-        now.settled = configured && fleet.is_as_wanted(&now.story);
+        let mut status = self.lock();
+        status.pods = fleet.addresses();
+        status.settled = configured && fleet.is_as_wanted(&status.desired);
     }
 }
 
-fn pace(story: &Story) -> Duration {
-    match story.phase {
+fn pace(desired: &DesiredState) -> Duration {
+    match desired.phase {
         Phase::Before => QUICK,
         Phase::Deployed | Phase::Retired => PACE,
     }

@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// A roll-out from beginning to end.
 #[derive(Debug)]
-pub struct Course {
+pub struct Timeline {
     /// What was answered so far, at regular moments.
     pub answers: Vec<Answers>,
     /// The pods, each time that they had changed.
