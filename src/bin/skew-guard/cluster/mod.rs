@@ -17,6 +17,7 @@
 //!   selectors and configuration, the revision, and what the routes are called.
 //! - [`Gateways::list`] answers the Pods that run the plugin, afresh at each call.
 //! - [`Listener::all`] answers the ports of those Pods by which visitors of the installation come in.
+//! - [`service`] finds the Pods behind a service.
 //! - [`Connections`] asks one of them: [`Connections::metrics`], or [`Connections::port`] for a port of it on this machine.
 
 mod access;
@@ -30,6 +31,7 @@ mod listeners;
 pub mod objects;
 mod port_forward;
 mod problem;
+pub mod service;
 
 pub use access::Access;
 pub use connections::Connections;

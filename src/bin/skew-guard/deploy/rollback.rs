@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::json;
 use skew_guard::config::State;
-use skew_guard::rollout::{NextStep, ObservedState, Refusal, Rollback, Side};
+use skew_guard::rollout::{Edit, NextStep, ObservedState, Refusal, Rollback, Side};
 use skew_guard::version::Version;
 
 use super::lease::Takeover;
+use super::list::List;
 use super::manifests::{Intent, Manifests};
 use super::options::Options;
 use super::report::Report;
 use super::rolling_update::RollingUpdate;
 use super::run::{HelmState, Run, Workflow};
-use super::service::Service;
+use super::service::{Service, without_ready_pod};
 use super::{answered, plan};
 use crate::Output;
 use crate::answer::{Answer, Verdict};
@@ -37,6 +38,10 @@ struct RollbackWorkflow<'a> {
     manifests: Option<Manifests>,
     /// Without `current`: whether the pods were rolled back.
     has_rolled: bool,
+    /// Whose pods have to be there before the next step.
+    needed: Option<Version>,
+    /// Whether they are.
+    has_pods: bool,
 }
 
 impl RollbackWorkflow<'_> {
@@ -53,6 +58,42 @@ impl RollbackWorkflow<'_> {
         let newest = public.next()?;
         let target = public.find(|release| release.state == State::Live)?;
         (newest.state == State::Draining).then_some(&target.version)
+    }
+
+    /// The release that new visitors would get by these edits, and do not get yet.
+    fn gains_visitors(found: &HelmState, edits: &[Edit]) -> Result<Option<Version>> {
+        let list = &found.newest;
+        let after = List::new(list.revision, list.edited(edits))?;
+        let has_share = |side: &Side, version: &Version| {
+            let current = side.config.current.as_ref();
+            current.is_some_and(|current| current.share_of(version).is_some())
+        };
+        let mut releases = after.side.config.releases.iter();
+        let gaining = releases.find(|release| {
+            has_share(&after.side, &release.version) && !has_share(&list.side, &release.version)
+        });
+        Ok(gaining.map(|release| release.version.clone()))
+    }
+
+    fn await_pods(&self, run: &Run<'_>, list: &List) -> Result<()> {
+        let target = self.needed.as_ref().context("a release to go back to")?;
+        let what = format!("the pods of {target} are still there");
+        let doing = run.report.begin("pods", what);
+        let services = Service::all(&run.kubectl, list, run.namespace())?;
+        let labels = list.labels(target);
+        let what = format!("the pods of {target}");
+        run.timeout().until(&what, run.report, || {
+            run.confirm_lease()?;
+            let lacking = without_ready_pod(&services, &run.kubectl, &labels)?;
+            Ok(lacking.map(|service| {
+                format!(
+                    "service {} has no ready pod of {target}: deploy it, or name another release with --to",
+                    service.name
+                )
+            }))
+        })?;
+        run.report.end(&doing, json!({}));
+        Ok(())
     }
 }
 
@@ -81,10 +122,22 @@ impl Workflow for RollbackWorkflow<'_> {
             }
             return Ok(Ok(NextStep::Apply));
         }
-        Ok(self.rollback.next(observed))
+        let next = self.rollback.next(observed);
+        if let Ok(NextStep::Change(edits)) = &next
+            && !self.has_pods
+        {
+            self.needed = Self::gains_visitors(found, edits)?;
+            if self.needed.is_some() {
+                return Ok(Ok(NextStep::AwaitPods));
+            }
+        }
+        Ok(next)
     }
 
     fn carry_out(&self, run: &mut Run<'_>, next: &NextStep, found: &HelmState) -> Result<()> {
+        if matches!(next, NextStep::AwaitPods) {
+            return self.await_pods(run, &found.newest);
+        }
         let (NextStep::Apply, Some(manifests)) = (next, &self.manifests) else {
             return Ok(());
         };
@@ -112,6 +165,7 @@ impl Workflow for RollbackWorkflow<'_> {
 
     fn made(&mut self, next: &NextStep) {
         self.has_rolled |= matches!(next, NextStep::Apply);
+        self.has_pods |= matches!(next, NextStep::AwaitPods);
     }
 }
 
@@ -132,6 +186,8 @@ impl ClusterRollback<'_> {
             },
             manifests: manifests.transpose()?,
             has_rolled: pods_are_back,
+            needed: None,
+            has_pods: false,
         };
         if self.dry_run {
             return Ok(plan(&run.plan_steps(&mut workflow)?));

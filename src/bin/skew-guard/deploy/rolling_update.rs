@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::manifests::{Intent, Manifests, apply};
 use super::report::Report;
+use super::service::without_ready_pod;
 use super::timeout::{Timeout, stop_unless};
 use super::workload::Workload;
 use crate::cluster::Kubectl;
@@ -96,15 +97,12 @@ impl RollingUpdate<'_> {
         let services = self.intent.services.iter();
         let of_api: Vec<_> = services.filter(|service| !service.is_of_pages).collect();
         self.timeout.until("a pod of the new API", self.report, || {
-            for service in &of_api {
-                if !service.has_ready_pod(self.kubectl, &labels)? {
-                    return Ok(Some(format!(
-                        "service {} has no ready pod of {}",
-                        service.name, self.intent.version
-                    )));
-                }
-            }
-            Ok(None)
+            let of_api = of_api.iter().copied();
+            let lacking = without_ready_pod(of_api, self.kubectl, &labels)?;
+            Ok(lacking.map(|service| {
+                let version = self.intent.version;
+                format!("service {} has no ready pod of {version}", service.name)
+            }))
         })
     }
 

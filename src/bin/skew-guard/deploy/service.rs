@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::list::List;
 use super::workload::{Workload, written};
 use crate::cluster::objects::Pod;
+use crate::cluster::service::{Endpoint, place};
 use crate::cluster::{Kubectl, Scope};
 
 /// A service of Kubernetes.
@@ -70,20 +71,11 @@ impl Service {
             .filter(|pod| !pod.is_terminating() && !pod.has_ended())
             .map(|pod| pod.metadata.name.as_str())
             .collect();
-        let of_service = format!("kubernetes.io/service-name={}", self.name);
-        let slices: Vec<Value> = kubectl.list("endpointslices", scope, &of_service)?;
-        let endpoints = slices
-            .iter()
-            .filter_map(|slice| slice.get("endpoints")?.as_array())
-            .flatten();
-        let own: Vec<_> = endpoints
-            .filter(|endpoint| names.contains(&target(endpoint)))
+        let own: Vec<_> = Endpoint::all(kubectl, &self.namespace, &self.name)?
+            .into_iter()
+            .filter(|endpoint| names.contains(&endpoint.pod.as_str()))
             .collect();
-        let is_ready = |endpoint: &&&Value| {
-            // Not said means ready.
-            endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false))
-        };
-        let ready = own.iter().filter(is_ready).count();
+        let ready = own.iter().filter(|endpoint| endpoint.is_ready).count();
         let Self { name, .. } = self;
         Ok(match (own.len(), ready) {
             (0, _) => Some(format!(
@@ -91,8 +83,8 @@ impl Service {
                 written(labels)
             )),
             (all, ready) if ready < all => {
-                let late = own.iter().find(|endpoint| !is_ready(endpoint));
-                let late = late.map_or("", |endpoint| target(endpoint));
+                let late = own.iter().find(|endpoint| !endpoint.is_ready);
+                let late = late.map_or("", |endpoint| &endpoint.pod);
                 Some(format!(
                     "service {name}: {ready} of {all} pods are ready ({late} is not)"
                 ))
@@ -102,44 +94,25 @@ impl Service {
     }
 
     /// Whether a pod with these labels is ready in it.
-    pub fn has_ready_pod(&self, kubectl: &Kubectl, labels: &Map<String, Value>) -> Result<bool> {
+    fn has_ready_pod(&self, kubectl: &Kubectl, labels: &Map<String, Value>) -> Result<bool> {
         let pods: Vec<Pod> =
             kubectl.list("pods", Scope::Namespace(&self.namespace), &written(labels))?;
-        let of_service = format!("kubernetes.io/service-name={}", self.name);
-        let scope = Scope::Namespace(&self.namespace);
-        let slices: Vec<Value> = kubectl.list("endpointslices", scope, &of_service)?;
-        Ok(slices
-            .iter()
-            .filter_map(|slice| slice.get("endpoints")?.as_array())
-            .flatten()
-            .filter(|endpoint| endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false)))
-            .any(|endpoint| pods.iter().any(|pod| pod.metadata.name == target(endpoint))))
+        let endpoints = Endpoint::all(kubectl, &self.namespace, &self.name)?;
+        let mut ready = endpoints.iter().filter(|endpoint| endpoint.is_ready);
+        Ok(ready.any(|endpoint| pods.iter().any(|pod| pod.metadata.name == endpoint.pod)))
     }
 }
 
-fn target(endpoint: &Value) -> &str {
-    let name = endpoint.pointer("/targetRef/name").and_then(Value::as_str);
-    name.unwrap_or_default()
-}
-
-/// Name and namespace of a service's host, in full or in short.
-fn place<'a>(host: &'a str, own: &'a str) -> (&'a str, &'a str) {
-    let mut parts = host.split('.');
-    let name = parts.next().unwrap_or(host);
-    (name, parts.next().unwrap_or(own))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_is_found_by_its_host_in_full_and_in_short() {
-        assert_eq!(place("api", "shop"), ("api", "shop"));
-        assert_eq!(place("api.other", "shop"), ("api", "other"));
-        assert_eq!(
-            place("api.other.svc.cluster.local", "shop"),
-            ("api", "other")
-        );
+/// The first of these services that has no ready pod with these labels.
+pub fn without_ready_pod<'s>(
+    services: impl IntoIterator<Item = &'s Service>,
+    kubectl: &Kubectl,
+    labels: &Map<String, Value>,
+) -> Result<Option<&'s Service>> {
+    for service in services {
+        if !service.has_ready_pod(kubectl, labels)? {
+            return Ok(Some(service));
+        }
     }
+    Ok(None)
 }

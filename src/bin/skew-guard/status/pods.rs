@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::release::Pods;
-use crate::cluster::objects::{DESTINATION_RULES, Metadata, Object, Pod};
+use crate::cluster::objects::{DESTINATION_RULES, Metadata, Object, Pod, selects};
+use crate::cluster::service::{Endpoint, place};
 use crate::cluster::{Installation, Kubectl, Problem, Scope};
 
 /// What the chart makes for each versioned service.
@@ -22,31 +23,6 @@ struct Subset {
     name: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct Slice {
-    /// Null where there is none.
-    endpoints: Option<Vec<Endpoint>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Endpoint {
-    #[serde(default)]
-    conditions: Conditions,
-    target_ref: Option<Target>,
-}
-
-#[derive(Default, Deserialize)]
-struct Conditions {
-    ready: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    #[serde(default)]
-    name: String,
 }
 
 /// The pods of all releases, by route.
@@ -80,42 +56,23 @@ struct Service {
 
 impl Service {
     fn read(kubectl: &Kubectl, host: &str, own: &str) -> Result<Self, Problem> {
-        let mut parts = host.split('.');
-        let name = parts.next().unwrap_or(host).to_owned();
-        let scope = Scope::Namespace(parts.next().unwrap_or(own));
-        let slices: Vec<Slice> = {
-            let of_service = format!("kubernetes.io/service-name={name}");
-            kubectl.list("endpointslices.discovery.k8s.io", scope, &of_service)?
-        };
-        let pods: Vec<Pod> = kubectl.list("pods", scope, "")?;
+        let (name, namespace) = place(host, own);
+        let pods: Vec<Pod> = kubectl.list("pods", Scope::Namespace(namespace), "")?;
         let pods = pods.into_iter().map(|pod| pod.metadata);
         Ok(Self {
-            name,
-            endpoints: slices
-                .into_iter()
-                .flat_map(|slice| slice.endpoints.unwrap_or_default())
-                .collect(),
+            name: name.to_owned(),
+            endpoints: Endpoint::all(kubectl, namespace, name)?,
             pods: pods.map(|pod| (pod.name.clone(), pod)).collect(),
         })
     }
 
     fn pods_of(&self, labels: &BTreeMap<String, String>) -> Pods {
         let is_own = |endpoint: &&Endpoint| {
-            let pod = endpoint
-                .target_ref
-                .as_ref()
-                .and_then(|target| self.pods.get(&target.name));
-            pod.is_some_and(|pod| {
-                labels
-                    .iter()
-                    .all(|(name, value)| pod.labels.get(name) == Some(value))
-            })
+            let pod = self.pods.get(&endpoint.pod);
+            pod.is_some_and(|pod| selects(labels, &pod.labels))
         };
         let own: Vec<_> = self.endpoints.iter().filter(is_own).collect();
-        // Not said means ready.
-        let ready = own
-            .iter()
-            .filter(|endpoint| endpoint.conditions.ready != Some(false));
+        let ready = own.iter().filter(|endpoint| endpoint.is_ready);
         Pods {
             service: self.name.clone(),
             ready: ready.count(),
