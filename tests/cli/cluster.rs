@@ -188,6 +188,93 @@ fn a_gateway_that_cannot_be_asked_is_named_with_the_reason_until_it_is_skipped()
         .says("ingress/gateway-1 skipped, as you said");
 }
 
+/// What a gateway shows that has the revision, plugin and routes.
+const METRICS: &str = r#"skew_guard_config_revision{plugin="ingress.shop-skew-guard"} 7
+envoy_vhost_route_upstream_rq_total{envoy_virtual_host="shop.example.com:80",envoy_route="skew-guard-shop-shop-r7"} 0"#;
+
+const POD: &str = r#"{"items": [{"metadata": {"name": "gateway-1", "namespace": "edge", "labels": {"istio": "ingressgateway"}}}]}"#;
+
+#[test]
+fn a_gateway_without_port_forward_is_asked_by_the_api_servers_proxy_at_either_port() {
+    let refused = "*port-forward*) echo 'error: pods \"gateway-1\" is forbidden: no portforward' >&2; exit 1;;";
+    let proxy = "*--raw*/api/v1/namespaces/edge/pods/gateway-1";
+    let envoy = format!("{proxy}:15090/proxy/stats/prometheus*filter=*) echo '{METRICS}';;");
+    let agent = format!(
+        "{proxy}:15090*) echo 'Error from server (NotFound): no such port' >&2; exit 1;;\n{proxy}:15020/proxy/stats/prometheus) echo '{METRICS}';;"
+    );
+    for shown in [envoy, agent] {
+        let cluster = Cluster::with_chart(&format!("{refused}\n{shown}\n*pods*) echo '{POD}';;"));
+        cluster
+            .run(&["wait", "--helm-release", "shop", "--namespace", "shop"])
+            .ends(0)
+            .says("revision 7 is in force in 1 gateways");
+    }
+}
+
+#[test]
+fn the_gateways_of_a_plugin_in_the_root_namespace_are_everywhere_or_where_it_is_said() {
+    let routes = ROUTES.replace("WasmPlugin/ingress/", "WasmPlugin/istio-system/");
+    let cluster = Cluster::new(&format!(
+        "*virtualservices*) echo '{routes}';;\n*wasmplugins*) echo '{PLUGIN}';;\n\
+         *pods*--namespace=edge*) echo '{POD}';;\n*pods*) echo '{{\"items\": []}}';;\n{}",
+        failing("port-forward", "error: no")
+    ));
+    cluster
+        .wait()
+        .ends(1)
+        .says("there are no pods with the labels istio=ingressgateway in all namespaces");
+    cluster
+        .wait_with(&["--gateway-namespace", "edge"])
+        .ends(1)
+        .says("edge/gateway-1 shows no skew_guard_config_revision");
+    // What is no root namespace is where its gateways are.
+    cluster
+        .wait_with(&["--root-namespace", "mesh"])
+        .ends(1)
+        .says("in namespace istio-system");
+}
+
+#[test]
+fn an_entrance_is_the_port_of_the_pod_that_the_service_leads_to() {
+    let gateway = r#"{"metadata": {"name": "shop"}, "spec": {"selector": {"istio": "ingressgateway"}, "servers": [
+        {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["shop.example.com"]},
+        {"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["shop.example.com"], "tls": {"mode": "SIMPLE"}},
+        {"port": {"number": 9000, "protocol": "HTTP"}, "hosts": ["shop.example.com"]}
+    ]}}"#;
+    let pod = r#"{"items": [{"metadata": {"name": "gateway-1", "namespace": "edge", "labels": {"istio": "ingressgateway"}},
+        "spec": {"containers": [{"ports": [{"name": "secure", "containerPort": 8443}]}]}}]}"#;
+    let services = r#"{"items": [
+        {"metadata": {"name": "other"}, "spec": {"selector": {"istio": "other"}, "ports": [{"port": 80, "targetPort": 1}]}},
+        {"metadata": {"name": "none"}, "spec": {"ports": [{"port": 80, "targetPort": 2}]}},
+        {"metadata": {"name": "gateway"}, "spec": {"selector": {"istio": "ingressgateway"}, "ports": [
+            {"port": 80, "targetPort": 8080}, {"port": 443, "targetPort": "secure"}
+        ]}}
+    ]}"#;
+    let routes = ROUTES.replace(
+        "\"skew-guard/stat-prefix\"",
+        "\"skew-guard/probe-paths\": \"[\\\"/api\\\"]\", \"skew-guard/stat-prefix\"",
+    );
+    let cluster = Cluster::new(&format!(
+        "*virtualservices*) echo '{routes}';;\n*wasmplugins*) echo '{PLUGIN}';;\n*gateways.networking*) echo '{gateway}';;\n\
+         *services*) echo '{services}';;\n{}\n*pods*) echo '{pod}';;",
+        failing("port-forward", "error: no")
+    ));
+    let probe = [
+        "probe",
+        "1.0.0",
+        "--helm-release",
+        "shop",
+        "--namespace",
+        "shop",
+    ];
+    let run = cluster.run(&[&probe[..], &["--timeout", "1s"]].concat());
+    run.ends(1)
+        .says("edge/gateway-1 port 8080 http://shop.example.com/api cannot be asked")
+        .says("edge/gateway-1 port 8443 https://shop.example.com/api cannot be asked")
+        // No service leads there from elsewhere.
+        .says("edge/gateway-1 port 9000 http://shop.example.com/api cannot be asked");
+}
+
 #[test]
 fn a_cluster_and_urls_are_two_ways_and_not_one() {
     let cluster = Cluster::new("");

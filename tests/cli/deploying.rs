@@ -194,6 +194,118 @@ fn a_deployment_of_a_release_that_is_served_is_not_overwritten() {
     );
 }
 
+/// What the chart makes of its values.
+const RENDERED: &str = "---\nkind: WasmPlugin\nmetadata: {name: shop, namespace: ingress}\nspec: {url: oci://registry.example.com/skew-guard:2}\n";
+
+/// A deployment before its first change, where the registry says that.
+fn with_registry(said: &str) -> Run {
+    let machine = Machine::with_chart("skew-guard-0.1.0");
+    machine.write_manifests("v2-0-0");
+    let helm = fs::read_to_string(machine.0.path("helm")).expect("helm");
+    let rendering = format!("case \"$*\" in\ntemplate*) echo '{RENDERED}';;");
+    machine
+        .0
+        .write("helm", &helm.replace("case \"$*\" in", &rendering));
+    if !said.is_empty() {
+        machine.program("skopeo", said);
+    }
+    machine.run(&["deploy", "2.0.0", "--apply", "k8s", "--dry-run"])
+}
+
+#[test]
+fn an_image_that_the_registry_does_not_have_is_refused_before_anything_is_changed() {
+    assert_refuses(
+        &with_registry(
+            "*docker://registry.example.com/skew-guard:2*) echo 'level=fatal msg=\"reading manifest 2: manifest unknown\"' >&2; exit 1;;",
+        ),
+        "oci://registry.example.com/skew-guard:2 cannot be pulled: reading manifest 2: manifest unknown. A gateway that starts would go without the plugin",
+    );
+}
+
+#[test]
+fn where_nobody_can_know_whether_an_image_is_there_it_is_said_and_gone_on() {
+    for (registry, words) in [
+        ("", "there is no skopeo on the PATH"),
+        (
+            "*) echo 'dial tcp: connection refused' >&2; exit 1;;",
+            "connection refused",
+        ),
+        (
+            "*) echo 'requested access to the resource is denied' >&2; exit 1;;",
+            "the registry wants credentials, and the plugin names no imagePullSecret",
+        ),
+    ] {
+        let run = with_registry(registry);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(
+            run.err
+                .contains("oci://registry.example.com/skew-guard:2 was not asked for"),
+            "{run:?}"
+        );
+        assert!(run.err.contains(words), "{words:?} in {run:?}");
+        assert!(run.out.contains("helm upgrade to revision 2"), "{run:?}");
+    }
+    let run = with_registry("*) echo '{}';;");
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
+}
+
+#[test]
+fn a_chart_that_is_named_is_the_one_that_is_used() {
+    let machine = Machine::with_chart("skew-guard-0.0.7");
+    machine.write_manifests("v2-0-0");
+    let helm = fs::read_to_string(machine.0.path("helm")).expect("helm");
+    machine.0.write(
+        "helm",
+        &helm.replace("#!/bin/sh", "#!/bin/sh\necho \"$*\" >> asked"),
+    );
+    let chart = [
+        "--chart",
+        "oci://registry.example.com/charts/skew-guard",
+        "--chart-version",
+        "0.0.7",
+    ];
+    let deploy = ["deploy", "2.0.0", "--apply", "k8s", "--dry-run"];
+    let run = machine.run(&[&deploy[..], &chart].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let asked = machine.0.read("asked");
+    let rendering = asked.lines().find(|line| line.starts_with("template "));
+    let rendering = rendering.expect("the chart is rendered");
+    assert!(
+        rendering
+            .starts_with("template shop oci://registry.example.com/charts/skew-guard --values"),
+        "{rendering}"
+    );
+    assert!(rendering.contains(" --version 0.0.7 "), "{rendering}");
+}
+
+#[test]
+fn a_kustomization_is_built_before_it_is_looked_through() {
+    let machine = Machine::with_chart("skew-guard-0.1.0");
+    machine.write_manifests("v2-0-0");
+    let built = ["api", "web"].map(|name| machine.0.read(&format!("k8s/{name}.yaml")));
+    fs::create_dir(machine.0.path("overlay")).expect("a folder");
+    machine
+        .0
+        .write("overlay/kustomization.yaml", "resources: [../k8s]\n");
+    machine.0.write("built.yaml", &built.join("---\n"));
+    let kubectl = fs::read_to_string(machine.0.path("kubectl")).expect("kubectl");
+    let building = "case \"$*\" in\n'kustomize overlay') while read -r line; do echo \"$line\"; done < built.yaml;;";
+    machine.0.write(
+        "kubectl",
+        &kubectl
+            .replace("case \"$*\" in", building)
+            .replace("read -r", "IFS= read -r"),
+    );
+    let deploy = |version| machine.run(&["deploy", version, "--apply", "overlay", "--dry-run"]);
+    let run = deploy("2.0.0");
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.out.contains("4. apply the manifests"), "{run:?}");
+    assert_refuses(
+        &deploy("2.1.0"),
+        "overlay: the pods of Deployment api-v2-0-0 lack the labels of 2.1.0, version=v2-1-0. Nothing was applied",
+    );
+}
+
 #[test]
 fn options_that_contradict_each_other_are_refused() {
     let machine = Machine::with_chart("skew-guard-0.1.0");

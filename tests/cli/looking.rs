@@ -204,7 +204,10 @@ fn a_release_without_pods_is_told_and_a_current_one_is_a_problem() {
 fn an_image_that_the_registry_does_not_give_out_is_a_problem() {
     let mut answers = Answers::good();
     answers.skopeo = "echo 'level=fatal msg=\"manifest unknown\"' >&2; exit 1".to_owned();
-    answers.found(1, "cannot be pulled: level=fatal msg=\"manifest unknown\". A gateway that starts now goes without it");
+    answers.found(
+        1,
+        "cannot be pulled: manifest unknown. A gateway that starts now goes without it",
+    );
     answers.skopeo = "echo 'dial tcp: connection refused' >&2; exit 1".to_owned();
     answers.found(0, "not seen: plugin ingress.shop.shop-skew-guard: ");
     answers.skopeo = format!(

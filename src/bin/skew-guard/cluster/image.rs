@@ -19,16 +19,16 @@ pub enum Pull {
     Unknown(String),
 }
 
-/// What a registry says, in skopeo's words, where the answer would be the same for a gateway. Anything else may be the way
+/// What a registry says, in skopeo's words, of an image that it does not have, whoever asks. Anything else may be the way
 /// from here to the registry.
-const REFUSALS: &[&str] = &[
+const ABSENT: &[&str] = &[
     "manifest unknown",
     "name unknown",
     "repository name not known",
-    "unauthorized",
-    "authentication required",
-    "denied",
 ];
+
+/// What it says to somebody who may not have the image; some say it of what they do not have, too.
+const DENIED: &[&str] = &["unauthorized", "authentication required", "denied"];
 
 impl Pull {
     /// Asks the registry for the plugin's image through skopeo, which is not needed for anything else.
@@ -49,6 +49,7 @@ impl Pull {
             Ok(folder) => folder,
             Err(error) => return Self::Unknown(error.to_string()),
         };
+        let is_anonymous = credentials.is_none();
         if let Some(credentials) = credentials {
             let file = folder.path().join("auth.json");
             if let Err(error) = fs::write(&file, credentials) {
@@ -61,7 +62,7 @@ impl Pull {
         skopeo.arg(format!("docker://{}", without_tag(image)));
         match skopeo.stdin(Stdio::null()).output() {
             Ok(answer) if answer.status.success() => Self::Possible,
-            Ok(answer) => Self::told(&String::from_utf8_lossy(&answer.stderr)),
+            Ok(answer) => Self::told(&String::from_utf8_lossy(&answer.stderr), is_anonymous),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Unknown(
                 "there is no skopeo on the PATH, and the registry is asked through it".to_owned(),
             ),
@@ -69,15 +70,28 @@ impl Pull {
         }
     }
 
-    fn told(complaint: &str) -> Self {
-        let last = complaint.lines().rfind(|line| !line.trim().is_empty());
-        let last = last.unwrap_or("skopeo failed and said nothing").trim();
-        if REFUSALS.iter().any(|words| complaint.contains(words)) {
-            Self::Refused(last.to_owned())
+    fn told(complaint: &str, is_anonymous: bool) -> Self {
+        let last = essence(complaint);
+        let says = |words: &[&str]| words.iter().any(|words| complaint.contains(words));
+        if says(ABSENT) || (says(DENIED) && !is_anonymous) {
+            Self::Refused(last)
+        } else if says(DENIED) {
+            // A gateway may have credentials of its own, of its node or its cloud.
+            Self::Unknown(format!(
+                "the registry wants credentials, and the plugin names no imagePullSecret: {last}"
+            ))
         } else {
-            Self::Unknown(last.to_owned())
+            Self::Unknown(last)
         }
     }
+}
+
+/// The last line, without what skopeo puts around it: `time="…" level=fatal msg="manifest unknown"`.
+fn essence(complaint: &str) -> String {
+    let last = complaint.lines().rfind(|line| !line.trim().is_empty());
+    let last = last.unwrap_or("skopeo failed and said nothing").trim();
+    let said = last.split_once("msg=\"").map_or(last, |(_, said)| said);
+    said.trim_end_matches('"').replace("\\\"", "\"")
 }
 
 /// Of `name:tag@digest` the digest counts, and skopeo takes one of both only.

@@ -52,6 +52,9 @@ pub struct GatewayReference<'a> {
     pub name: &'a str,
 }
 
+/// The kinds of resource that are a plugin.
+const KINDS: [&str; 2] = ["WasmPlugin", "TrafficExtension"];
+
 /// A resource that is the plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
@@ -76,6 +79,23 @@ impl Plugin {
     /// As kubectl calls its kind.
     fn resource(&self) -> String {
         format!("{}s.extensions.istio.io", self.kind.to_lowercase())
+    }
+
+    /// A manifest; none where it is of another kind.
+    pub fn of(manifest: &Value) -> Option<Self> {
+        let text = |path| manifest.pointer(path).and_then(Value::as_str);
+        let kind = text("/kind").filter(|kind| KINDS.contains(kind))?;
+        let mut spec = PluginSpec::deserialize(manifest.get("spec")?).ok()?;
+        let selector = std::mem::take(&mut spec.selector.match_labels);
+        let module = spec.module();
+        Some(Self {
+            kind: kind.to_owned(),
+            namespace: text("/metadata/namespace").unwrap_or_default().to_owned(),
+            name: text("/metadata/name")?.to_owned(),
+            selector,
+            url: module.url,
+            image_pull_secret: module.image_pull_secret,
+        })
     }
 
     /// What the chart writes: `WasmPlugin/istio-ingress/shop.shop-skew-guard`.
@@ -125,6 +145,14 @@ struct Module {
     url: String,
     image_pull_secret: String,
     plugin_config: Value,
+}
+
+impl PluginSpec {
+    /// What it runs, of either kind.
+    fn module(self) -> Module {
+        let is_below = !self.wasm.url.is_empty() || !self.wasm.plugin_config.is_null();
+        if is_below { self.wasm } else { self.module }
+    }
 }
 
 impl Installation {
@@ -202,14 +230,12 @@ impl Installation {
         for name in plugins.split(' ') {
             let plugin = Plugin::named(name)
                 .with_context(|| format!("{name:?} of annotation {PLUGIN} names no plugin"))?;
-            let spec = plugin_spec(kubectl, &plugin)?;
-            let module = match spec.module.plugin_config {
-                Value::Null => spec.wasm,
-                _ => spec.module,
-            };
+            let mut spec = plugin_spec(kubectl, &plugin)?;
+            let selector = std::mem::take(&mut spec.selector.match_labels);
+            let module = spec.module();
             config = module.plugin_config;
             found.push(Plugin {
-                selector: spec.selector.match_labels,
+                selector,
                 url: module.url,
                 image_pull_secret: module.image_pull_secret,
                 ..plugin

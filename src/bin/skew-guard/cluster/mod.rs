@@ -36,7 +36,7 @@ pub mod service;
 pub use access::Access;
 pub use connections::Connections;
 pub use gateways::{Gateway, Gateways};
-pub use installation::{GatewayReference, Installation};
+pub use installation::{GatewayReference, Installation, Plugin};
 pub use kubectl::{Kubectl, Scope};
 pub use listeners::Listener;
 pub use problem::Problem;

@@ -165,6 +165,24 @@ impl Helm {
         parsed(&values, "get values")
     }
 
+    /// The manifests that a chart makes of these values. The cluster is not asked.
+    pub fn template(
+        &self,
+        chart: &str,
+        chart_version: Option<&str>,
+        values: &Value,
+    ) -> Result<String> {
+        let file = written(values)?;
+        let arguments = [
+            "template",
+            &self.name,
+            chart,
+            "--values",
+            path_of(file.path())?,
+        ];
+        self.run(arguments.into_iter().chain(of_version(chart_version)))
+    }
+
     /// Makes an upgrade, whose values are all that is given.
     pub fn upgrade(&self, upgrade: &Upgrade<'_>) -> Result<(), UpgradeError> {
         self.try_upgrade(upgrade).map_err(|error| {
@@ -185,8 +203,7 @@ impl Helm {
         if let Some(values) = values.as_object_mut() {
             values.insert("expectedRevision".to_owned(), upgrade.revision.into());
         }
-        let mut file = NamedTempFile::with_suffix(".json")?;
-        file.write_all(values.to_string().as_bytes())?;
+        let file = written(&values)?;
         let path = path_of(file.path())?;
         let description = format!("{OURS}{}", upgrade.what);
         let arguments = [
@@ -200,8 +217,7 @@ impl Helm {
             &description,
             "--output=json",
         ];
-        let version = upgrade.chart_version.iter();
-        let version = version.flat_map(|version| ["--version", version]);
+        let version = of_version(upgrade.chart_version);
         self.run(arguments.into_iter().chain(version))?;
         Ok(())
     }
@@ -251,6 +267,19 @@ fn version_of(printed: &str) -> Option<Version> {
     let version = printed.trim_start_matches('v');
     let parsed = Version::parse(version).or_else(|_| Version::parse(&format!("{version}.0")));
     parsed.ok()
+}
+
+/// A file that Helm reads values from.
+fn written(values: &Value) -> Result<NamedTempFile> {
+    let mut file = NamedTempFile::with_suffix(".json")?;
+    file.write_all(values.to_string().as_bytes())?;
+    Ok(file)
+}
+
+/// The chart's version, as arguments.
+fn of_version(version: Option<&str>) -> impl Iterator<Item = &str> {
+    let version = version.into_iter();
+    version.flat_map(|version| ["--version", version])
 }
 
 fn path_of(path: &Path) -> Result<&str> {

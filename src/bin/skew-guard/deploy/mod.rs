@@ -15,6 +15,7 @@ mod helm;
 mod lease;
 mod list;
 mod manifests;
+mod module;
 mod options;
 mod release;
 mod report;

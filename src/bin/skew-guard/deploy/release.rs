@@ -360,6 +360,7 @@ impl Workflow for DeployWorkflow<'_> {
     fn prepare(&mut self, run: &Run<'_>, found: &HelmState) -> Result<()> {
         if !self.has_checked {
             self.check(run, &found.newest)?;
+            run.check_module(found)?;
             self.has_checked = true;
         }
         Ok(())

@@ -14,6 +14,7 @@ use super::helm::{Helm, Revision, Upgrade, UpgradeError};
 use super::lease::{Lease, Takeover};
 use super::list::{self, List};
 use super::manifests::{self, HELM_RELEASE, VERSION};
+use super::module;
 use super::options::Options;
 use super::report::Report;
 use super::service::Service;
@@ -133,6 +134,14 @@ impl<'a> Run<'a> {
     /// Makes sure that nobody else has taken the Lease.
     pub fn confirm_lease(&self) -> Result<()> {
         self.lease.as_ref().map_or(Ok(()), Lease::confirm)
+    }
+
+    /// Makes sure, as far as that can be known, that gateways get the module that is named.
+    pub fn check_module(&self, found: &HelmState) -> Result<()> {
+        let values = list::overlaid(&found.newest.values, &self.options.own_values()?);
+        let chart = self.chart.as_ref().context("a chart")?;
+        let chart = (chart, self.options.chart_version.as_deref());
+        module::check(&self.kubectl, &self.helm, chart, &values, self.report)
     }
 
     /// All steps until nothing is left to do; the list that it ends with.
