@@ -238,11 +238,19 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("deploy_killed_at_each_step_goes_on", |cluster| {
         Box::pin(deploying::killed_at_each_step(cluster))
     }),
+    (
+        "deploy_killed_while_pods_change_goes_on_and_so_does_rollback",
+        |cluster| Box::pin(deploying::killed_while_pods_change(cluster)),
+    ),
+    (
+        "deploy_refuses_an_image_that_is_not_there_before_it_changes_anything",
+        |cluster| Box::pin(deploying::by_a_missing_image(cluster)),
+    ),
     ("deploy_runs_once_at_a_time", |cluster| {
         Box::pin(deploying::a_second_one_at_once(cluster))
     }),
     (
-        "deploy_needs_the_rights_of_its_roles_and_every_one_of_them",
+        "deploy_status_and_check_need_the_rights_of_their_roles_and_no_others",
         |cluster| Box::pin(deploying::enough_and_no_more(cluster)),
     ),
     ("deploy_sees_a_list_that_was_rewound", |cluster| {

@@ -106,7 +106,7 @@ pub async fn routes_that_were_refused(cluster: &Cluster) -> Result<()> {
     let mut stage = Stage::set(cluster, "refused").await?;
     stage.deploy("1.4.2").await?;
     stage.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
-    cluster.kubernetes().apply(&bad_filter()).await?;
+    refuse_routes(cluster).await?;
     stage
         .chart
         .list(&[("2.0.0", "live"), ("1.4.2", "live")], json!("1.4.2"));
@@ -124,23 +124,17 @@ pub async fn routes_that_were_refused(cluster: &Cluster) -> Result<()> {
         hints.contains("refusals of routes by first.istio-system"),
         "{said:?}"
     );
-    let filter = [
-        "delete",
-        "envoyfilter",
-        "bad",
-        "--namespace",
-        GATEWAY_NAMESPACE,
-    ];
-    cluster.kubernetes().kubectl(filter).await?;
+    take_routes_again(cluster).await?;
     run(cluster, "wait", &stage.chart, &["--timeout", "60s"])
         .await?
         .ends(0)?;
     stage.strike().await
 }
 
-/// Istio takes it, and Envoy does not: no route may remove `:path`.
-fn bad_filter() -> Value {
-    json!({
+/// An object of another team's that Istio takes and Envoy does not, and with it all routes of the port: no route may
+/// remove `:path`.
+pub async fn refuse_routes(cluster: &Cluster) -> Result<()> {
+    let filter = json!({
         "apiVersion": "networking.istio.io/v1alpha3",
         "kind": "EnvoyFilter",
         "metadata": { "name": "bad", "namespace": GATEWAY_NAMESPACE },
@@ -152,5 +146,15 @@ fn bad_filter() -> Value {
                 "value": { "request_headers_to_remove": [":path"] },
             },
         }] },
-    })
+    });
+    cluster.kubernetes().apply(&filter).await
+}
+
+/// Takes it away.
+pub async fn take_routes_again(cluster: &Cluster) -> Result<()> {
+    let delete = ["delete", "envoyfilter", "bad"];
+    let place = ["--namespace", GATEWAY_NAMESPACE];
+    let kubernetes = cluster.kubernetes();
+    kubernetes.kubectl(delete.into_iter().chain(place)).await?;
+    Ok(())
 }

@@ -1,8 +1,9 @@
 //! Deployments that are disturbed: each waits and says why, or ends and says why; no visitor notices.
 
+use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
 
@@ -11,6 +12,7 @@ use super::release::end;
 use crate::shop::{self, Half};
 use crate::stage::{Stage, deployment};
 use crate::visitors;
+use crate::waiting::{refuse_routes, take_routes_again};
 
 /// How much later the second gateway learns what it is told.
 const LATE: Duration = Duration::from_secs(10);
@@ -58,7 +60,7 @@ async fn learns_late(deploying: &mut Running, late: &Gateway, revision: u64) -> 
 pub async fn by_refused_routes(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "refused", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
-    pipeline.refuse_routes(true).await?;
+    refuse_routes(cluster).await?;
     let ended = pipeline
         .deploy("2.0.0", &["--timeout", "15s"])
         .await?
@@ -71,22 +73,22 @@ pub async fn by_refused_routes(cluster: &Cluster) -> Result<()> {
 
     let mut deploying = pipeline.begin_deploy("2.0.0", &[])?;
     deploying.said("_r1 of").await?;
-    pipeline.refuse_routes(false).await?;
+    take_routes_again(cluster).await?;
     // Between the two lists.
     deploying.said("applies k8s/2.0.0").await?;
-    pipeline.refuse_routes(true).await?;
+    refuse_routes(cluster).await?;
     deploying.said("_r2 of").await?;
     load.answers(SOME).await?;
     ensure!(!deploying.has_ended()?, "it waits for the routes");
-    pipeline.refuse_routes(false).await?;
+    take_routes_again(cluster).await?;
     deploying.ended().await?.well()?.says("2.0.0 is current")?;
     load.until_page_of("2.0.0").await?;
 
-    pipeline.refuse_routes(true).await?;
+    refuse_routes(cluster).await?;
     let mut returning = pipeline.begin(&["rollback"])?;
     returning.said("_r3 of").await?;
     load.answers(SOME).await?;
-    pipeline.refuse_routes(false).await?;
+    take_routes_again(cluster).await?;
     returning.ended().await?.well()?.says("rolled back")?;
     load.until_no_page_of("2.0.0").await?;
     end(pipeline, vec![load], "routes refused at each step").await
@@ -141,61 +143,6 @@ pub async fn a_pod_that_is_never_ready(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "pods that are never ready").await
 }
 
-/// Killed before its first step, then before its second, and so on, until one run has none left.
-pub async fn killed_at_each_step(cluster: &Cluster) -> Result<()> {
-    let (pipeline, load) = Pipeline::open(cluster, "killed", "1.4.2").await?;
-    pipeline.manifests("2.0.0")?;
-    let mut killed = Vec::new();
-    for count in 1.. {
-        ensure!(count < 20, "no end to {killed:?}");
-        let mut deploying = pipeline.begin_deploy("2.0.0", &["--output", "json"])?;
-        let step = loop {
-            if let Some(step) = deploying.steps().get(count - 1) {
-                break Some(step.clone());
-            }
-            if deploying.has_ended()? {
-                break None;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        };
-        let Some(step) = step else {
-            deploying.ended().await?.well()?;
-            break;
-        };
-        eprintln!("    killed at: {step}");
-        deploying.kill().await?;
-        killed.push(step);
-        load.answers(SOME).await?;
-    }
-    ensure!(killed.len() > 3, "only {killed:?}");
-    pipeline
-        .expect_list("2.0.0 live, 1.4.2 draining", json!("2.0.0"))
-        .await?;
-    load.until_page_of("2.0.0").await?;
-    half_an_upgrade(&pipeline).await?;
-    end(pipeline, vec![load], "killed at each step").await
-}
-
-/// Helm was killed too: it keeps the revision as pending, and makes no other until that is repaired.
-async fn half_an_upgrade(pipeline: &Pipeline<'_>) -> Result<()> {
-    let name = pipeline.stage.chart.name();
-    let history = ["history", name, "--output", "json"];
-    let history: Value = serde_json::from_str(&pipeline.stage.chart.helm(&history).await?)?;
-    let last = history
-        .as_array()
-        .and_then(|revisions| revisions.last()?["revision"].as_u64())
-        .context("a revision")?;
-    super::storage::make_pending(pipeline, last).await?;
-    pipeline.manifests("2.1.0")?;
-    let ended = pipeline.deploy("2.1.0", &[]).await?.well()?;
-    ended
-        .says(&format!(
-            "revision {last} was broken off: marks it as failed"
-        ))?
-        .says("2.1.0 is current")?;
-    Ok(())
-}
-
 /// The second one is told who holds the Lease, and changes nothing.
 pub async fn a_second_one_at_once(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "twice", "1.4.2").await?;
@@ -215,6 +162,29 @@ pub async fn a_second_one_at_once(cluster: &Cluster) -> Result<()> {
     first.ended().await?.well()?.says("2.0.0 is current")?;
     pipeline.deploy("2.1.0", &[]).await?.well()?;
     end(pipeline, vec![load], "two at once").await
+}
+
+/// A tag that nobody has pushed: the configuration that the gateways have stays as it is.
+pub async fn by_a_missing_image(cluster: &Cluster) -> Result<()> {
+    let (pipeline, load) = Pipeline::open(cluster, "unpushed", "1.4.2").await?;
+    pipeline.manifests("2.0.0")?;
+    let before = pipeline.values().await?;
+    let url = format!("{}-mistyped", pipeline.stage.chart.image().url_by_tag());
+    let own = json!({ "plugin": { "url": url } });
+    fs::write(pipeline.folder().join("own.json"), own.to_string())?;
+    let refused = pipeline.deploy("2.0.0", &["--values", "own.json"]).await?;
+    refused
+        .badly(&format!("{url} cannot be pulled"))?
+        .says("manifest unknown")?
+        .says("Nothing was changed")?;
+    ensure!(pipeline.values().await? == before, "nothing was changed");
+    let deployed = pipeline.deploy("2.0.0", &[]).await?.well()?;
+    ensure!(
+        !deployed.complained.contains("was not asked for"),
+        "the registry was asked: {deployed:#?}"
+    );
+    load.until_page_of("2.0.0").await?;
+    end(pipeline, vec![load], "an image that is not there").await
 }
 
 /// `helm upgrade` with the file of last week.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
-use skew_guard_lab::cluster::Cluster;
+use serde_json::Value;
+use skew_guard_lab::cluster::{Cluster, User};
 use skew_guard_lab::load::Load;
 use skew_guard_lab::{tool, wait};
 use tempfile::TempDir;
@@ -21,6 +21,9 @@ use crate::stage::{Stage, deployment};
 
 /// A deployment has several waits, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// What skopeo reads about registries.
+const REGISTRIES: &str = "registries.conf";
 
 /// The stage, and the tool to change it with.
 pub struct Pipeline<'a> {
@@ -61,20 +64,20 @@ impl<'a> Pipeline<'a> {
     }
 
     pub fn of(cluster: &'a Cluster, stage: Stage<'a>) -> Result<Self> {
+        let folder = TempDir::with_prefix("skew-guard-pipeline-")?;
+        fs::write(folder.path().join(REGISTRIES), registries(&stage))?;
         Ok(Self {
             stage,
             cluster,
-            folder: TempDir::with_prefix("skew-guard-pipeline-")?,
+            folder,
             tool: tool::path()?,
             kubeconfig: None,
         })
     }
 
-    /// With no rights but those of the Roles.
-    pub fn with_the_deployers_rights(mut self) -> Self {
-        let kubernetes = self.cluster.kubernetes();
-        self.kubeconfig = Some(kubernetes.deployers_kubeconfig().to_owned());
-        self
+    /// Runs the tool as that user from now on.
+    pub fn be(&mut self, user: User) {
+        self.kubeconfig = Some(self.cluster.kubernetes().kubeconfig_of(user));
     }
 
     pub fn folder(&self) -> &Path {
@@ -127,17 +130,20 @@ impl<'a> Pipeline<'a> {
     /// The same under way.
     pub fn begin(&self, arguments: &[&str]) -> Result<Running> {
         let namespace = self.stage.shop.namespace();
-        let release = [
-            "--helm-release",
-            self.stage.chart.name(),
-            "--namespace",
-            namespace,
-        ];
+        let option = match arguments.first() {
+            Some(&"check") => "--release",
+            _ => "--helm-release",
+        };
+        let release = [option, self.stage.chart.name(), "--namespace", namespace];
         let mut command = self.cluster.command(&self.tool)?;
         command
             .args(arguments)
             .args(release)
             .current_dir(self.folder.path())
+            .env(
+                "CONTAINERS_REGISTRIES_CONF",
+                self.folder.path().join(REGISTRIES),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -195,40 +201,14 @@ impl<'a> Pipeline<'a> {
             .await?;
         Ok(printed.split_whitespace().map(str::to_owned).collect())
     }
-
-    /// An object of another team's that Envoy refuses, and with it all routes of the port; one that is not there yet.
-    pub async fn refuse_routes(&self, are_refused: bool) -> Result<()> {
-        let kubernetes = self.cluster.kubernetes();
-        if !are_refused {
-            let arguments = [
-                "delete",
-                "envoyfilter",
-                "bad",
-                "--namespace",
-                "istio-system",
-            ];
-            kubernetes.kubectl(arguments).await?;
-            return Ok(());
-        }
-        kubernetes.apply(&bad_filter()).await
-    }
 }
 
-/// Istio takes it, and Envoy does not: no route may remove `:path`.
-fn bad_filter() -> Value {
-    json!({
-        "apiVersion": "networking.istio.io/v1alpha3",
-        "kind": "EnvoyFilter",
-        "metadata": { "name": "bad", "namespace": "istio-system" },
-        "spec": { "configPatches": [{
-            "applyTo": "VIRTUAL_HOST",
-            "match": { "context": "GATEWAY" },
-            "patch": {
-                "operation": "MERGE",
-                "value": { "request_headers_to_remove": [":path"] },
-            },
-        }] },
-    })
+/// That the cluster's registry speaks plain HTTP.
+fn registries(stage: &Stage<'_>) -> String {
+    let url = stage.chart.image().url();
+    let image = url.trim_start_matches("oci://");
+    let registry = image.split('/').next().unwrap_or(image);
+    format!("[[registry]]\nlocation = {registry:?}\ninsecure = true\n")
 }
 
 impl Ended {

@@ -101,9 +101,9 @@ pub async fn a_preview(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "a preview").await
 }
 
-/// One Deployment for each half, whose pods change; and back again in the same way.
-pub async fn rolling_deployments(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "roll").await?;
+/// A shop with a plain Deployment for each half, and visitors who use it.
+pub async fn plain_shop<'a>(cluster: &'a Cluster, name: &str) -> Result<(Pipeline<'a>, Load)> {
+    let mut stage = Stage::set(cluster, name).await?;
     for half in Half::BOTH {
         stage.shop.deploy(half, half.name(), "1.4.2", 3).await?;
         stage.shop.rolled_out(half.name()).await?;
@@ -112,6 +112,12 @@ pub async fn rolling_deployments(cluster: &Cluster) -> Result<()> {
     let load = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
     load.answers(SOME).await?;
     let pipeline = Pipeline::of(cluster, stage)?;
+    Ok((pipeline, load))
+}
+
+/// One Deployment for each half, whose pods change; and back again in the same way.
+pub async fn rolling_deployments(cluster: &Cluster) -> Result<()> {
+    let (pipeline, load) = plain_shop(cluster, "roll").await?;
     pipeline.plain_manifests("2.0.0")?;
     let refused = pipeline.deploy("2.0.0", &[]).await?;
     refused.badly("is there already and has the pods of 1.4.2")?;
@@ -178,6 +184,15 @@ pub async fn rolled_back(cluster: &Cluster) -> Result<()> {
     pipeline.run(&["tidy"]).await?.well()?;
     let left = ["api-v1-4-2", "api-v2-0-0", "web-v1-4-2"];
     until_deployments_are(&pipeline, &left).await?;
+
+    // The pages of 2.0.0 were never deployed.
+    let without_pods = ["rollback", "--to", "2.0.0", "--timeout", "30s"];
+    let ended = pipeline.run(&without_pods).await?;
+    ended.badly("service web has no ready pod of 2.0.0")?;
+    pipeline
+        .expect_list("2.1.0 retired, 2.0.0 live, 1.4.2 live", json!("1.4.2"))
+        .await?;
+    load.answers(SOME).await?;
     end(
         pipeline,
         vec![load, newcomers],

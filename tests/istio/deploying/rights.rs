@@ -5,25 +5,85 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use skew_guard_lab::cluster::{Cluster, GatewayName};
-use tempfile::NamedTempFile;
+use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName, User};
 
 use super::pipeline::Pipeline;
 use super::release::end;
-use crate::chart::{self, Chart};
-use crate::shop::Shop;
-use crate::stage::Stage;
+use super::roles::{Right, Roles};
+use crate::chart::Chart;
+use crate::shop::{self, Shop};
+use crate::stage::{Stage, deployment};
 use crate::visitors;
+
+const SHOP: &str = "rights";
 
 /// Where the gateway is, so that it is not where everything of Istio is.
 const INGRESS: &str = "rights-ingress";
-const SHOP: &str = "rights";
 
-/// A right that a Role gives, or that was used: namespace, resource, verb.
-type Right = (String, String, String);
+/// Rights that Kubernetes asks for beside the verb of a request, so that its audit does not show them: an object that is
+/// applied where none is, a port-forward by a WebSocket.
+const HIDDEN: [(&str, &str, &str); 2] = [
+    (SHOP, "destinationrules", "create"),
+    (INGRESS, "pods/portforward", "create"),
+];
 
-/// Deployments of every kind by somebody who has these rights, and no others.
+/// Deployments of every kind, looks of every kind, by somebody who has these rights, and no others.
 pub async fn enough_and_no_more(cluster: &Cluster) -> Result<()> {
+    let mut pipeline = open(cluster).await?;
+    let places = (SHOP, INGRESS);
+    let roles = Roles::give(cluster, User::Deployer, "rbac.yaml", places).await?;
+    pipeline.be(User::Deployer);
+    pipeline.run(&["wait"]).await?.well()?;
+    let load = visitors::arrive(&[&pipeline.stage.gateway], &pipeline.stage.shop).await?;
+    deploy_in_every_way(&pipeline).await?;
+    let unused = roles.unused()?;
+    let hidden = HIDDEN.map(|(namespace, resource, verb)| {
+        (namespace.to_owned(), resource.to_owned(), verb.to_owned())
+    });
+    let hidden = BTreeSet::<Right>::from(hidden);
+    ensure!(unused == hidden, "rights that nobody needs: {unused:#?}");
+    each_hidden_one_is_needed(&pipeline, &roles).await?;
+
+    let looking = "rbac-observe.yaml";
+    let roles = Roles::give(cluster, User::Observer, looking, places).await?;
+    pipeline.be(User::Observer);
+    for look in [
+        &["wait"][..],
+        &["status", "--interval", "1s"],
+        &["probe", "2.2.0"],
+    ] {
+        pipeline.run(look).await?.well()?;
+    }
+    let unused = roles.unused()?;
+    let hidden = hidden.into_iter().filter(|right| right.0 == INGRESS);
+    ensure!(
+        unused == hidden.collect(),
+        "rights that nobody needs: {unused:#?}"
+    );
+    roles.take_away("pods/portforward", "create").await?;
+    cannot_ask_gateways(&pipeline).await?;
+
+    give_the_mesh_a_configuration(cluster).await?;
+    let roles = Roles::give(cluster, User::Checker, "rbac-check.yaml", places).await?;
+    pipeline.be(User::Checker);
+    let checked = pipeline.run(&["check", "--cluster"]).await?.well()?;
+    ensure!(!checked.printed.contains("forbid"), "{checked:#?}");
+    let unused = roles.unused()?;
+    ensure!(unused.is_empty(), "rights that nobody needs: {unused:#?}");
+
+    end(pipeline, vec![load], "with the rights of the Roles").await?;
+    let kubernetes = cluster.kubernetes();
+    let mesh = ["delete", "configmap", "istio"];
+    let namespace = ["--namespace", GATEWAY_NAMESPACE];
+    kubernetes.kubectl([&mesh[..], &namespace].concat()).await?;
+    kubernetes
+        .kubectl(["delete", "namespace", INGRESS, "--wait=false"])
+        .await?;
+    Ok(())
+}
+
+/// A shop with one release, current, whose gateway is in a namespace of its own.
+async fn open(cluster: &Cluster) -> Result<Pipeline<'_>> {
     let kubernetes = cluster.kubernetes();
     let ingress =
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": INGRESS } });
@@ -32,7 +92,6 @@ pub async fn enough_and_no_more(cluster: &Cluster) -> Result<()> {
     shop.kubectl(&["delete", "gateways.networking.istio.io", "--all"])
         .await?;
     kubernetes.apply(&entrance(&shop)).await?;
-    let rules = give_rights(cluster).await?;
     let gateway = cluster
         .start_gateway_in(INGRESS, GatewayName::First)
         .await?;
@@ -47,33 +106,7 @@ pub async fn enough_and_no_more(cluster: &Cluster) -> Result<()> {
     stage.deploy("1.4.2").await?;
     stage.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
     stage.chart.upgrade().await?;
-    let pipeline = Pipeline::of(cluster, stage)?.with_the_deployers_rights();
-    pipeline.run(&["wait"]).await?.well()?;
-    let load = visitors::arrive(&[&pipeline.stage.gateway], &pipeline.stage.shop).await?;
-    for version in ["2.0.0", "2.1.0", "2.2.0"] {
-        pipeline.manifests(version)?;
-        let ended = pipeline.deploy(version, &["--drain-for", "1s"]).await?;
-        ended.well()?.says(&format!("{version} is current"))?;
-    }
-    add_and_remove_a_service(&pipeline).await?;
-    pipeline.run(&["rollback", "--to", "2.1.0"]).await?.well()?;
-    pipeline.run(&["tidy"]).await?.well()?;
-
-    let events = kubernetes.audit()?;
-    let forbidden: Vec<_> = events
-        .iter()
-        .filter(|event| event["responseStatus"]["code"] == 403)
-        .map(|event| event["requestURI"].to_string())
-        .collect();
-    ensure!(forbidden.is_empty(), "forbidden: {forbidden:#?}");
-    let used: BTreeSet<Right> = events.iter().filter_map(used).collect();
-    let unused: Vec<_> = rules.difference(&used).collect();
-    ensure!(unused.is_empty(), "rights that nobody needs: {unused:#?}");
-    end(pipeline, vec![load], "with the rights of the Roles").await?;
-    kubernetes
-        .kubectl(["delete", "namespace", INGRESS, "--wait=false"])
-        .await?;
-    Ok(())
+    Pipeline::of(cluster, stage)
 }
 
 /// The team's `Gateway`, beside the gateway's Pods.
@@ -90,49 +123,77 @@ fn entrance(shop: &Shop<'_>) -> Value {
     })
 }
 
-/// Applies the Roles for the namespaces of this test, and tells what they allow.
-async fn give_rights(cluster: &Cluster) -> Result<BTreeSet<Right>> {
-    let roles = fs::read_to_string(chart::directory().join("rbac.yaml"))?
-        .replace("namespace: shop", &format!("namespace: {SHOP}"))
-        .replace("namespace: istio-ingress", &format!("namespace: {INGRESS}"));
-    let file = NamedTempFile::with_suffix(".yaml")?;
-    fs::write(file.path(), &roles)?;
-    cluster.kubernetes().apply_file(file.path()).await?;
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&roles).context("Roles")?;
-    let mut rights = BTreeSet::new();
-    for role in objects.iter().filter(|object| object["kind"] == "Role") {
-        let namespace = role["metadata"]["namespace"].as_str().unwrap_or_default();
-        for rule in role["rules"].as_array().into_iter().flatten() {
-            for resource in strings(&rule["resources"]) {
-                for verb in strings(&rule["verbs"]) {
-                    rights.insert((namespace.to_owned(), resource.clone(), verb));
-                }
-            }
+async fn deploy_in_every_way(pipeline: &Pipeline<'_>) -> Result<()> {
+    pipeline.manifests("2.1.0")?;
+    pipeline
+        .deploy("2.1.0", &["--preview"])
+        .await?
+        .well()?
+        .says("2.1.0 is staged")?;
+    // Changed, so that what is there is changed too.
+    pipeline.write("2.1.0", |half| {
+        shop::deployment(half, &deployment(half, "2.1.0"), "2.1.0", 3)
+    })?;
+    for (version, drains_for) in [("2.1.0", "1s"), ("2.2.0", "1s"), ("2.3.0", "1h")] {
+        if version != "2.1.0" {
+            pipeline.manifests(version)?;
         }
+        let ended = pipeline
+            .deploy(version, &["--drain-for", drains_for])
+            .await?;
+        ended.well()?.says(&format!("{version} is current"))?;
     }
-    ensure!(rights.len() > 20, "the Roles are read");
-    Ok(rights)
+    let services = pipeline.values().await?["services"].clone();
+    make_another_service(pipeline).await?;
+    let both = with_another(&services)?;
+    for services in [&both, &services] {
+        serve(pipeline, services).await?.well()?;
+    }
+    pipeline.run(&["rollback"]).await?.well()?;
+    pipeline.run(&["tidy"]).await?.well()?;
+    Ok(())
 }
 
-fn strings(list: &Value) -> Vec<String> {
-    let items = list.as_array().into_iter().flatten();
-    items.filter_map(Value::as_str).map(str::to_owned).collect()
+/// Each is taken away, and missed, and given back.
+async fn each_hidden_one_is_needed(pipeline: &Pipeline<'_>, roles: &Roles<'_>) -> Result<()> {
+    roles.take_away("pods/portforward", "create").await?;
+    cannot_ask_gateways(pipeline).await?;
+    roles.restore().await?;
+
+    let services = pipeline.values().await?["services"].clone();
+    let both = with_another(&services)?;
+    roles.take_away("destinationrules", "create").await?;
+    let refused = serve(pipeline, &both).await?;
+    ensure!(refused.code != Some(0), "{refused:#?}");
+    refused.says("cannot create resource \"destinationrules\"")?;
+    roles.restore().await?;
+    // And what has failed is gone on with.
+    for services in [&both, &services] {
+        serve(pipeline, services).await?.well()?;
+    }
+    Ok(())
 }
 
-/// The right by which a request was allowed.
-fn used(event: &Value) -> Option<Right> {
-    let object = event.get("objectRef")?;
-    let text = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
-    let resource = match text("subresource").as_str() {
-        "" => text("resource"),
-        below => format!("{}/{below}", text("resource")),
-    };
-    let verb = event["verb"].as_str()?.to_owned();
-    Some((text("namespace"), resource, verb))
+async fn cannot_ask_gateways(pipeline: &Pipeline<'_>) -> Result<()> {
+    pipeline
+        .run(&["wait", "--timeout", "5s"])
+        .await?
+        .badly("cannot create resource \"pods/portforward\"")?;
+    Ok(())
 }
 
-/// The chart has a DestinationRule for each service.
-async fn add_and_remove_a_service(pipeline: &Pipeline<'_>) -> Result<()> {
+/// Deploys the release that is current once more, with these services.
+async fn serve(pipeline: &Pipeline<'_>, services: &Value) -> Result<super::pipeline::Ended> {
+    let values = json!({ "services": services });
+    fs::write(pipeline.folder().join("own.json"), values.to_string())?;
+    let current = pipeline.values().await?["current"].clone();
+    let current = current.as_str().context("one release is current")?;
+    pipeline
+        .run(&["deploy", current, "--values", "own.json"])
+        .await
+}
+
+async fn make_another_service(pipeline: &Pipeline<'_>) -> Result<()> {
     let port = json!({ "name": "http", "port": 8080 });
     let service = json!({
         "apiVersion": "v1",
@@ -140,20 +201,24 @@ async fn add_and_remove_a_service(pipeline: &Pipeline<'_>) -> Result<()> {
         "metadata": { "name": "other" },
         "spec": { "selector": { "app": "other" }, "ports": [port] },
     });
-    pipeline.stage.shop.apply(service).await?;
-    let mut values = pipeline.values().await?;
-    let services = values["services"].clone();
-    let mut more = services.clone();
+    pipeline.stage.shop.apply(service).await
+}
+
+/// One more, for which the chart has a DestinationRule, too.
+fn with_another(services: &Value) -> Result<Value> {
     let mut other = services[0].clone();
     other["host"] = json!(format!("other.{SHOP}.svc.cluster.local"));
     other["paths"] = json!(["/other"]);
     other["probePath"] = json!("/other");
-    more.as_array_mut().context("services")?.push(other);
-    for services in [more, services] {
-        values = json!({ "services": services });
-        fs::write(pipeline.folder().join("own.json"), values.to_string())?;
-        let arguments = ["deploy", "2.2.0", "--values", "own.json"];
-        pipeline.run(&arguments).await?.well()?;
-    }
-    Ok(())
+    let mut both = services.clone();
+    both.as_array_mut().context("services")?.push(other);
+    Ok(both)
+}
+
+/// Where an installed Istio has it; that of the lab is in a file.
+async fn give_the_mesh_a_configuration(cluster: &Cluster) -> Result<()> {
+    let mesh = "defaultConfig: {extraStatTags: [release, outcome, class, sight, plugin]}";
+    let metadata = json!({ "name": "istio", "namespace": GATEWAY_NAMESPACE });
+    let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { "mesh": mesh } });
+    cluster.kubernetes().apply(&map).await
 }

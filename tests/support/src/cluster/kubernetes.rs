@@ -19,17 +19,44 @@ const CONTROLLERS: &str = "deployment-controller,replicaset-controller,endpoints
 /// The administrator's token: the API server listens in the cluster's own network namespace only.
 const TOKEN: &str = "administrator";
 
-/// Who has no rights but those that a test gives it, and its token.
-pub const DEPLOYER: &str = "system:serviceaccount:rights:deployer";
-const DEPLOYERS_TOKEN: &str = "deployer";
+/// Where the API server writes down what users ask for.
+const AUDIT: &str = "audit.log";
+
+/// Who has no rights but those that a test gives it. The API server writes down what they ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// Runs `deploy` and its like.
+    Deployer,
+    /// Runs `status`, `wait` and `probe`.
+    Observer,
+    /// Runs `check --cluster`.
+    Checker,
+}
+
+impl User {
+    const ALL: [Self; 3] = [Self::Deployer, Self::Observer, Self::Checker];
+
+    /// The name of the service account, which is its token, too.
+    fn account(self) -> &'static str {
+        match self {
+            Self::Deployer => "deployer",
+            Self::Observer => "observer",
+            Self::Checker => "checker",
+        }
+    }
+
+    /// As Kubernetes calls it: all are of one namespace.
+    fn name(self) -> String {
+        format!("system:serviceaccount:rights:{}", self.account())
+    }
+}
 
 /// A running control plane.
 #[derive(Debug)]
 pub struct Kubernetes {
     kubectl: PathBuf,
     kubeconfig: PathBuf,
-    deployers_kubeconfig: PathBuf,
-    audit: PathBuf,
+    directory: PathBuf,
     api: Api,
     // Ended in this order.
     _processes: [Process; 4],
@@ -40,7 +67,9 @@ impl Kubernetes {
     pub(super) async fn start(tools: &Tools, directory: &Path) -> Result<Self> {
         write_credentials(directory)?;
         let kubeconfig = write_kubeconfig(directory, "administrator", TOKEN)?;
-        let deployers_kubeconfig = write_kubeconfig(directory, "deployer", DEPLOYERS_TOKEN)?;
+        for user in User::ALL {
+            write_kubeconfig(directory, user.account(), user.account())?;
+        }
         let etcd = start_etcd(tools, directory)?;
         let mut apiserver = start_apiserver(tools, directory)?;
         let mut doorkeeper = start_doorkeeper(tools, &kubeconfig)?;
@@ -56,8 +85,7 @@ impl Kubernetes {
         Ok(Self {
             kubectl,
             kubeconfig,
-            deployers_kubeconfig,
-            audit: directory.join("audit.log"),
+            directory: directory.to_owned(),
             api,
             _processes: [controllers, doorkeeper, apiserver, etcd],
         })
@@ -73,16 +101,21 @@ impl Kubernetes {
         &self.kubeconfig
     }
 
-    /// The file by which [`DEPLOYER`] finds the cluster.
-    pub fn deployers_kubeconfig(&self) -> &Path {
-        &self.deployers_kubeconfig
+    /// The file by which that user finds the cluster.
+    pub fn kubeconfig_of(&self, user: User) -> PathBuf {
+        kubeconfig_in(&self.directory, user.account())
     }
 
-    /// What [`DEPLOYER`] has asked for so far: the API server's own events.
-    pub fn audit(&self) -> Result<Vec<Value>> {
-        let log = fs::read_to_string(&self.audit).context("the audit log")?;
-        let events = log.lines().map(serde_json::from_str);
-        events.collect::<Result<_, _>>().context("an audit event")
+    /// What that user has asked for so far: the API server's own events.
+    pub fn audit(&self, user: User) -> Result<Vec<Value>> {
+        let log = fs::read_to_string(self.directory.join(AUDIT)).context("the audit log")?;
+        let events = log.lines().map(serde_json::from_str::<Value>);
+        let events: Vec<_> = events.collect::<Result<_, _>>().context("an audit event")?;
+        let is_of_user = |event: &Value| {
+            let name = event.pointer("/user/username").and_then(Value::as_str);
+            name == Some(&user.name())
+        };
+        Ok(events.into_iter().filter(is_of_user).collect())
     }
 
     /// Runs `kubectl` as a user would, and returns what it printed.
@@ -117,12 +150,10 @@ impl Kubernetes {
 
 /// Writes the tokens, what is written down, and the key that signs service accounts' tokens.
 fn write_credentials(directory: &Path) -> Result<()> {
-    fs::write(
-        directory.join("tokens.csv"),
-        format!(
-            "{TOKEN},administrator,administrator,\"system:masters\"\n{DEPLOYERS_TOKEN},{DEPLOYER},deployer\n"
-        ),
-    )?;
+    let administrator = format!("{TOKEN},administrator,administrator,\"system:masters\"\n");
+    let users = User::ALL.map(|user| format!("{0},{1},{0}\n", user.account(), user.name()));
+    let tokens = format!("{administrator}{}", users.concat());
+    fs::write(directory.join("tokens.csv"), tokens)?;
     fs::write(directory.join("audit.json"), audit_policy().to_string())?;
     let key = Command::new("openssl")
         .args([
@@ -144,18 +175,18 @@ fn write_credentials(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every request of the deployer is written down, and of others none.
+/// Every request of a [`User`] is written down, and of others none.
 fn audit_policy() -> Value {
     json!({
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [{ "level": "Metadata", "users": [DEPLOYER] }, { "level": "None" }],
+        "rules": [{ "level": "Metadata", "users": User::ALL.map(User::name) }, { "level": "None" }],
     })
 }
 
 fn write_kubeconfig(directory: &Path, user: &str, token: &str) -> Result<PathBuf> {
-    let kubeconfig = directory.join(format!("{user}.json"));
+    let kubeconfig = kubeconfig_in(directory, user);
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -169,6 +200,10 @@ fn write_kubeconfig(directory: &Path, user: &str, token: &str) -> Result<PathBuf
     });
     fs::write(&kubeconfig, serde_json::to_vec_pretty(&config)?)?;
     Ok(kubeconfig)
+}
+
+fn kubeconfig_in(directory: &Path, user: &str) -> PathBuf {
+    directory.join(format!("{user}.json"))
 }
 
 fn start_etcd(tools: &Tools, directory: &Path) -> Result<Process> {
@@ -187,7 +222,7 @@ fn start_apiserver(tools: &Tools, directory: &Path) -> Result<Process> {
         .arg(flag("--cert-dir", &directory.join("certificates")))
         .arg(flag("--token-auth-file", &directory.join("tokens.csv")))
         .arg(flag("--audit-policy-file", &directory.join("audit.json")))
-        .arg(flag("--audit-log-path", &directory.join("audit.log")))
+        .arg(flag("--audit-log-path", &directory.join(AUDIT)))
         .arg(flag(
             "--service-account-key-file",
             &directory.join("service-accounts.key"),

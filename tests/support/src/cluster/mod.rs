@@ -48,7 +48,7 @@ use crate::{pods, wait};
 pub use self::gate::Gate;
 pub use self::gateway::{Gateway, GatewayName, NAMESPACE as GATEWAY_NAMESPACE};
 pub use self::kubelet::NODE;
-pub use self::kubernetes::Kubernetes;
+pub use self::kubernetes::{Kubernetes, User};
 pub use self::tools::IstioLine;
 
 /// Where the registry is.
