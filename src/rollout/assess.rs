@@ -11,12 +11,17 @@ use super::Side;
 use super::hazard::{Cause, Hazard};
 use crate::config::{CurrentConfig, ReleaseConfig, State};
 use crate::decision::{Action, Forward, LocalReply, Rule};
-use crate::scope::{HostPattern, PathPrefix};
 use crate::source::Source;
 use crate::table::Table;
-use crate::version::{Version, VersionPattern};
+use crate::version::Version;
 
+mod notes;
+mod samples;
 mod settings;
+
+use samples::{
+    differing, example, host_within, listed, one_sided, path_within, request, sent, sources,
+};
 
 /// How long a step may take, in seconds, until the last gateway has learned it. What a clock changes
 /// within that time is a part of the step.
@@ -441,197 +446,4 @@ impl Assessor<'_> {
             });
         }
     }
-
-    fn add_notes(&mut self) {
-        self.note_unknown_versions();
-        self.note_retired_with_pods();
-        if let (Some(old), Some(new)) = (self.old.config.revision, self.new.config.revision)
-            && old >= new
-            // `helm template` renders every upgrade as the first.
-            && new != 1
-            && self.old.json != self.new.json
-        {
-            self.assessment.notes.push(format!(
-                "the revision goes from {old} to {new}: skew-guard wait cannot tell the new configuration by it; count it up"
-            ));
-        }
-    }
-
-    /// Versions that neither configuration lists may be of tabs of releases that were removed long
-    /// ago.
-    fn note_unknown_versions(&mut self) {
-        let Some(place) = self.places().into_iter().next() else {
-            return;
-        };
-        let moment = self.moments.first().copied().unwrap_or_default();
-        let comes_back = ["0.0.0-unlisted", "999999.0.0", "unlisted"]
-            .into_iter()
-            .filter_map(|text| Version::parse(text.as_bytes()))
-            .any(|version| {
-                sources(self.old)
-                    .iter()
-                    .filter(|source| sources(self.new).contains(source))
-                    .any(|source| {
-                        let request = request(&place, Kind::Call, source, &version, moment);
-                        self.effect(self.old, &request, &version, Kind::Call) == Effect::Gone
-                            && matches!(
-                                self.effect(self.new, &request, &version, Kind::Call),
-                                Effect::Skewed(_)
-                            )
-                    })
-            });
-        if comes_back && self.unknown_handling(self.old) != self.unknown_handling(self.new) {
-            self.assessment.notes.push(
-                "clients of versions that are not listed were told to reload, and are not any more: where tabs of a release that was taken off the list may be open, list it as retired, or set unknownVersion to reload".to_owned(),
-            );
-        }
-    }
-
-    fn unknown_handling(&self, side: &Side) -> (crate::config::UnknownVersion, bool) {
-        (side.config.unknown_version, side.config.current.is_some())
-    }
-
-    /// Without `current` the mesh gives out pages as long as there are pods.
-    fn note_retired_with_pods(&mut self) {
-        if self.new.config.current.is_some() {
-            return;
-        }
-        let retired: Vec<_> = self
-            .pods
-            .iter()
-            .filter(|release| self.new.policy.is_retired(&release.version))
-            .map(|release| release.version.to_string())
-            .collect();
-        if !retired.is_empty() {
-            self.assessment.notes.push(format!(
-                "without current the mesh gives out pages of {} as long as it has pods, and their tabs would be told to reload: take this step when the last of its pods is gone",
-                retired.join(", ")
-            ));
-        }
-    }
-}
-
-/// The request that a page of this version sends, which says it in one place.
-fn request(place: &Place, kind: Kind, source: &Source, version: &Version, now: u64) -> Table {
-    let (mode, destination) = match kind {
-        Kind::Call => ("cors", "empty"),
-        Kind::Script => ("no-cors", "script"),
-    };
-    sent(place, (mode, destination), &[(source, version)], now)
-}
-
-/// A request in this mode and for this destination that says these versions in these places.
-fn sent(
-    place: &Place,
-    (mode, destination): (&str, &str),
-    said: &[(&Source, &Version)],
-    now: u64,
-) -> Table {
-    let mut path = place.path.clone();
-    let mut query = Vec::new();
-    let mut headers = Vec::new();
-    for (source, version) in said {
-        match source {
-            Source::Header(name) => headers.push((name.as_str(), version.to_string())),
-            Source::Baggage(key) => headers.push(("baggage", format!("{key}={version}"))),
-            Source::Query(name) => query.push(format!("{name}={version}")),
-            Source::Path(template) => {
-                path = template.to_string().replace("{version}", version.as_str());
-            }
-            Source::Cookie(name) | Source::Pin(name) => {
-                headers.push(("cookie", format!("{name}={version}")));
-            }
-        }
-    }
-    if !query.is_empty() {
-        path = format!("{path}?{}", query.join("&"));
-    }
-    let table = Table::new("GET", &place.host, &path, now)
-        .with("sec-fetch-mode", mode)
-        .with("sec-fetch-dest", destination)
-        .with("sec-fetch-site", "same-origin");
-    headers
-        .into_iter()
-        .fold(table, |table, (name, value)| table.with(name, value))
-}
-
-/// Where a page that was got under a configuration says its version.
-fn sources(side: &Side) -> Vec<Source> {
-    let pin = side
-        .config
-        .pin_cookie
-        .as_ref()
-        .map(|cookie| Source::Pin(cookie.name.clone()));
-    side.config.sources.iter().cloned().chain(pin).collect()
-}
-
-fn listed<'s>(side: &'s Side, version: &Version) -> Option<&'s ReleaseConfig> {
-    side.config
-        .releases
-        .iter()
-        .find(|release| release.version == *version)
-}
-
-/// A version that a pattern speaks of.
-fn example(pattern: &VersionPattern) -> Option<Version> {
-    let candidates = match pattern {
-        VersionPattern::Exact(version) => vec![version.to_string()],
-        VersionPattern::Prefix(prefix) => vec![format!("{prefix}0")],
-        VersionPattern::Range(range) => range
-            .comparators
-            .iter()
-            .flat_map(|bound| {
-                let (minor, patch) = (bound.minor.unwrap_or(0), bound.patch.unwrap_or(0));
-                [
-                    format!("{}.{minor}.{patch}", bound.major),
-                    format!("{}.{minor}.{}", bound.major, patch.saturating_add(1)),
-                    "0.0.0".to_owned(),
-                ]
-            })
-            .collect(),
-    };
-    candidates
-        .into_iter()
-        .filter_map(|text| Version::parse(text.as_bytes()))
-        .find(|version| pattern.matches(version))
-}
-
-/// An example of what two lists have in common, where there is something, and of each part that only
-/// one of them has. An absent list is everything.
-fn differing<T: PartialEq>(
-    old: Option<&[T]>,
-    new: Option<&[T]>,
-    within: impl Fn(Option<&T>) -> String,
-) -> Vec<String> {
-    let has = |list: Option<&[T]>, item: &T| list.is_none_or(|list| list.contains(item));
-    let items = || old.into_iter().chain(new).flatten();
-    let common = items().find(|item| has(old, item) && has(new, item));
-    let mut examples = Vec::new();
-    if common.is_some() || old.is_none() && new.is_none() {
-        examples.push(within(common));
-    }
-    let one_sided = items().filter(|item| !has(old, item) || !has(new, item));
-    examples.extend(one_sided.map(|item| within(Some(item))));
-    if old.is_none() != new.is_none() {
-        examples.push(within(None));
-    }
-    examples
-}
-
-/// What only one of two lists has.
-fn one_sided<'t, T: PartialEq>(one: &'t [T], other: &'t [T]) -> impl Iterator<Item = &'t T> {
-    let only = |item: &&T| one.contains(item) != other.contains(item);
-    one.iter().chain(other).filter(only)
-}
-
-fn host_within(pattern: Option<&HostPattern>) -> String {
-    match pattern {
-        Some(HostPattern::Exact(name)) => name.clone(),
-        Some(HostPattern::Suffix(suffix)) => format!("any{suffix}"),
-        Some(HostPattern::Any) | None => "any.example".to_owned(),
-    }
-}
-
-fn path_within(prefix: Option<&PathPrefix>) -> String {
-    prefix.map_or_else(|| "/any".to_owned(), ToString::to_string)
 }
