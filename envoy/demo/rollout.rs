@@ -1,7 +1,7 @@
 //! A rolling update, pod by pod, while visitors come and go.
 
 use anyhow::Result;
-use skew_guard_lab::load::{Crowd, Load, Tally};
+use skew_guard_lab::load::{Load, LoadGenerator, Tally};
 
 use crate::site::{NEW, OLD, PODS, Routing, Site};
 use crate::timeline::{self, Pods, Timeline};
@@ -25,7 +25,7 @@ pub struct Outcome {
 pub async fn run(routing: Routing, requests: u64) -> Result<Outcome> {
     println!("\n{}", title(routing));
     let mut site = Site::start(routing).await?;
-    let load = Crowd::at(site.gateway().await?)
+    let load = LoadGenerator::at(site.gateway().await?)
         .visitors(VISITORS)
         .long_lived(LONG_LIVED_TABS)
         .start()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use skew_guard_lab::load::{Crowd, Load, Tally};
+use skew_guard_lab::load::{Load, LoadGenerator, Tally};
 use skew_guard_lab::wait;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -188,7 +188,7 @@ async fn open<'l>(one: &'l Lab, other: &'l Lab, configuration: &Value) -> Result
 }
 
 fn visit(mesh: &Mesh<'_>) -> Result<Load> {
-    Crowd::at(mesh.ahead.address())
+    LoadGenerator::at(mesh.ahead.address())
         .and_at(mesh.behind.address())
         .of_host("shop.example.com")
         .visitors(8)

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 use skew_guard_lab::bootstrap::release_routes;
-use skew_guard_lab::load::{Crowd, Tally};
+use skew_guard_lab::load::{LoadGenerator, Tally};
 
 use crate::behaviour::{Behaviour, behaviours};
 use crate::browsers::{Load, chrome};
@@ -33,7 +33,7 @@ fn all_releases(name: &str, enforce: bool) -> Value {
 
 /// What a crowd of visitors counts at the gateway, and what the filter does.
 async fn counted(lab: &Lab, gateway: &Gateway<'_>) -> Result<(Tally, u64)> {
-    let load = Crowd::at(gateway.address()).visitors(6).start()?;
+    let load = LoadGenerator::at(gateway.address()).visitors(6).start()?;
     load.answers(1_500).await?;
     let tally = load.stop().await;
     let metrics = lab.metrics().await?;

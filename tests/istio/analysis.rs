@@ -6,29 +6,29 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName};
 
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 
 /// A reference to something that is not there.
 const REFERENCE_NOT_FOUND: &str = "IST0101";
 
 /// Nothing to see; and without the chart's own suppression nothing but the catch-all, whose subset is absent on purpose.
 pub async fn finds_only_the_catch_all(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "analysis").await?;
-    stage.deploy("1.4.2").await?;
-    stage.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
+    let mut testbed = Testbed::set_up(cluster, "analysis").await?;
+    testbed.deploy("1.4.2").await?;
+    testbed.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
     for name in [GatewayName::First, GatewayName::Second] {
         cluster.kubernetes().apply(&gateway_pod(name)).await?;
         cluster.kubernetes().apply(&gateway_service(name)).await?;
     }
-    let found = cluster.analyze(stage.shop.namespace()).await?;
+    let found = cluster.analyze(testbed.shop.namespace()).await?;
     ensure!(found.is_empty(), "istioctl analyze: {found:#?}");
 
     let annotation = "galley.istio.io/analyze-suppress-";
-    stage
+    testbed
         .shop
         .kubectl(&["annotate", "virtualservice", "--all", annotation])
         .await?;
-    let found = cluster.analyze(stage.shop.namespace()).await?;
+    let found = cluster.analyze(testbed.shop.namespace()).await?;
     let codes: BTreeSet<_> = found
         .iter()
         .filter_map(|finding| finding["code"].as_str())
@@ -44,7 +44,7 @@ pub async fn finds_only_the_catch_all(cluster: &Cluster) -> Result<()> {
             "istioctl analyze: {finding:#}"
         );
     }
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// The gateway runs without a Pod and a Service, and the analysis looks for both behind each `Gateway` resource.

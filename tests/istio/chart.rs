@@ -11,7 +11,7 @@ use skew_guard_lab::registry::Image;
 use skew_guard_lab::{module, wait};
 use tempfile::NamedTempFile;
 
-use crate::shop::{Half, POD_PORT, Shop};
+use crate::shop::{POD_PORT, Shop, Tier};
 
 /// How far apart a pipeline looks twice: workers follow the main thread by moments.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
@@ -59,9 +59,9 @@ impl<'a> Chart<'a> {
     pub async fn of(cluster: &'a Cluster, shop: &Shop<'_>) -> Result<Self> {
         let module = fs::read(module::path()?)?;
         let image = cluster.push_image(&module, "skew-guard", "tested")?;
-        let service = |half, path: &str, probe_path: &str| {
+        let service = |tier, path: &str, probe_path: &str| {
             json!({
-                "host": shop.service_host(half),
+                "host": shop.service_host(tier),
                 "port": POD_PORT,
                 "paths": [path],
                 "probePath": probe_path,
@@ -72,7 +72,7 @@ impl<'a> Chart<'a> {
                 "sources": [{ "header": "x-bundle-version" }, { "path": "/assets/v-{version}/" }],
                 "upstreamVersion": { "responseHeader": "x-app-version" },
             },
-            "services": [service(Half::Api, "/api", "/api/cart"), service(Half::Web, "/", "/")],
+            "services": [service(Tier::Api, "/api", "/api/cart"), service(Tier::Web, "/", "/")],
             "hosts": [shop.host()],
             "gateways": [GatewayName::First.label(), GatewayName::Second.label()],
             "plugin": { "url": image.url(), "namespace": GATEWAY_NAMESPACE },

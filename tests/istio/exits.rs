@@ -7,7 +7,7 @@ use skew_guard_lab::load::{Load, Tally};
 
 use crate::configuration::answers_to_the_old_tab;
 use crate::module::two_releases_under_load;
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 use crate::visitors::{self, answered_by, ask};
 
 /// How many answers are waited for after each change.
@@ -15,60 +15,69 @@ const SOME: u64 = 1_000;
 
 /// Without the plugin the routes by header are left, and nobody removes a header that a client sent.
 pub async fn the_plugin_is_deleted(cluster: &Cluster) -> Result<()> {
-    let (stage, mut load) = two_releases_under_load(cluster, "deleted").await?;
-    stage.chart.delete_plugin().await?;
-    answers_to_the_old_tab(&stage, "2.0.0").await?;
+    let (testbed, mut load) = two_releases_under_load(cluster, "deleted").await?;
+    testbed.chart.delete_plugin().await?;
+    answers_to_the_old_tab(&testbed, "2.0.0").await?;
     load.answers(SOME).await?;
     expect_skew_without_failure("the plugin is deleted", &load.tally())?;
     ensure!(
-        answer_to_a_chosen_release(&stage).await? == "1.4.2",
+        answer_to_a_chosen_release(&testbed).await? == "1.4.2",
         "a client can choose its release now, as the README says"
     );
-    comes_back(stage, &mut load).await
+    comes_back(testbed, &mut load).await
 }
 
 /// One value of the chart: no plugin, and routes without headers.
 pub async fn the_chart_renders_plain_routes(cluster: &Cluster) -> Result<()> {
-    let (mut stage, mut load) = two_releases_under_load(cluster, "plainly-off").await?;
-    stage.chart.values()["enabled"] = json!(false);
-    stage.chart.upgrade().await?;
-    answers_to_the_old_tab(&stage, "2.0.0").await?;
+    let (mut testbed, mut load) = two_releases_under_load(cluster, "plainly-off").await?;
+    testbed.chart.values()["enabled"] = json!(false);
+    testbed.chart.upgrade().await?;
+    answers_to_the_old_tab(&testbed, "2.0.0").await?;
     load.answers(SOME).await?;
     let tally = load.tally();
     expect_skew_without_failure("plain routes by the chart", &tally)?;
     ensure!(
-        answer_to_a_chosen_release(&stage).await? == "2.0.0",
+        answer_to_a_chosen_release(&testbed).await? == "2.0.0",
         "a client cannot choose its release"
     );
-    stage.chart.values()["enabled"] = json!(true);
-    comes_back(stage, &mut load).await
+    testbed.chart.values()["enabled"] = json!(true);
+    comes_back(testbed, &mut load).await
 }
 
 /// The team's own routes are put back, and all that the chart made goes at once.
 pub async fn the_chart_is_removed(cluster: &Cluster) -> Result<()> {
-    let (stage, load) = two_releases_under_load(cluster, "removed").await?;
-    stage.shop.split_by_path(GatewayName::First.label()).await?;
-    stage.chart.delete_routes_and_plugin().await?;
-    stage.chart.uninstall().await?;
+    let (testbed, load) = two_releases_under_load(cluster, "removed").await?;
+    testbed
+        .shop
+        .split_by_path(GatewayName::First.label())
+        .await?;
+    testbed.chart.delete_routes_and_plugin().await?;
+    testbed.chart.uninstall().await?;
     load.answers(SOME).await?;
     expect_skew_without_failure("the chart is removed", &load.stop().await)?;
-    stage.shop.close().await
+    testbed.shop.close().await
 }
 
 /// The next upgrade makes it as it was.
-async fn comes_back(stage: Stage<'_>, load: &mut Load) -> Result<()> {
-    stage.chart.step(&[&stage.gateway]).await?;
-    answers_to_the_old_tab(&stage, "1.4.2").await?;
+async fn comes_back(testbed: Testbed<'_>, load: &mut Load) -> Result<()> {
+    testbed.chart.step(&[&testbed.gateway]).await?;
+    answers_to_the_old_tab(&testbed, "1.4.2").await?;
     load.reset();
     load.answers(SOME).await?;
     visitors::expect_neither_skew_nor_failure("and back", &load.tally())?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// Who answers a client that sends the route header of the old release itself.
-async fn answer_to_a_chosen_release(stage: &Stage<'_>) -> Result<String> {
+async fn answer_to_a_chosen_release(testbed: &Testbed<'_>) -> Result<String> {
     let chosen = [("x-release", "v1-4-2")];
-    let answer = ask(stage.gateway.address(), &stage.shop, "/api/cart", &chosen).await?;
+    let answer = ask(
+        testbed.gateway.address(),
+        &testbed.shop,
+        "/api/cart",
+        &chosen,
+    )
+    .await?;
     Ok(answered_by(&answer).to_owned())
 }
 

@@ -4,16 +4,16 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use skew_guard_lab::cluster::Cluster;
 
-use crate::shop::{Half, route};
-use crate::stage::{Stage, deployment};
+use crate::shop::{Tier, route};
+use crate::testbed::{Testbed, deployment};
 use crate::visitors;
 
 /// The other Pods of the release take over. Until its endpoint is withdrawn, a connect failure stays what it is.
 pub async fn a_pod_killed_without_notice(cluster: &Cluster) -> Result<()> {
-    let (stage, mut load) = Stage::open(cluster, "killed", "1.4.2").await?;
-    let pod = one_pod(&stage, Half::Api, "1.4.2").await?;
+    let (testbed, mut load) = Testbed::open(cluster, "killed", "1.4.2").await?;
+    let pod = one_pod(&testbed, Tier::Api, "1.4.2").await?;
     cluster
-        .crash_pod(&format!("{}/{pod}", stage.shop.namespace()))
+        .crash_pod(&format!("{}/{pod}", testbed.shop.namespace()))
         .await?;
     let tally = load.tally();
     visitors::report("a Pod killed without notice", &tally);
@@ -27,28 +27,28 @@ pub async fn a_pod_killed_without_notice(cluster: &Cluster) -> Result<()> {
         "a release with Pods left is not gone: {:?}",
         tally.examples
     );
-    stage
+    testbed
         .shop
-        .rolled_out(&deployment(Half::Api, "1.4.2"))
+        .rolled_out(&deployment(Tier::Api, "1.4.2"))
         .await?;
     load.reset();
     load.answers(1_000).await?;
     visitors::expect_neither_skew_nor_failure("after it", &load.stop().await)?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// Nobody else may answer for a draining release, and its tabs are better told than left with an error.
 pub async fn the_last_pod_of_a_draining_release(cluster: &Cluster) -> Result<()> {
-    let (mut stage, load) = Stage::open(cluster, "last-pod", "1.4.2").await?;
-    stage
+    let (mut testbed, load) = Testbed::open(cluster, "last-pod", "1.4.2").await?;
+    testbed
         .step_under(
             &load,
             &[("2.0.0", "live"), ("1.4.2", "live")],
             json!("1.4.2"),
         )
         .await?;
-    stage.deploy("2.0.0").await?;
-    stage
+    testbed.deploy("2.0.0").await?;
+    testbed
         .step_under(
             &load,
             &[("2.0.0", "live"), ("1.4.2", "draining")],
@@ -59,23 +59,23 @@ pub async fn the_last_pod_of_a_draining_release(cluster: &Cluster) -> Result<()>
         load.pages().contains_key("1.4.2"),
         "a draining release keeps its tabs"
     );
-    stage.remove("1.4.2").await?;
+    testbed.remove("1.4.2").await?;
     load.until_no_page_of("1.4.2").await?;
     load.answers(1_000).await?;
     let tally = load.stop().await;
     visitors::expect_neither_skew_nor_failure("a draining release without Pods", &tally)?;
     ensure!(tally.told_to_reload > 0, "its tabs are told to reload");
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// An outage is not skew: a reload would bring the same page.
 pub async fn the_last_pod_of_the_current_release(cluster: &Cluster) -> Result<()> {
-    let (stage, load) = Stage::open(cluster, "outage", "1.4.2").await?;
-    stage
+    let (testbed, load) = Testbed::open(cluster, "outage", "1.4.2").await?;
+    testbed
         .shop
-        .kubectl(&["delete", "deployment", &deployment(Half::Api, "1.4.2")])
+        .kubectl(&["delete", "deployment", &deployment(Tier::Api, "1.4.2")])
         .await?;
-    stage.shop.gone(Half::Api, "1.4.2").await?;
+    testbed.shop.gone(Tier::Api, "1.4.2").await?;
     load.answers(300).await?;
     let tally = load.stop().await;
     visitors::report("a current release without Pods", &tally);
@@ -85,13 +85,13 @@ pub async fn the_last_pod_of_the_current_release(cluster: &Cluster) -> Result<()
         "an outage is not skew: {:?}",
         tally.examples
     );
-    stage.strike().await
+    testbed.tear_down().await
 }
 
-/// The name of a Pod of that half and version.
-pub async fn one_pod(stage: &Stage<'_>, half: Half, version: &str) -> Result<String> {
-    let selector = format!("app={},version={}", half.name(), route(version));
-    let names = stage
+/// The name of a Pod of that tier and version.
+pub async fn one_pod(testbed: &Testbed<'_>, tier: Tier, version: &str) -> Result<String> {
+    let selector = format!("app={},version={}", tier.name(), route(version));
+    let names = testbed
         .shop
         .kubectl(&["get", "pods", "--selector", &selector, "--output", "name"])
         .await?;

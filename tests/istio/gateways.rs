@@ -8,8 +8,8 @@ use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
 use skew_guard_lab::load::Load;
 
 use crate::chart::Chart;
-use crate::shop::{Half, POD_PORT, Shop};
-use crate::stage::Stage;
+use crate::shop::{POD_PORT, Shop, Tier};
+use crate::testbed::Testbed;
 use crate::visitors::{self, answered_by, ask};
 
 /// How much later the second gateway learns each step.
@@ -17,24 +17,24 @@ const LATE: Duration = Duration::from_secs(10);
 
 /// Each request of a tab goes to another gateway than the one before, through a whole life of a release.
 pub async fn one_that_learns_late(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "late").await?;
+    let mut testbed = Testbed::set_up(cluster, "late").await?;
     let late = cluster.start_gateway(GatewayName::Second).await?;
-    stage.deploy("1.4.2").await?;
-    stage.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
-    stage.chart.step(&[&stage.gateway, &late]).await?;
-    let load = visitors::arrive(&[&stage.gateway, &late], &stage.shop).await?;
+    testbed.deploy("1.4.2").await?;
+    testbed.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
+    testbed.chart.step(&[&testbed.gateway, &late]).await?;
+    let load = visitors::arrive(&[&testbed.gateway, &late], &testbed.shop).await?;
 
     step(
-        &mut stage,
+        &mut testbed,
         &late,
         &load,
         &[("2.0.0", "live"), ("1.4.2", "live")],
         "1.4.2",
     )
     .await?;
-    stage.deploy("2.0.0").await?;
+    testbed.deploy("2.0.0").await?;
     step(
-        &mut stage,
+        &mut testbed,
         &late,
         &load,
         &[("2.0.0", "live"), ("1.4.2", "draining")],
@@ -42,7 +42,7 @@ pub async fn one_that_learns_late(cluster: &Cluster) -> Result<()> {
     )
     .await?;
     step(
-        &mut stage,
+        &mut testbed,
         &late,
         &load,
         &[("2.0.0", "live"), ("1.4.2", "retired")],
@@ -50,37 +50,37 @@ pub async fn one_that_learns_late(cluster: &Cluster) -> Result<()> {
     )
     .await?;
     load.until_no_page_of("1.4.2").await?;
-    stage.remove("1.4.2").await?;
-    step(&mut stage, &late, &load, &[("2.0.0", "live")], "2.0.0").await?;
+    testbed.remove("1.4.2").await?;
+    step(&mut testbed, &late, &load, &[("2.0.0", "live")], "2.0.0").await?;
     visitors::expect_neither_skew_nor_failure("a gateway ten seconds late", &load.stop().await)?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// A step that one gateway takes at once and the other when the time is over.
 async fn step(
-    stage: &mut Stage<'_>,
+    testbed: &mut Testbed<'_>,
     late: &Gateway,
     load: &Load,
     releases: &[(&str, &str)],
     current: &str,
 ) -> Result<()> {
-    stage.chart.list(releases, json!(current));
+    testbed.chart.list(releases, json!(current));
     late.gate().close();
-    let revision = stage.chart.upgrade().await?;
-    stage.chart.in_force(&stage.gateway, revision).await?;
+    let revision = testbed.chart.upgrade().await?;
+    testbed.chart.in_force(&testbed.gateway, revision).await?;
     tokio::time::sleep(LATE).await;
     ensure!(
-        stage.chart.revision(late).await? < Some(revision),
+        testbed.chart.revision(late).await? < Some(revision),
         "the second gateway is behind"
     );
     late.gate().open();
-    stage.chart.in_force(late, revision).await?;
+    testbed.chart.in_force(late, revision).await?;
     load.answers(300).await
 }
 
 /// Pods of two kinds serve the routes: on each an old tab keeps its release, and nobody chooses one by the header.
 pub async fn each_with_a_plugin_of_its_own(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "several").await?;
+    let mut testbed = Testbed::set_up(cluster, "several").await?;
     let second = cluster.start_gateway(GatewayName::Second).await?;
     let plugin = |name: GatewayName| {
         json!({
@@ -89,20 +89,20 @@ pub async fn each_with_a_plugin_of_its_own(cluster: &Cluster) -> Result<()> {
         })
     };
     let plugins = [GatewayName::First, GatewayName::Second].map(plugin);
-    stage.chart.values()["plugins"] = json!(plugins);
-    let settings = stage.chart.values()["plugin"].as_object_mut();
+    testbed.chart.values()["plugins"] = json!(plugins);
+    let settings = testbed.chart.values()["plugin"].as_object_mut();
     settings.context("a map")?.remove("namespace");
-    stage.deploy("1.4.2").await?;
-    stage.deploy("2.0.0").await?;
+    testbed.deploy("1.4.2").await?;
+    testbed.deploy("2.0.0").await?;
     let listed = [("2.0.0", "live"), ("1.4.2", "draining")];
-    stage.chart.list(&listed, json!("2.0.0"));
-    stage.chart.step(&[&stage.gateway, &second]).await?;
-    for gateway in [&stage.gateway, &second] {
+    testbed.chart.list(&listed, json!("2.0.0"));
+    testbed.chart.step(&[&testbed.gateway, &second]).await?;
+    for gateway in [&testbed.gateway, &second] {
         for (headers, version) in [
             ([("x-bundle-version", "1.4.2")], "1.4.2"),
             ([("x-release", "v1-4-2")], "2.0.0"),
         ] {
-            let answer = ask(gateway.address(), &stage.shop, "/api/cart", &headers).await?;
+            let answer = ask(gateway.address(), &testbed.shop, "/api/cart", &headers).await?;
             ensure!(
                 answered_by(&answer) == version,
                 "{}: {} answers {headers:?}",
@@ -111,44 +111,44 @@ pub async fn each_with_a_plugin_of_its_own(cluster: &Cluster) -> Result<()> {
             );
         }
     }
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// One has a chart of its own with another route header, the other only a version header of the same name as ours.
 pub async fn other_applications(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "ours").await?;
-    stage.deploy("1.4.2").await?;
-    stage.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
+    let mut testbed = Testbed::set_up(cluster, "ours").await?;
+    testbed.deploy("1.4.2").await?;
+    testbed.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
 
     let second = Shop::open(cluster, "theirs").await?;
     let mut chart = Chart::of(cluster, &second).await?;
     chart.values()["config"]["routeHeader"] = json!("x-their-release");
-    for half in Half::BOTH {
-        second.deploy(half, half.name(), "7.0.0", 1).await?;
-        second.rolled_out(half.name()).await?;
+    for tier in Tier::BOTH {
+        second.deploy(tier, tier.name(), "7.0.0", 1).await?;
+        second.rolled_out(tier.name()).await?;
     }
     chart.list(&[("7.0.0", "live")], json!("7.0.0"));
-    chart.step(&[&stage.gateway]).await?;
+    chart.step(&[&testbed.gateway]).await?;
 
     let third = Shop::open(cluster, "plainly").await?;
     third.apply(all_to_the_api(&third)).await?;
-    third.deploy(Half::Api, "api", "3.1.0", 1).await?;
+    third.deploy(Tier::Api, "api", "3.1.0", 1).await?;
     third.rolled_out("api").await?;
 
-    let ours = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
-    let theirs = visitors::arrive(&[&stage.gateway], &second).await?;
+    let ours = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
+    let theirs = visitors::arrive(&[&testbed.gateway], &second).await?;
     ours.answers(500).await?;
     theirs.answers(500).await?;
-    stage
+    testbed
         .step(&[("2.0.0", "live"), ("1.4.2", "live")], json!("1.4.2"))
         .await?;
-    passes_untouched(&stage.gateway, &third).await?;
+    passes_untouched(&testbed.gateway, &third).await?;
     visitors::expect_neither_skew_nor_failure("our application", &ours.stop().await)?;
     visitors::expect_neither_skew_nor_failure("the other with a chart", &theirs.stop().await)?;
     chart.uninstall().await?;
     second.close().await?;
     third.close().await?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// Versions that no list of ours names, and headers that we would remove.
@@ -186,7 +186,7 @@ async fn passes_untouched(gateway: &Gateway, shop: &Shop<'_>) -> Result<()> {
 
 fn all_to_the_api(shop: &Shop<'_>) -> Value {
     let destination =
-        json!({ "host": shop.service_host(Half::Api), "port": { "number": POD_PORT } });
+        json!({ "host": shop.service_host(Tier::Api), "port": { "number": POD_PORT } });
     json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use skew_guard_lab::cluster::{Cluster, GatewayName};
 
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 use crate::visitors;
 
 /// How many answers are waited for after each change.
@@ -13,39 +13,45 @@ const SOME: u64 = 1_500;
 /// As the chart's README says: the chart is installed while the team's own routes are there, and these are deleted; to
 /// leave, they are put back, and the chart's parts go in the order plugin, routes, subsets.
 pub async fn in_and_out_without_interruption(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "moving").await?;
-    stage.deploy("1.4.2").await?;
-    stage.shop.split_by_path(GatewayName::First.label()).await?;
-    let load = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
+    let mut testbed = Testbed::set_up(cluster, "moving").await?;
+    testbed.deploy("1.4.2").await?;
+    testbed
+        .shop
+        .split_by_path(GatewayName::First.label())
+        .await?;
+    let load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
     load.answers(SOME).await?;
 
-    stage.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
+    testbed.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
     load.answers(SOME).await?;
-    stage
+    testbed
         .shop
         .kubectl(&["delete", "virtualservice", "shop"])
         .await?;
     load.answers(SOME).await?;
-    ensure!(decided(&stage).await? > 0, "the plugin decides");
+    ensure!(decided(&testbed).await? > 0, "the plugin decides");
 
-    stage.shop.split_by_path(GatewayName::First.label()).await?;
-    load.answers(SOME).await?;
-    stage.chart.delete_plugin().await?;
-    load.answers(SOME).await?;
-    stage
+    testbed
         .shop
-        .kubectl(&["delete", "virtualservice", stage.chart.name()])
+        .split_by_path(GatewayName::First.label())
         .await?;
     load.answers(SOME).await?;
-    stage.chart.uninstall().await?;
+    testbed.chart.delete_plugin().await?;
+    load.answers(SOME).await?;
+    testbed
+        .shop
+        .kubectl(&["delete", "virtualservice", testbed.chart.name()])
+        .await?;
+    load.answers(SOME).await?;
+    testbed.chart.uninstall().await?;
     load.answers(SOME).await?;
     visitors::expect_neither_skew_nor_failure("moving in and out", &load.stop().await)?;
-    stage.shop.close().await
+    testbed.shop.close().await
 }
 
 /// How many requests the plugin pinned.
-async fn decided(stage: &Stage<'_>) -> Result<u64> {
-    let pinned = stage
+async fn decided(testbed: &Testbed<'_>) -> Result<u64> {
+    let pinned = testbed
         .gateway
         .stats("outcome=.=pinned.*skew_guard_requests_total")
         .await?;

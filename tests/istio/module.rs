@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use xtask::image::Digest;
 
 use crate::configuration::{answers_to_the_old_tab, two_releases};
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 use crate::visitors;
 
 /// How many answers are waited for after each change.
@@ -42,7 +42,7 @@ fn from_before(key: &str) -> Result<Vec<u8>> {
 
 /// By tag, by digest and by both, each with and without its checksum.
 pub async fn taken_as_an_image(cluster: &Cluster) -> Result<()> {
-    let mut stage = two_releases(cluster, "image").await?;
+    let mut testbed = two_releases(cluster, "image").await?;
     for (build, (reference, with_checksum)) in [
         (Reference::Tag, false),
         (Reference::Tag, true),
@@ -57,9 +57,9 @@ pub async fn taken_as_an_image(cluster: &Cluster) -> Result<()> {
         let tag = format!("build-{build}");
         let image = cluster.push_image(&rebuilt(b'0' + u8::try_from(build)?)?, "taken", &tag)?;
         let checksum = with_checksum.then_some(&image.digest);
-        take(&mut stage, &reference.url(&image), checksum).await?;
+        take(&mut testbed, &reference.url(&image), checksum).await?;
     }
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// How a plugin names an image.
@@ -81,40 +81,40 @@ impl Reference {
 }
 
 /// Has the gateway take the module from there, and asks it as a tab would.
-async fn take(stage: &mut Stage<'_>, url: &str, checksum: Option<&Digest>) -> Result<()> {
-    stage.chart.values()["plugin"]["url"] = json!(url);
-    stage.chart.values()["plugin"]["sha256"] = json!(checksum.map_or("", Digest::digits));
-    stage.chart.step(&[&stage.gateway]).await?;
-    answers_to_the_old_tab(stage, "1.4.2").await
+async fn take(testbed: &mut Testbed<'_>, url: &str, checksum: Option<&Digest>) -> Result<()> {
+    testbed.chart.values()["plugin"]["url"] = json!(url);
+    testbed.chart.values()["plugin"]["sha256"] = json!(checksum.map_or("", Digest::digits));
+    testbed.chart.step(&[&testbed.gateway]).await?;
+    answers_to_the_old_tab(testbed, "1.4.2").await
 }
 
 /// Bytes that are not the promised ones are not run: the mesh goes on by its default routes.
 pub async fn refused_under_a_wrong_checksum(cluster: &Cluster) -> Result<()> {
-    let mut stage = two_releases(cluster, "checksum").await?;
+    let mut testbed = two_releases(cluster, "checksum").await?;
     let image = cluster.push_image(&rebuilt(b'w')?, "wrong", "tested")?;
-    stage.chart.values()["plugin"]["url"] = json!(image.url_by_tag());
-    stage.chart.values()["plugin"]["sha256"] = json!(Digest::of(b"something else").digits());
-    stage.chart.upgrade().await?;
-    answers_to_the_old_tab(&stage, "2.0.0").await?;
-    take(&mut stage, &image.url_by_tag(), Some(&image.digest)).await?;
-    stage.strike().await
+    testbed.chart.values()["plugin"]["url"] = json!(image.url_by_tag());
+    testbed.chart.values()["plugin"]["sha256"] = json!(Digest::of(b"something else").digits());
+    testbed.chart.upgrade().await?;
+    answers_to_the_old_tab(&testbed, "2.0.0").await?;
+    take(&mut testbed, &image.url_by_tag(), Some(&image.digest)).await?;
+    testbed.tear_down().await
 }
 
 /// The module itself, for those without a registry.
 pub async fn taken_as_a_file(cluster: &Cluster) -> Result<()> {
-    let mut stage = two_releases(cluster, "file").await?;
+    let mut testbed = two_releases(cluster, "file").await?;
     let server = FileServer::start().await?;
     let module = rebuilt(b's')?;
     server.offer(&module)?;
     let url = server.url();
-    take(&mut stage, &url, Some(&Digest::of(&module))).await?;
+    take(&mut testbed, &url, Some(&Digest::of(&module))).await?;
     take(
-        &mut stage,
+        &mut testbed,
         &format!("file://{}", module::path()?.display()),
         None,
     )
     .await?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// A web server with a certificate of its own.
@@ -174,16 +174,16 @@ impl FileServer {
 
 /// A new image under load, named by digest, and by a new tag.
 pub async fn upgraded_under_load(cluster: &Cluster) -> Result<()> {
-    let (mut stage, load) = two_releases_under_load(cluster, "newer").await?;
+    let (mut testbed, load) = two_releases_under_load(cluster, "newer").await?;
     for (build, reference) in [(b'1', Reference::Both), (b'2', Reference::Tag)] {
         let image = cluster.push_image(&rebuilt(build)?, "newer", &format!("build-{build}"))?;
-        stage.chart.values()["plugin"]["url"] = json!(reference.url(&image));
-        stage.chart.step(&[&stage.gateway]).await?;
+        testbed.chart.values()["plugin"]["url"] = json!(reference.url(&image));
+        testbed.chart.step(&[&testbed.gateway]).await?;
         load.answers(SOME).await?;
     }
     let story = "two upgrades of the module";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// A key that the older module does not know.
@@ -191,22 +191,22 @@ const KEY: &str = "unpinnedPaths";
 
 /// The values have such a key. What the older module finds in force, and can read, stays so.
 pub async fn downgraded_with_a_key_that_is_too_new(cluster: &Cluster) -> Result<()> {
-    let (mut stage, load) = two_releases_under_load(cluster, "older").await?;
-    let revision = stage.chart.revision(&stage.gateway).await?;
+    let (mut testbed, load) = two_releases_under_load(cluster, "older").await?;
+    let revision = testbed.chart.revision(&testbed.gateway).await?;
     let older = cluster.push_image(&from_before(KEY)?, "older", "tested")?;
-    stage.chart.values()["plugin"]["url"] = json!(older.url());
-    stage.chart.values()["config"][KEY] = json!(["/version.json"]);
-    stage.chart.upgrade().await?;
+    testbed.chart.values()["plugin"]["url"] = json!(older.url());
+    testbed.chart.values()["config"][KEY] = json!(["/version.json"]);
+    testbed.chart.upgrade().await?;
     wait::until("the older module to refuse the key", async || {
-        stage.chart.is_refused(&stage.gateway).await
+        testbed.chart.is_refused(&testbed.gateway).await
     })
     .await?;
     load.answers(SOME).await?;
     ensure!(
-        stage.chart.revision(&stage.gateway).await? == revision,
+        testbed.chart.revision(&testbed.gateway).await? == revision,
         "the last good configuration stays in force"
     );
-    let log = stage.gateway.log();
+    let log = testbed.gateway.log();
     for said in [
         &format!("{KEY}: unknown key"),
         "the last good one stays in force",
@@ -215,21 +215,21 @@ pub async fn downgraded_with_a_key_that_is_too_new(cluster: &Cluster) -> Result<
     }
     let story = "a downgrade of the module with a key that is too new";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// Such a key is in force already, so that the older module can read nothing that it finds. The way out is to take the
 /// key out, for which the newer module need not be there.
 pub async fn downgraded_while_a_key_is_in_force_that_is_too_new(cluster: &Cluster) -> Result<()> {
-    let (mut stage, load) = two_releases_under_load(cluster, "oldest").await?;
-    stage.chart.values()["config"][KEY] = json!(["/version.json"]);
-    stage.chart.step(&[&stage.gateway]).await?;
+    let (mut testbed, load) = two_releases_under_load(cluster, "oldest").await?;
+    testbed.chart.values()["config"][KEY] = json!(["/version.json"]);
+    testbed.chart.step(&[&testbed.gateway]).await?;
     let older = cluster.push_image(&from_before(KEY)?, "oldest", "tested")?;
-    stage.chart.values()["plugin"]["url"] = json!(older.url());
-    stage.chart.upgrade().await?;
-    answers_to_the_old_tab(&stage, "2.0.0").await?;
+    testbed.chart.values()["plugin"]["url"] = json!(older.url());
+    testbed.chart.upgrade().await?;
+    answers_to_the_old_tab(&testbed, "2.0.0").await?;
     ensure!(
-        stage.chart.is_refused(&stage.gateway).await?,
+        testbed.chart.is_refused(&testbed.gateway).await?,
         "the older module refuses what it is given"
     );
     load.answers(SOME).await?;
@@ -243,56 +243,56 @@ pub async fn downgraded_while_a_key_is_in_force_that_is_too_new(cluster: &Cluste
         "requests are let through: {:?}",
         tally.examples
     );
-    let config = stage.chart.values()["config"].as_object_mut();
+    let config = testbed.chart.values()["config"].as_object_mut();
     config.context("a map")?.remove(KEY);
-    stage.chart.step(&[&stage.gateway]).await?;
-    answers_to_the_old_tab(&stage, "1.4.2").await?;
-    stage.strike().await
+    testbed.chart.step(&[&testbed.gateway]).await?;
+    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.tear_down().await
 }
 
 /// For a moment the filter is there twice; an older mesh does not know the kind, and the plugin that is there stays.
 pub async fn under_another_kind_of_resource(cluster: &Cluster) -> Result<()> {
-    let (mut stage, load) = two_releases_under_load(cluster, "kind").await?;
-    stage.chart.values()["plugin"]["kind"] = json!("TrafficExtension");
+    let (mut testbed, load) = two_releases_under_load(cluster, "kind").await?;
+    testbed.chart.values()["plugin"]["kind"] = json!("TrafficExtension");
     match cluster.line() {
         IstioLine::V1_31 => {
-            stage.chart.step(&[&stage.gateway]).await?;
+            testbed.chart.step(&[&testbed.gateway]).await?;
             load.answers(SOME).await?;
-            answers_to_the_old_tab(&stage, "1.4.2").await?;
-            stage.chart.values()["plugin"]["kind"] = json!("WasmPlugin");
-            stage.chart.step(&[&stage.gateway]).await?;
+            answers_to_the_old_tab(&testbed, "1.4.2").await?;
+            testbed.chart.values()["plugin"]["kind"] = json!("WasmPlugin");
+            testbed.chart.step(&[&testbed.gateway]).await?;
         }
         IstioLine::V1_24 => {
-            let refused = stage.chart.upgrade().await.err();
+            let refused = testbed.chart.upgrade().await.err();
             let said = refused.map(|problem| format!("{problem:#}"));
             let said = said.context("Istio 1.24 has no TrafficExtension")?;
             ensure!(said.contains("TrafficExtension"), "{said}");
         }
     }
     load.answers(SOME).await?;
-    answers_to_the_old_tab(&stage, "1.4.2").await?;
+    answers_to_the_old_tab(&testbed, "1.4.2").await?;
     let story = "a plugin of another kind";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// Tabs of 1.4.2, which is draining, and of 2.0.0, which is current.
 pub async fn two_releases_under_load<'a>(
     cluster: &'a Cluster,
     name: &str,
-) -> Result<(Stage<'a>, Load)> {
-    with_two_releases_under_load(Stage::set(cluster, name).await?).await
+) -> Result<(Testbed<'a>, Load)> {
+    with_two_releases_under_load(Testbed::set_up(cluster, name).await?).await
 }
 
-/// The same on a stage that is set.
-pub async fn with_two_releases_under_load(stage: Stage<'_>) -> Result<(Stage<'_>, Load)> {
-    let (mut stage, load) = stage.opened("1.4.2").await?;
+/// The same on a testbed that is set up.
+pub async fn with_two_releases_under_load(testbed: Testbed<'_>) -> Result<(Testbed<'_>, Load)> {
+    let (mut testbed, load) = testbed.opened("1.4.2").await?;
     let listed = [("2.0.0", "live"), ("1.4.2", "live")];
-    stage.step_under(&load, &listed, json!("1.4.2")).await?;
-    stage.deploy("2.0.0").await?;
+    testbed.step_under(&load, &listed, json!("1.4.2")).await?;
+    testbed.deploy("2.0.0").await?;
     let swapped = [("2.0.0", "live"), ("1.4.2", "draining")];
-    stage.step_under(&load, &swapped, json!("2.0.0")).await?;
+    testbed.step_under(&load, &swapped, json!("2.0.0")).await?;
     load.until_page_of("2.0.0").await?;
     ensure!(load.pages().contains_key("1.4.2"), "old tabs are left");
-    Ok((stage, load))
+    Ok((testbed, load))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE};
 use skew_guard_lab::wait;
 
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 use crate::visitors::ask;
 
 /// As it stands there, but for the namespace: the provider of the mesh, and the Telemetry that uses it.
@@ -24,12 +24,12 @@ pub async fn in_the_access_log(cluster: &Cluster) -> Result<()> {
     let [mesh, telemetry] = shipped()?;
     cluster.configure_mesh(mesh)?;
     cluster.kubernetes().apply(&telemetry).await?;
-    let mut stage = Stage::set(cluster, "logged").await?;
-    stage.chart.values()["config"]["logOutcome"] = json!(true);
-    stage.deploy("1.4.2").await?;
+    let mut testbed = Testbed::set_up(cluster, "logged").await?;
+    testbed.chart.values()["config"]["logOutcome"] = json!(true);
+    testbed.deploy("1.4.2").await?;
     let releases = [("1.4.2", "live"), ("1.3.0", "retired")];
-    stage.step(&releases, json!("1.4.2")).await?;
-    let answered = line_of(&stage, "1.4.2").await?;
+    testbed.step(&releases, json!("1.4.2")).await?;
+    let answered = line_of(&testbed, "1.4.2").await?;
     for (key, value) in [
         ("outcome", json!("pinned")),
         ("release", json!("v1-4-2")),
@@ -39,7 +39,7 @@ pub async fn in_the_access_log(cluster: &Cluster) -> Result<()> {
     ] {
         ensure!(answered[key] == value, "{key}: {answered}");
     }
-    let gone = line_of(&stage, "1.3.0").await?;
+    let gone = line_of(&testbed, "1.3.0").await?;
     for (key, value) in [
         ("outcome", json!("gone")),
         ("release", Value::Null),
@@ -57,22 +57,22 @@ pub async fn in_the_access_log(cluster: &Cluster) -> Result<()> {
     let delete = [&["delete"], &name[..]].concat();
     cluster.kubernetes().kubectl(delete).await?;
     cluster.configure_mesh(json!({}))?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// The line of a request that says this version. The gateway learns of the log when it learns of it, so that the
 /// request is made until there is one; the query stays out of it.
-async fn line_of(stage: &Stage<'_>, version: &str) -> Result<Value> {
+async fn line_of(testbed: &Testbed<'_>, version: &str) -> Result<Value> {
     wait::until_some("a line of the access log", async || {
         let said = [("x-bundle-version", version)];
         ask(
-            stage.gateway.address(),
-            &stage.shop,
+            testbed.gateway.address(),
+            &testbed.shop,
             "/api/cart?secret",
             &said,
         )
         .await?;
-        let log = stage.gateway.log();
+        let log = testbed.gateway.log();
         ensure!(!log.contains("?secret"), "the query is in the log");
         let mut lines = log
             .lines()

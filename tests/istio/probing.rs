@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GatewayName};
 use tempfile::TempDir;
 
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 use crate::waiting::{self, Said};
 
 /// Where the first gateway is spoken to by TLS.
@@ -15,16 +15,16 @@ const TLS_PORT: u16 = 9_443;
 
 /// A release counts when its pods answer through each port of each gateway.
 pub async fn through_every_gateway(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "probed").await?;
+    let mut testbed = Testbed::set_up(cluster, "probed").await?;
     let second = cluster.start_gateway(GatewayName::Second).await?;
-    let certificate = Certificate::of(&stage.shop.host())?;
-    stage.shop.apply(with_tls(&stage, &certificate)).await?;
-    stage.chart.values()["services"][0]["probePath"] = json!("/api/cart");
-    stage.deploy("1.4.2").await?;
+    let certificate = Certificate::of(&testbed.shop.host())?;
+    testbed.shop.apply(with_tls(&testbed, &certificate)).await?;
+    testbed.chart.values()["services"][0]["probePath"] = json!("/api/cart");
+    testbed.deploy("1.4.2").await?;
     let (before, listed) = ([("1.4.2", "live")], [("2.0.0", "live"), ("1.4.2", "live")]);
-    stage.chart.list(&before, json!("1.4.2"));
-    stage.chart.step(&[&stage.gateway, &second]).await?;
-    let said = probe(cluster, &stage, "1.4.2", "60s").await?;
+    testbed.chart.list(&before, json!("1.4.2"));
+    testbed.chart.step(&[&testbed.gateway, &second]).await?;
+    let said = probe(cluster, &testbed, "1.4.2", "60s").await?;
     ensure!(said.code == 0, "{said:?}");
     let asked = said.answer["requests"].to_string();
     for entrance in [
@@ -35,34 +35,39 @@ pub async fn through_every_gateway(cluster: &Cluster) -> Result<()> {
         ensure!(asked.contains(&entrance), "{entrance} in {asked}");
     }
 
-    stage.chart.list(&listed, json!("1.4.2"));
-    stage.chart.step(&[&stage.gateway, &second]).await?;
-    let said = probe(cluster, &stage, "2.0.0", "3s").await?;
+    testbed.chart.list(&listed, json!("1.4.2"));
+    testbed.chart.step(&[&testbed.gateway, &second]).await?;
+    let said = probe(cluster, &testbed, "2.0.0", "3s").await?;
     ensure!(said.code == 1, "{said:?}");
     ensure!(
         said.answer.to_string().contains("2.0.0 is gone"),
         "{said:?}"
     );
-    stage.deploy("2.0.0").await?;
-    let said = probe(cluster, &stage, "2.0.0", "60s").await?;
+    testbed.deploy("2.0.0").await?;
+    let said = probe(cluster, &testbed, "2.0.0", "60s").await?;
     ensure!(said.code == 0, "{said:?}");
     drop(second);
-    stage.strike().await
+    testbed.tear_down().await
 }
 
-async fn probe(cluster: &Cluster, stage: &Stage<'_>, version: &str, timeout: &str) -> Result<Said> {
+async fn probe(
+    cluster: &Cluster,
+    testbed: &Testbed<'_>,
+    version: &str,
+    timeout: &str,
+) -> Result<Said> {
     waiting::run(
         cluster,
         "probe",
-        &stage.chart,
+        &testbed.chart,
         &[version, "--timeout", timeout],
     )
     .await
 }
 
 /// The first gateway's ports, one with TLS.
-fn with_tls(stage: &Stage<'_>, certificate: &Certificate) -> Value {
-    let hosts = json!([stage.shop.host()]);
+fn with_tls(testbed: &Testbed<'_>, certificate: &Certificate) -> Value {
+    let hosts = json!([testbed.shop.host()]);
     json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "Gateway",

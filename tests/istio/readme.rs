@@ -13,7 +13,7 @@ use skew_guard_lab::tool;
 use tempfile::TempDir;
 
 use crate::chart;
-use crate::shop::{Half, Shop, deployment};
+use crate::shop::{Shop, Tier, deployment};
 use crate::visitors;
 
 /// How many answers are waited for between two blocks.
@@ -50,31 +50,31 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     let [plain_routes, plugin_off] = emergency.commands()?;
 
     reader.push(push).await?;
-    reader.deploy("api.yaml", Half::Api, "api", "1.4.2")?;
-    reader.deploy("web.yaml", Half::Web, "web", "1.4.2")?;
+    reader.deploy("api.yaml", Tier::Api, "api", "1.4.2")?;
+    reader.deploy("web.yaml", Tier::Web, "web", "1.4.2")?;
     reader
         .run("kubectl apply --namespace shop --filename api.yaml --filename web.yaml")
         .await?;
     reader.list(&readme.first_list()?)?;
     reader.run(install).await?;
-    for half in Half::BOTH {
-        reader.shop.rolled_out(half.name()).await?;
+    for tier in Tier::BOTH {
+        reader.shop.rolled_out(tier.name()).await?;
     }
     reader.run(look).await?;
     let load = visitors::arrive(&[&reader.gateway], &reader.shop).await?;
     load.answers(SOME).await?;
 
     reader.list(deploying.list_with("current: \"\"")?)?;
-    reader.deploy("api-2.0.0.yaml", Half::Api, "api", "2.0.0")?;
-    reader.deploy("web-2.0.0.yaml", Half::Web, "web", "2.0.0")?;
+    reader.deploy("api-2.0.0.yaml", Tier::Api, "api", "2.0.0")?;
+    reader.deploy("web-2.0.0.yaml", Tier::Web, "web", "2.0.0")?;
     reader.run(rolling_update).await?;
-    reader.shop.gone(Half::Api, "1.4.2").await?;
+    reader.shop.gone(Tier::Api, "1.4.2").await?;
     load.until_no_page_of("1.4.2").await?;
     reader.list("releases: [{version: \"2.0.0\"}, {version: \"1.4.2\", state: retired}]\ncurrent: \"2.0.0\"\n")?;
     reader.run(UPGRADE_AND_WAIT).await?;
 
-    reader.deploy("release-2.1.0.yaml", Half::Api, "api-2-1-0", "2.1.0")?;
-    reader.deploy("release-2.1.0.yaml", Half::Web, "web-2-1-0", "2.1.0")?;
+    reader.deploy("release-2.1.0.yaml", Tier::Api, "api-2-1-0", "2.1.0")?;
+    reader.deploy("release-2.1.0.yaml", Tier::Web, "web-2-1-0", "2.1.0")?;
     reader.run(pipeline).await?;
     reader.run(wait).await?;
     reader.run(probe).await?;
@@ -87,8 +87,8 @@ pub async fn followed_to_the_letter(cluster: &Cluster) -> Result<()> {
     reader
         .run("kubectl --namespace shop delete deployment api-2-1-0 web-2-1-0")
         .await?;
-    for half in Half::BOTH {
-        reader.shop.gone(half, "2.1.0").await?;
+    for tier in Tier::BOTH {
+        reader.shop.gone(tier, "2.1.0").await?;
     }
     load.answers(SOME).await?;
 
@@ -120,9 +120,9 @@ async fn by_one_command(
     [deploy, take_back, tidy_up]: [&str; 3],
 ) -> Result<()> {
     fs::create_dir_all(reader.path("k8s/2.2.0"))?;
-    for half in Half::BOTH {
-        let (file, name) = (half.name(), format!("{}-2-2-0", half.name()));
-        reader.deploy(&format!("k8s/2.2.0/{file}.yaml"), half, &name, "2.2.0")?;
+    for tier in Tier::BOTH {
+        let (file, name) = (tier.name(), format!("{}-2-2-0", tier.name()));
+        reader.deploy(&format!("k8s/2.2.0/{file}.yaml"), tier, &name, "2.2.0")?;
     }
     reader.run(&deploy.replace("2.1.0", "2.2.0")).await?;
     load.until_page_of("2.2.0").await?;
@@ -130,8 +130,8 @@ async fn by_one_command(
     reader.run(take_back).await?;
     load.until_no_page_of("2.2.0").await?;
     reader.run(tidy_up).await?;
-    for half in Half::BOTH {
-        reader.shop.gone(half, "2.2.0").await?;
+    for tier in Tier::BOTH {
+        reader.shop.gone(tier, "2.2.0").await?;
     }
     load.answers(SOME).await
 }
@@ -249,14 +249,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds a Deployment to a file of manifests.
-    fn deploy(&self, file: &str, half: Half, name: &str, version: &str) -> Result<()> {
+    fn deploy(&self, file: &str, tier: Tier, name: &str, version: &str) -> Result<()> {
         let path = self.path(file);
         let manifests = if path.exists() {
             fs::read_to_string(&path)?
         } else {
             String::new()
         };
-        let manifest = deployment(half, name, version, 2);
+        let manifest = deployment(tier, name, version, 2);
         Ok(fs::write(path, format!("{manifests}---\n{manifest}\n"))?)
     }
 

@@ -18,8 +18,8 @@ use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
 use skew_guard_lab::load::{Load, Tally};
 
 use crate::failures::one_pod;
-use crate::shop::Half;
-use crate::stage::Stage;
+use crate::shop::Tier;
+use crate::testbed::Testbed;
 use crate::visitors;
 
 /// How many roll-outs are made where nobody says another number.
@@ -82,7 +82,7 @@ pub async fn in_random_order(cluster: &Cluster) -> Result<()> {
             outcomes.push(outcome);
             Outcome::keep(line, &outcomes)?;
         }
-        run.stage.strike().await?;
+        run.testbed.tear_down().await?;
     }
     eprintln!("{}", table(&outcomes));
     for outcome in &outcomes {
@@ -133,7 +133,7 @@ impl Outcome {
 /// Two gateways, visitors at both, and the release that is current.
 struct Run<'a> {
     cluster: &'a Cluster,
-    stage: Stage<'a>,
+    testbed: Testbed<'a>,
     late: Gateway,
     load: Load,
     current: String,
@@ -148,16 +148,16 @@ fn version(number: u64) -> String {
 impl<'a> Run<'a> {
     async fn begin(cluster: &'a Cluster, number: u64) -> Result<Self> {
         let current = version(number);
-        let mut stage = Stage::set(cluster, "roll-outs").await?;
+        let mut testbed = Testbed::set_up(cluster, "roll-outs").await?;
         let late = cluster.start_gateway(GatewayName::Second).await?;
-        stage.deploy(&current).await?;
-        stage.chart.list(&[(&current, "live")], json!(current));
-        stage.chart.step(&[&stage.gateway, &late]).await?;
-        let load = visitors::arrive(&[&stage.gateway, &late], &stage.shop).await?;
+        testbed.deploy(&current).await?;
+        testbed.chart.list(&[(&current, "live")], json!(current));
+        testbed.chart.step(&[&testbed.gateway, &late]).await?;
+        let load = visitors::arrive(&[&testbed.gateway, &late], &testbed.shop).await?;
         load.answers(200).await?;
         Ok(Self {
             cluster,
-            stage,
+            testbed,
             late,
             load,
             current,
@@ -177,12 +177,12 @@ impl<'a> Run<'a> {
         self.load.reset();
 
         if has(Trial::PodsBeforeTheList) {
-            self.stage.deploy(&new).await?;
+            self.testbed.deploy(&new).await?;
         }
         self.step(&mut rng, &trials, &[(&new, "live"), (&old, "live")], &old)
             .await?;
         if !has(Trial::PodsBeforeTheList) {
-            self.stage.deploy(&new).await?;
+            self.testbed.deploy(&new).await?;
         }
         if has(Trial::OldPodKilled) {
             self.kill(&mut rng, &old).await?;
@@ -210,7 +210,7 @@ impl<'a> Run<'a> {
         }
         self.step(&mut rng, &trials, &releases, &stays).await?;
         self.load.until_no_page_of(&goes).await?;
-        self.stage.remove(&goes).await?;
+        self.testbed.remove(&goes).await?;
         self.retired.insert(0, goes);
         self.retired.truncate(3);
         let asked = self.load.tally().requests;
@@ -240,28 +240,28 @@ impl<'a> Run<'a> {
                 .into_iter()
                 .map(|version| (version.as_str(), "retired")),
         );
-        self.stage.chart.list(&releases, json!(current));
+        self.testbed.chart.list(&releases, json!(current));
         if trials.contains(&Trial::LateGateway) {
             self.late.gate().close();
         }
-        let revision = self.stage.chart.upgrade().await?;
-        self.stage
+        let revision = self.testbed.chart.upgrade().await?;
+        self.testbed
             .chart
-            .in_force(&self.stage.gateway, revision)
+            .in_force(&self.testbed.gateway, revision)
             .await?;
         if trials.contains(&Trial::LateGateway) || trials.contains(&Trial::Delay) {
             tokio::time::sleep(Duration::from_millis(rng.u64(500..6_000))).await;
         }
         self.late.gate().open();
-        self.stage.chart.in_force(&self.late, revision).await?;
+        self.testbed.chart.in_force(&self.late, revision).await?;
         self.load.answers(200).await
     }
 
     async fn kill(&self, rng: &mut Rng, version: &str) -> Result<()> {
-        let half = if rng.bool() { Half::Api } else { Half::Web };
-        let pod = one_pod(&self.stage, half, version).await?;
+        let tier = if rng.bool() { Tier::Api } else { Tier::Web };
+        let pod = one_pod(&self.testbed, tier, version).await?;
         self.cluster
-            .crash_pod(&format!("{}/{pod}", self.stage.shop.namespace()))
+            .crash_pod(&format!("{}/{pod}", self.testbed.shop.namespace()))
             .await?;
         self.load.answers(200).await
     }

@@ -6,7 +6,7 @@ use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
 use skew_guard_lab::load::Load;
 
 use crate::chart::Chart;
-use crate::shop::{Half, Shop};
+use crate::shop::{Shop, Tier};
 use crate::visitors;
 use crate::waiting;
 
@@ -18,8 +18,8 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
     let shop = Shop::open(cluster, "plain").await?;
     let gateway = cluster.start_gateway(GatewayName::First).await?;
     shop.split_by_path(GatewayName::First.label()).await?;
-    shop.deploy(Half::Api, "api", "1.4.2", 3).await?;
-    shop.deploy(Half::Web, "web", "1.4.2", 3).await?;
+    shop.deploy(Tier::Api, "api", "1.4.2", 3).await?;
+    shop.deploy(Tier::Web, "web", "1.4.2", 3).await?;
     shop.rolled_out("api").await?;
     shop.rolled_out("web").await?;
 
@@ -30,12 +30,12 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
         before.skewed == 0 && before.failed == 0,
         "one release cannot be skewed: {before:?}"
     );
-    shop.deploy(Half::Api, "api", "2.0.0", 3).await?;
-    shop.deploy(Half::Web, "web", "2.0.0", 3).await?;
+    shop.deploy(Tier::Api, "api", "2.0.0", 3).await?;
+    shop.deploy(Tier::Web, "web", "2.0.0", 3).await?;
     shop.rolled_out("api").await?;
     shop.rolled_out("web").await?;
-    shop.gone(Half::Api, "1.4.2").await?;
-    shop.gone(Half::Web, "1.4.2").await?;
+    shop.gone(Tier::Api, "1.4.2").await?;
+    shop.gone(Tier::Web, "1.4.2").await?;
     let tally = load.stop().await;
     visitors::report("a rolling update with plain routing", &tally);
     ensure!(
@@ -49,16 +49,16 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
 /// the API's roll-out goes on.
 pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
     let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "rolling").await?;
-    start_and_pause(&shop, Half::Api).await?;
+    start_and_pause(&shop, Tier::Api).await?;
     load.answers(SOME).await?;
     ensure!(
         load.tally().told_to_reload == 0,
         "the API still has Pods of both releases"
     );
-    shop.deploy(Half::Web, "web", "2.0.0", 3).await?;
+    shop.deploy(Tier::Web, "web", "2.0.0", 3).await?;
     shop.rolled_out("web").await?;
-    resume(&shop, Half::Api).await?;
-    shop.gone(Half::Api, "1.4.2").await?;
+    resume(&shop, Tier::Api).await?;
+    shop.gone(Tier::Api, "1.4.2").await?;
     load.until_no_page_of("1.4.2").await?;
     chart.list(&[("2.0.0", "live"), ("1.4.2", "retired")], json!(""));
     chart.step(&[&gateway]).await?;
@@ -86,21 +86,21 @@ async fn counted(gateway: &Gateway, tag: &str) -> Result<u64> {
         .sum())
 }
 
-/// While some pages are new already and both halves still have Pods of the old release: it is listed as the one to go
+/// While some pages are new already and both tiers still have Pods of the old release: it is listed as the one to go
 /// to, then the pages go back, then the API. (`kubectl rollout undo` refuses a paused Deployment.)
 pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
     let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "undone").await?;
-    start_and_pause(&shop, Half::Api).await?;
-    start_and_pause(&shop, Half::Web).await?;
+    start_and_pause(&shop, Tier::Api).await?;
+    start_and_pause(&shop, Tier::Web).await?;
     let newcomers = visitors::arrive(&[&gateway], &shop).await?;
     newcomers.until_page_of("2.0.0").await?;
 
     chart.list(&[("2.0.0", "draining"), ("1.4.2", "live")], json!(""));
     chart.step(&[&gateway]).await?;
-    for half in [Half::Web, Half::Api] {
-        shop.deploy(half, half.name(), "1.4.2", 3).await?;
-        resume(&shop, half).await?;
-        shop.gone(half, "2.0.0").await?;
+    for tier in [Tier::Web, Tier::Api] {
+        shop.deploy(tier, tier.name(), "1.4.2", 3).await?;
+        resume(&shop, tier).await?;
+        shop.gone(tier, "2.0.0").await?;
     }
     load.until_no_page_of("2.0.0").await?;
     newcomers.until_no_page_of("2.0.0").await?;
@@ -114,16 +114,16 @@ pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
     shop.close().await
 }
 
-/// Three Pods of each half of 1.4.2 behind a gateway with the chart, visitors, and 2.0.0 listed.
+/// Three Pods of each tier of 1.4.2 behind a gateway with the chart, visitors, and 2.0.0 listed.
 async fn before_a_roll_out<'a>(
     cluster: &'a Cluster,
     name: &str,
 ) -> Result<(Shop<'a>, Gateway, Chart<'a>, Load)> {
     let shop = Shop::open(cluster, name).await?;
     let gateway = cluster.start_gateway(GatewayName::First).await?;
-    for half in Half::BOTH {
-        shop.deploy(half, half.name(), "1.4.2", 3).await?;
-        shop.rolled_out(half.name()).await?;
+    for tier in Tier::BOTH {
+        shop.deploy(tier, tier.name(), "1.4.2", 3).await?;
+        shop.rolled_out(tier.name()).await?;
     }
     let mut chart = Chart::of(cluster, &shop).await?;
     chart.list(&[("1.4.2", "live")], json!(""));
@@ -138,16 +138,16 @@ async fn before_a_roll_out<'a>(
 
 /// No page may be new before the API has a new Pod, and none of the API's old ones may go before the last old page. So
 /// the roll-out is paused before the new Pod is ready: a moment later it would go on by itself.
-async fn start_and_pause(shop: &Shop<'_>, half: Half) -> Result<()> {
-    shop.deploy(half, half.name(), "2.0.0", 3).await?;
-    shop.created(half, "2.0.0").await?;
-    shop.kubectl(&["rollout", "pause", &format!("deployment/{}", half.name())])
+async fn start_and_pause(shop: &Shop<'_>, tier: Tier) -> Result<()> {
+    shop.deploy(tier, tier.name(), "2.0.0", 3).await?;
+    shop.created(tier, "2.0.0").await?;
+    shop.kubectl(&["rollout", "pause", &format!("deployment/{}", tier.name())])
         .await?;
-    shop.ready(half, "2.0.0").await
+    shop.ready(tier, "2.0.0").await
 }
 
-async fn resume(shop: &Shop<'_>, half: Half) -> Result<()> {
-    shop.kubectl(&["rollout", "resume", &format!("deployment/{}", half.name())])
+async fn resume(shop: &Shop<'_>, tier: Tier) -> Result<()> {
+    shop.kubectl(&["rollout", "resume", &format!("deployment/{}", tier.name())])
         .await?;
-    shop.rolled_out(half.name()).await
+    shop.rolled_out(tier.name()).await
 }

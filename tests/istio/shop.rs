@@ -9,12 +9,12 @@ pub const POD_PORT: u16 = 8080;
 
 /// Half of the application; each is a Service, and has Deployments of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Half {
+pub enum Tier {
     Api,
     Web,
 }
 
-impl Half {
+impl Tier {
     /// Both, in the order in which a release is deployed.
     pub const BOTH: [Self; 2] = [Self::Api, Self::Web];
 
@@ -51,8 +51,8 @@ impl<'a> Shop<'a> {
             cluster,
             namespace: namespace.to_owned(),
         };
-        shop.apply(service(Half::Api)).await?;
-        shop.apply(service(Half::Web)).await?;
+        shop.apply(service(Tier::Api)).await?;
+        shop.apply(service(Tier::Web)).await?;
         shop.apply(gateway(GatewayName::First, &shop.host()))
             .await?;
         shop.apply(gateway(GatewayName::Second, &shop.host()))
@@ -70,15 +70,15 @@ impl<'a> Shop<'a> {
         format!("{}.example.com", self.namespace)
     }
 
-    /// The name of a half in the mesh.
-    pub fn service_host(&self, half: Half) -> String {
-        format!("{}.{}.svc.cluster.local", half.name(), self.namespace)
+    /// The name of a tier in the mesh.
+    pub fn service_host(&self, tier: Tier) -> String {
+        format!("{}.{}.svc.cluster.local", tier.name(), self.namespace)
     }
 
     /// A team's own VirtualService: split by path and nothing more.
     pub async fn split_by_path(&self, gateway: &str) -> Result<()> {
-        let to = |half| {
-            let host = self.service_host(half);
+        let to = |tier| {
+            let host = self.service_host(tier);
             json!([{ "destination": { "host": host, "port": { "number": POD_PORT } } }])
         };
         self.apply(json!({
@@ -89,8 +89,8 @@ impl<'a> Shop<'a> {
                 "hosts": [self.host()],
                 "gateways": [gateway],
                 "http": [
-                    { "match": [{ "uri": { "prefix": "/api/" } }], "route": to(Half::Api) },
-                    { "route": to(Half::Web) },
+                    { "match": [{ "uri": { "prefix": "/api/" } }], "route": to(Tier::Api) },
+                    { "route": to(Tier::Web) },
                 ],
             },
         }))
@@ -112,8 +112,8 @@ impl<'a> Shop<'a> {
     }
 
     /// Applies a Deployment without waiting for its Pods.
-    pub async fn deploy(&self, half: Half, name: &str, version: &str, replicas: u32) -> Result<()> {
-        self.apply(deployment(half, name, version, replicas)).await
+    pub async fn deploy(&self, tier: Tier, name: &str, version: &str, replicas: u32) -> Result<()> {
+        self.apply(deployment(tier, name, version, replicas)).await
     }
 
     /// Waits until a Deployment has rolled out.
@@ -128,24 +128,24 @@ impl<'a> Shop<'a> {
         Ok(())
     }
 
-    /// Waits until there is a Pod of that half and version.
-    pub async fn created(&self, half: Half, version: &str) -> Result<()> {
-        self.wait_for_pods(half, version, "--for=create").await
+    /// Waits until there is a Pod of that tier and version.
+    pub async fn created(&self, tier: Tier, version: &str) -> Result<()> {
+        self.wait_for_pods(tier, version, "--for=create").await
     }
 
-    /// Waits until every Pod of that half and version is ready.
-    pub async fn ready(&self, half: Half, version: &str) -> Result<()> {
-        self.wait_for_pods(half, version, "--for=condition=Ready")
+    /// Waits until every Pod of that tier and version is ready.
+    pub async fn ready(&self, tier: Tier, version: &str) -> Result<()> {
+        self.wait_for_pods(tier, version, "--for=condition=Ready")
             .await
     }
 
-    /// Waits until no Pod of that half and version is left.
-    pub async fn gone(&self, half: Half, version: &str) -> Result<()> {
-        self.wait_for_pods(half, version, "--for=delete").await
+    /// Waits until no Pod of that tier and version is left.
+    pub async fn gone(&self, tier: Tier, version: &str) -> Result<()> {
+        self.wait_for_pods(tier, version, "--for=delete").await
     }
 
-    async fn wait_for_pods(&self, half: Half, version: &str, condition: &str) -> Result<()> {
-        let selector = format!("app={},version={}", half.name(), route(version));
+    async fn wait_for_pods(&self, tier: Tier, version: &str, condition: &str) -> Result<()> {
+        let selector = format!("app={},version={}", tier.name(), route(version));
         self.kubectl(&[
             "wait",
             "pods",
@@ -168,13 +168,13 @@ impl<'a> Shop<'a> {
     }
 }
 
-fn service(half: Half) -> Value {
+fn service(tier: Tier) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": { "name": half.name() },
+        "metadata": { "name": tier.name() },
         "spec": {
-            "selector": { "app": half.name() },
+            "selector": { "app": tier.name() },
             "ports": [
                 { "name": "http", "port": POD_PORT, "targetPort": POD_PORT },
                 { "name": "http-web", "port": 80, "targetPort": POD_PORT },
@@ -197,7 +197,7 @@ fn gateway(name: GatewayName, host: &str) -> Value {
 
 /// As a team would write it: the version label is the release's route, and old Pods get time until every gateway has
 /// heard that they leave.
-pub fn deployment(half: Half, name: &str, version: &str, replicas: u32) -> Value {
+pub fn deployment(tier: Tier, name: &str, version: &str, replicas: u32) -> Value {
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -206,9 +206,9 @@ pub fn deployment(half: Half, name: &str, version: &str, replicas: u32) -> Value
             "replicas": replicas,
             "minReadySeconds": 1,
             "strategy": { "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } },
-            "selector": { "matchLabels": { "app": half.name(), "deployment": name } },
+            "selector": { "matchLabels": { "app": tier.name(), "deployment": name } },
             "template": {
-                "metadata": { "labels": { "app": half.name(), "deployment": name, "version": route(version) } },
+                "metadata": { "labels": { "app": tier.name(), "deployment": name, "version": route(version) } },
                 "spec": {
                     "nodeName": NODE,
                     "terminationGracePeriodSeconds": 15,
@@ -216,7 +216,7 @@ pub fn deployment(half: Half, name: &str, version: &str, replicas: u32) -> Value
                         "name": "shop",
                         "image": APPLICATION_IMAGE,
                         "args": [
-                            half.name(), "--version", version, "--listen", format!("$(POD_IP):{POD_PORT}"),
+                            tier.name(), "--version", version, "--listen", format!("$(POD_IP):{POD_PORT}"),
                             "--pod", "$(POD_NAME)",
                         ],
                         "env": [field("POD_IP", "status.podIP"), field("POD_NAME", "metadata.name")],

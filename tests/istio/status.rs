@@ -4,15 +4,15 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::Cluster;
 
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 use crate::waiting::{Said, run};
 
 /// From a release that is listed and has no pods yet to the pods of the old one that may be deleted.
 pub async fn through_the_life_of_a_release(cluster: &Cluster) -> Result<()> {
-    let (mut stage, load) = Stage::open(cluster, "status", "1.4.2").await?;
+    let (mut testbed, load) = Testbed::open(cluster, "status", "1.4.2").await?;
     let both = [("2.0.0", "live"), ("1.4.2", "live")];
-    stage.step_under(&load, &both, json!("1.4.2")).await?;
-    let listed = status(cluster, &stage, &[]).await?;
+    testbed.step_under(&load, &both, json!("1.4.2")).await?;
+    let listed = status(cluster, &testbed, &[]).await?;
     ensure!(
         listed.answer["gateways"][0]["state"] == "in_force",
         "{listed:?}"
@@ -26,8 +26,8 @@ pub async fn through_the_life_of_a_release(cluster: &Cluster) -> Result<()> {
     let waits = next["waits"].to_string();
     ensure!(waits.contains("there is no pod behind api"), "{next}");
 
-    stage.deploy("2.0.0").await?;
-    let deployed = status(cluster, &stage, &[]).await?;
+    testbed.deploy("2.0.0").await?;
+    let deployed = status(cluster, &testbed, &[]).await?;
     ensure!(has_pods(deployed.release("2.0.0")?, 2, 2), "{deployed:?}");
     ensure!(
         deployed.answer["next"]["waits"] == json!([]),
@@ -35,31 +35,31 @@ pub async fn through_the_life_of_a_release(cluster: &Cluster) -> Result<()> {
     );
 
     let draining = [("2.0.0", "live"), ("1.4.2", "draining")];
-    stage.step_under(&load, &draining, json!("2.0.0")).await?;
+    testbed.step_under(&load, &draining, json!("2.0.0")).await?;
     load.until_page_of("2.0.0").await?;
     let short = ["--idle-for", "1s", "--interval", "5s"];
-    let busy = status(cluster, &stage, &short).await?;
+    let busy = status(cluster, &testbed, &short).await?;
     ensure!(busy.may_retire("1.4.2")? == "not_yet", "{busy:?}");
     load.stop().await;
-    let idle = status(cluster, &stage, &short).await?;
+    let idle = status(cluster, &testbed, &short).await?;
     ensure!(idle.may_retire("1.4.2")? == "may", "{idle:?}");
 
     let retired = [("2.0.0", "live"), ("1.4.2", "retired")];
-    stage.step(&retired, json!("2.0.0")).await?;
-    let over = status(cluster, &stage, &[]).await?;
+    testbed.step(&retired, json!("2.0.0")).await?;
+    let over = status(cluster, &testbed, &[]).await?;
     let conclusions = over.answer["conclusions"].to_string();
     ensure!(
         conclusions.contains("1.4.2 is retired in every gateway: its pods may go"),
         "{over:?}"
     );
-    stage.remove("1.4.2").await?;
-    let gone = status(cluster, &stage, &[]).await?;
+    testbed.remove("1.4.2").await?;
+    let gone = status(cluster, &testbed, &[]).await?;
     ensure!(gone.release("1.4.2").is_err(), "{gone:?}");
-    stage.strike().await
+    testbed.tear_down().await
 }
 
-async fn status(cluster: &Cluster, stage: &Stage<'_>, arguments: &[&str]) -> Result<Said> {
-    let said = run(cluster, "status", &stage.chart, arguments).await?;
+async fn status(cluster: &Cluster, testbed: &Testbed<'_>, arguments: &[&str]) -> Result<Said> {
+    let said = run(cluster, "status", &testbed.chart, arguments).await?;
     ensure!(said.code == 0, "{said:?}");
     Ok(said)
 }

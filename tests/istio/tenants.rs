@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use crate::chart::{self, Chart};
 use crate::configuration::{answers_to_the_old_tab, two_releases};
 use crate::module::with_two_releases_under_load;
-use crate::shop::{Half, POD_PORT, Shop};
-use crate::stage::{Stage, deployment};
+use crate::shop::{POD_PORT, Shop, Tier};
+use crate::testbed::{Testbed, deployment};
 use crate::visitors::{self, answered_by, ask};
 
 /// How many answers are waited for after each change.
@@ -82,15 +82,15 @@ impl<'a> Team<'a> {
         let object =
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
         cluster.kubernetes().apply(&object).await?;
-        for half in Half::BOTH {
+        for tier in Tier::BOTH {
             for version in ["1.4.2", "2.0.0"] {
-                let name = deployment(half, version);
-                shop.deploy(half, &name, version, 1).await?;
+                let name = deployment(tier, version);
+                shop.deploy(tier, &name, version, 1).await?;
             }
         }
-        for half in Half::BOTH {
+        for tier in Tier::BOTH {
             for version in ["1.4.2", "2.0.0"] {
-                shop.rolled_out(&deployment(half, version)).await?;
+                shop.rolled_out(&deployment(tier, version)).await?;
             }
         }
         let mut chart = Chart::of(cluster, &shop)
@@ -148,17 +148,17 @@ pub async fn renamed_plugin(cluster: &Cluster) -> Result<()> {
     let former_name = "include \"skew-guard.fullname\" $";
     fs::write(&plugins, written.replace(name, former_name))?;
 
-    let mut stage = Stage::set(cluster, "renamed").await?;
-    stage.chart.move_to(former.path());
-    let (mut stage, load) = with_two_releases_under_load(stage).await?;
+    let mut testbed = Testbed::set_up(cluster, "renamed").await?;
+    testbed.chart.move_to(former.path());
+    let (mut testbed, load) = with_two_releases_under_load(testbed).await?;
     load.answers(SOME).await?;
-    stage.chart.move_to(&chart::directory());
-    stage.chart.step(&[&stage.gateway]).await?;
+    testbed.chart.move_to(&chart::directory());
+    testbed.chart.step(&[&testbed.gateway]).await?;
     load.answers(SOME).await?;
-    answers_to_the_old_tab(&stage, "1.4.2").await?;
+    answers_to_the_old_tab(&testbed, "1.4.2").await?;
     let story = "a plugin under another name";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -178,42 +178,42 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// A VirtualService of their own for a path of our host is not seen, because ours is older and takes every request that
 /// has the plugin's header. What the chart lists is theirs.
 pub async fn a_path_for_another_team(cluster: &Cluster) -> Result<()> {
-    let mut stage = two_releases(cluster, "shared-host").await?;
+    let mut testbed = two_releases(cluster, "shared-host").await?;
     let theirs = Shop::open(cluster, "blog").await?;
-    theirs.deploy(Half::Api, "api", "7.0.0", 1).await?;
+    theirs.deploy(Tier::Api, "api", "7.0.0", 1).await?;
     theirs.rolled_out("api").await?;
-    stage.shop.apply(blog(&stage.shop, &theirs)).await?;
+    testbed.shop.apply(blog(&testbed.shop, &theirs)).await?;
     wait::until("the gateway to have their route", async || {
-        let routes = stage.gateway.config_dump().await?.to_string();
+        let routes = testbed.gateway.config_dump().await?.to_string();
         Ok(routes.contains("their-blog"))
     })
     .await?;
     let path = "/blog/request";
-    let answer = ask(stage.gateway.address(), &stage.shop, path, &[]).await?;
+    let answer = ask(testbed.gateway.address(), &testbed.shop, path, &[]).await?;
     ensure!(
         answered_by(&answer) == "2.0.0",
         "{} takes the path: what the README says is not so",
         answered_by(&answer)
     );
 
-    let services = stage.chart.values()["services"].as_array_mut();
+    let services = testbed.chart.values()["services"].as_array_mut();
     services.context("a list")?.push(json!({
-        "host": theirs.service_host(Half::Api), "port": POD_PORT, "paths": ["/blog"], "versioned": false,
+        "host": theirs.service_host(Tier::Api), "port": POD_PORT, "paths": ["/blog"], "versioned": false,
     }));
-    stage.chart.step(&[&stage.gateway]).await?;
+    testbed.chart.step(&[&testbed.gateway]).await?;
     wait::until("the other team to have its path", async || {
-        let answer = ask(stage.gateway.address(), &stage.shop, path, &[]).await?;
+        let answer = ask(testbed.gateway.address(), &testbed.shop, path, &[]).await?;
         Ok(answered_by(&answer) == "7.0.0")
     })
     .await?;
-    answers_to_the_old_tab(&stage, "1.4.2").await?;
+    answers_to_the_old_tab(&testbed, "1.4.2").await?;
     theirs.close().await?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 fn blog(ours: &Shop<'_>, theirs: &Shop<'_>) -> Value {
     let destination =
-        json!({ "host": theirs.service_host(Half::Api), "port": { "number": POD_PORT } });
+        json!({ "host": theirs.service_host(Tier::Api), "port": { "number": POD_PORT } });
     json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",

@@ -8,7 +8,7 @@ use skew_guard_lab::cluster::{Cluster, IstioLine};
 use skew_guard_lab::{trap, wait};
 
 use crate::configuration::two_releases;
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 use crate::visitors::{answered_by, ask};
 
 /// So many requests, each on a connection of its own, meet both workers.
@@ -26,23 +26,23 @@ enum Met {
 /// FAIL_OPEN goes on without the plugin, FAIL_CLOSE refuses everything until the plugin changes, FAIL_RELOAD has the
 /// plugin back within seconds.
 pub async fn under_each_fail_strategy(cluster: &Cluster) -> Result<()> {
-    let mut stage = two_releases(cluster, "trap").await?;
+    let mut testbed = two_releases(cluster, "trap").await?;
     let image = cluster.push_image(&trap::module()?, "trap", "tested")?;
-    stage.chart.values()["plugin"]["url"] = json!(image.url_by_tag());
+    testbed.chart.values()["plugin"]["url"] = json!(image.url_by_tag());
     // The older line's WasmPlugin does not know FAIL_RELOAD.
     let strategies: &[_] = match cluster.line() {
         IstioLine::V1_24 => &["FAIL_OPEN", "FAIL_CLOSE"],
         IstioLine::V1_31 => &["FAIL_OPEN", "FAIL_CLOSE", "FAIL_RELOAD"],
     };
     for (round, strategy) in strategies.iter().copied().enumerate() {
-        stage.chart.values()["plugin"]["failStrategy"] = json!(strategy);
-        stage.chart.values()["config"]["hints"] = json!(round % 2 == 0);
-        stage.chart.upgrade().await?;
-        meets(&stage, strategy, |met| *met == Met::Plugin).await?;
+        testbed.chart.values()["plugin"]["failStrategy"] = json!(strategy);
+        testbed.chart.values()["config"]["hints"] = json!(round % 2 == 0);
+        testbed.chart.upgrade().await?;
+        meets(&testbed, strategy, |met| *met == Met::Plugin).await?;
         for _ in 0..ENOUGH {
             ensure!(
                 matches!(
-                    request(&stage, &trigger()).await?,
+                    request(&testbed, &trigger()).await?,
                     Met::Refusal(_) | Met::PodAlone(_)
                 ),
                 "a request that makes the plugin trap"
@@ -52,13 +52,13 @@ pub async fn under_each_fail_strategy(cluster: &Cluster) -> Result<()> {
         match strategy {
             // The client's own route header is obeyed: nobody removes it.
             "FAIL_OPEN" => {
-                meets(&stage, &what, |met| *met == Met::PodAlone("1.4.2".into())).await?
+                meets(&testbed, &what, |met| *met == Met::PodAlone("1.4.2".into())).await?
             }
-            "FAIL_CLOSE" => meets(&stage, &what, |met| *met == Met::Refusal(503)).await?,
-            _ => meets(&stage, &what, |met| *met == Met::Plugin).await?,
+            "FAIL_CLOSE" => meets(&testbed, &what, |met| *met == Met::Refusal(503)).await?,
+            _ => meets(&testbed, &what, |met| *met == Met::Plugin).await?,
         }
     }
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 fn trigger() -> Vec<(String, &'static str)> {
@@ -66,12 +66,12 @@ fn trigger() -> Vec<(String, &'static str)> {
 }
 
 /// Waits until all of many requests meet that, and says so.
-async fn meets(stage: &Stage<'_>, when: &str, expected: impl Fn(&Met) -> bool) -> Result<()> {
+async fn meets(testbed: &Testbed<'_>, when: &str, expected: impl Fn(&Met) -> bool) -> Result<()> {
     let mut all = BTreeMap::new();
     wait::until(when, async || {
         all.clear();
         for _ in 0..ENOUGH {
-            let met = request(stage, &[]).await?;
+            let met = request(testbed, &[]).await?;
             *all.entry(met).or_insert(0) += 1;
         }
         ensure!(all.keys().all(&expected), "met {all:?}");
@@ -83,12 +83,12 @@ async fn meets(stage: &Stage<'_>, when: &str, expected: impl Fn(&Met) -> bool) -
 }
 
 /// A request of a client that names the old release by the route header itself.
-async fn request(stage: &Stage<'_>, more: &[(String, &'static str)]) -> Result<Met> {
+async fn request(testbed: &Testbed<'_>, more: &[(String, &'static str)]) -> Result<Met> {
     let mut headers = vec![("x-release", "v1-4-2")];
     headers.extend(more.iter().map(|(name, value)| (name.as_str(), *value)));
     let answer = ask(
-        stage.gateway.address(),
-        &stage.shop,
+        testbed.gateway.address(),
+        &testbed.shop,
         "/api/request",
         &headers,
     )

@@ -6,7 +6,7 @@ use skew_guard_lab::cluster::Cluster;
 use skew_guard_lab::load::Load;
 
 use crate::chart::Part;
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 use crate::visitors;
 
 /// Long enough for the mesh to learn one part before the next.
@@ -24,10 +24,10 @@ const ORDERS: [[Part; 3]; 6] = [
 
 /// A life of a release for each order, part by part, one after the other.
 pub async fn learnt_in_any_order(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "orders").await?;
-    stage.deploy("1.0.0").await?;
-    stage.step(&[("1.0.0", "live")], json!("1.0.0")).await?;
-    let mut load = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
+    let mut testbed = Testbed::set_up(cluster, "orders").await?;
+    testbed.deploy("1.0.0").await?;
+    testbed.step(&[("1.0.0", "live")], json!("1.0.0")).await?;
+    let mut load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
     let mut revision = 1_000;
     for (number, order) in ORDERS.iter().enumerate() {
         let (old, new) = (format!("{}.0.0", number + 1), format!("{}.0.0", number + 2));
@@ -39,13 +39,13 @@ pub async fn learnt_in_any_order(cluster: &Cluster) -> Result<()> {
             order,
             revision: &mut revision,
         };
-        parts.step(&mut stage, &load, &listed, &old).await?;
-        stage.deploy(&new).await?;
-        parts.step(&mut stage, &load, &swapped, &new).await?;
-        parts.step(&mut stage, &load, &retired, &new).await?;
+        parts.step(&mut testbed, &load, &listed, &old).await?;
+        testbed.deploy(&new).await?;
+        parts.step(&mut testbed, &load, &swapped, &new).await?;
+        parts.step(&mut testbed, &load, &retired, &new).await?;
         load.until_no_page_of(&old).await?;
-        stage.remove(&old).await?;
-        parts.step(&mut stage, &load, &removed, &new).await?;
+        testbed.remove(&old).await?;
+        parts.step(&mut testbed, &load, &removed, &new).await?;
         visitors::expect_neither_skew_nor_failure(
             &format!("a life learnt as {order:?}"),
             &load.tally(),
@@ -53,7 +53,7 @@ pub async fn learnt_in_any_order(cluster: &Cluster) -> Result<()> {
         load.reset();
     }
     load.stop().await;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// Steps whose parts are applied one by one, as `kubectl apply` of the rendered manifests would.
@@ -65,20 +65,23 @@ struct InParts<'a> {
 impl InParts<'_> {
     async fn step(
         &mut self,
-        stage: &mut Stage<'_>,
+        testbed: &mut Testbed<'_>,
         load: &Load,
         releases: &[(&str, &str)],
         current: &str,
     ) -> Result<()> {
         *self.revision += 1;
-        stage.chart.list(releases, json!(current));
-        stage.chart.values()["config"]["revision"] = json!(*self.revision);
+        testbed.chart.list(releases, json!(current));
+        testbed.chart.values()["config"]["revision"] = json!(*self.revision);
         for part in self.order {
-            stage.chart.apply_part(*part).await?;
+            testbed.chart.apply_part(*part).await?;
             load.answers(BETWEEN_PARTS).await?;
         }
         if self.order.contains(&Part::Plugin) {
-            stage.chart.in_force(&stage.gateway, *self.revision).await?;
+            testbed
+                .chart
+                .in_force(&testbed.gateway, *self.revision)
+                .await?;
         }
         Ok(())
     }
@@ -86,7 +89,7 @@ impl InParts<'_> {
 
 /// The plugin's part of each step is refused, so that it stays at the first one while the routes go on.
 pub async fn with_the_plugin_left_behind(cluster: &Cluster) -> Result<()> {
-    let (mut stage, load) = Stage::open(cluster, "behind", "1.4.2").await?;
+    let (mut testbed, load) = Testbed::open(cluster, "behind", "1.4.2").await?;
     let mut revision = 1_000;
     let mut routes = InParts {
         order: &[Part::Subsets, Part::Routes],
@@ -94,16 +97,16 @@ pub async fn with_the_plugin_left_behind(cluster: &Cluster) -> Result<()> {
     };
     routes
         .step(
-            &mut stage,
+            &mut testbed,
             &load,
             &[("2.0.0", "live"), ("1.4.2", "live")],
             "1.4.2",
         )
         .await?;
-    stage.deploy("2.0.0").await?;
+    testbed.deploy("2.0.0").await?;
     routes
         .step(
-            &mut stage,
+            &mut testbed,
             &load,
             &[("2.0.0", "live"), ("1.4.2", "draining")],
             "2.0.0",
@@ -111,40 +114,40 @@ pub async fn with_the_plugin_left_behind(cluster: &Cluster) -> Result<()> {
         .await?;
     routes
         .step(
-            &mut stage,
+            &mut testbed,
             &load,
             &[("2.0.0", "live"), ("1.4.2", "retired")],
             "2.0.0",
         )
         .await?;
-    stage.chart.apply_part(Part::Plugin).await?;
-    stage.chart.in_force(&stage.gateway, revision).await?;
+    testbed.chart.apply_part(Part::Plugin).await?;
+    testbed.chart.in_force(&testbed.gateway, revision).await?;
     load.until_no_page_of("1.4.2").await?;
     visitors::expect_neither_skew_nor_failure(
         "a plugin three steps behind its routes",
         &load.stop().await,
     )?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// It jumps over steps, and takes the plugin's `revision` back with the rest: not what a pipeline waits for. Nothing is
 /// skewed by it, because what is no longer listed is gone.
 pub async fn taken_back_by_helm_rollback(cluster: &Cluster) -> Result<()> {
-    let (mut stage, load) = Stage::open(cluster, "jump", "1.4.2").await?;
-    let first = stage
+    let (mut testbed, load) = Testbed::open(cluster, "jump", "1.4.2").await?;
+    let first = testbed
         .chart
-        .revision(&stage.gateway)
+        .revision(&testbed.gateway)
         .await?
         .unwrap_or_default();
-    stage
+    testbed
         .step_under(
             &load,
             &[("2.0.0", "live"), ("1.4.2", "live")],
             json!("1.4.2"),
         )
         .await?;
-    stage.deploy("2.0.0").await?;
-    stage
+    testbed.deploy("2.0.0").await?;
+    testbed
         .step_under(
             &load,
             &[("2.0.0", "live"), ("1.4.2", "draining")],
@@ -152,8 +155,8 @@ pub async fn taken_back_by_helm_rollback(cluster: &Cluster) -> Result<()> {
         )
         .await?;
     load.until_page_of("2.0.0").await?;
-    stage.chart.rollback(first).await?;
-    stage.chart.in_force(&stage.gateway, first).await?;
+    testbed.chart.rollback(first).await?;
+    testbed.chart.in_force(&testbed.gateway, first).await?;
     load.until_no_page_of("2.0.0").await?;
     let tally = load.stop().await;
     visitors::report("a jump back by helm rollback", &tally);
@@ -163,5 +166,5 @@ pub async fn taken_back_by_helm_rollback(cluster: &Cluster) -> Result<()> {
         tally.examples
     );
     ensure!(tally.told_to_reload > 0, "its tabs are told to reload");
-    stage.strike().await
+    testbed.tear_down().await
 }

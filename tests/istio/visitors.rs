@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, ensure};
 use reqwest::Response;
 use skew_guard_lab::cluster::Gateway;
-use skew_guard_lab::load::{Crowd, Load, Tally};
+use skew_guard_lab::load::{Load, LoadGenerator, Tally};
 use skew_guard_lab::{http, wait};
 
 use crate::shop::Shop;
@@ -19,8 +19,8 @@ pub async fn arrive(gateways: &[&Gateway], shop: &Shop<'_>) -> Result<Load> {
     let first = addresses
         .next()
         .context("visitors come through a gateway")?;
-    let crowd = addresses.fold(Crowd::at(first), Crowd::and_at);
-    crowd
+    let generator = addresses.fold(LoadGenerator::at(first), LoadGenerator::and_at);
+    generator
         .of_host(&shop.host())
         .visitors(3)
         .long_lived(3)

@@ -6,7 +6,7 @@ use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName};
 use skew_guard_lab::tool;
 
 use crate::chart::Chart;
-use crate::stage::Stage;
+use crate::testbed::Testbed;
 
 /// What the tool said, as it says it to machines.
 #[derive(Debug)]
@@ -66,11 +66,11 @@ impl Said {
 
 /// A gateway is waited for as soon as it is there, and let go when it is gone.
 pub async fn finds_the_gateways_of_each_moment(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "found").await?;
-    stage.deploy("1.4.2").await?;
-    stage.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
-    stage.chart.upgrade().await?;
-    let said = run(cluster, "wait", &stage.chart, &["--timeout", "60s"]).await?;
+    let mut testbed = Testbed::set_up(cluster, "found").await?;
+    testbed.deploy("1.4.2").await?;
+    testbed.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
+    testbed.chart.upgrade().await?;
+    let said = run(cluster, "wait", &testbed.chart, &["--timeout", "60s"]).await?;
     let said = said.ends(0)?;
     ensure!(said.state_of(GatewayName::First) == "in_force", "{said:?}");
     ensure!(
@@ -80,8 +80,8 @@ pub async fn finds_the_gateways_of_each_moment(cluster: &Cluster) -> Result<()> 
 
     let second = cluster.start_gateway(GatewayName::Second).await?;
     second.gate().close();
-    stage.chart.upgrade().await?;
-    let said = run(cluster, "wait", &stage.chart, &["--timeout", "8s"])
+    testbed.chart.upgrade().await?;
+    let said = run(cluster, "wait", &testbed.chart, &["--timeout", "8s"])
         .await?
         .ends(1)?;
     ensure!(said.state_of(GatewayName::First) == "in_force", "{said:?}");
@@ -92,27 +92,27 @@ pub async fn finds_the_gateways_of_each_moment(cluster: &Cluster) -> Result<()> 
         "--timeout",
         "60s",
     ];
-    let said = run(cluster, "wait", &stage.chart, &skip).await?.ends(0)?;
+    let said = run(cluster, "wait", &testbed.chart, &skip).await?.ends(0)?;
     ensure!(said.state_of(GatewayName::Second) == "skipped", "{said:?}");
     second.stop().await?;
-    run(cluster, "wait", &stage.chart, &["--timeout", "60s"])
+    run(cluster, "wait", &testbed.chart, &["--timeout", "60s"])
         .await?
         .ends(0)?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// Another team's object makes Envoy refuse all routes of the port; the plugin's part comes another way.
 pub async fn routes_that_were_refused(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "refused").await?;
-    stage.deploy("1.4.2").await?;
-    stage.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
+    let mut testbed = Testbed::set_up(cluster, "refused").await?;
+    testbed.deploy("1.4.2").await?;
+    testbed.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
     refuse_routes(cluster).await?;
-    stage
+    testbed
         .chart
         .list(&[("2.0.0", "live"), ("1.4.2", "live")], json!("1.4.2"));
-    let revision = stage.chart.upgrade().await?;
-    stage.chart.in_force(&stage.gateway, revision).await?;
-    let said = run(cluster, "wait", &stage.chart, &["--timeout", "8s"])
+    let revision = testbed.chart.upgrade().await?;
+    testbed.chart.in_force(&testbed.gateway, revision).await?;
+    let said = run(cluster, "wait", &testbed.chart, &["--timeout", "8s"])
         .await?
         .ends(1)?;
     ensure!(
@@ -125,10 +125,10 @@ pub async fn routes_that_were_refused(cluster: &Cluster) -> Result<()> {
         "{said:?}"
     );
     take_routes_again(cluster).await?;
-    run(cluster, "wait", &stage.chart, &["--timeout", "60s"])
+    run(cluster, "wait", &testbed.chart, &["--timeout", "60s"])
         .await?
         .ends(0)?;
-    stage.strike().await
+    testbed.tear_down().await
 }
 
 /// An object of another team's that Istio takes and Envoy does not, and with it all routes of the port: no route may

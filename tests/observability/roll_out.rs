@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use serde_json::json;
-use skew_guard_lab::load::Crowd;
+use skew_guard_lab::load::LoadGenerator;
 use skew_guard_lab::pods::{Role, start_release};
 use skew_guard_lab::prometheus::Prometheus;
 use skew_guard_lab::{http, wait};
@@ -124,7 +124,7 @@ async fn rules_and_dashboard_say_how_a_rolling_update_goes() -> Result<()> {
     }
     let watch = Watch::over(&[&gateways[0], &gateways[1]]).await?;
     let addresses = [gateways[0].address().await?, gateways[1].address().await?];
-    let load = Crowd::at(addresses[0])
+    let load = LoadGenerator::at(addresses[0])
         .and_at(addresses[1])
         .visitors(4)
         .long_lived(4)
@@ -230,8 +230,12 @@ async fn a_gateway_without_the_filter_is_told_as_missing_and_as_bypassed() -> Re
     }
     let watch = Watch::over(&[&with, &without]).await?;
     let loads = [
-        Crowd::at(with.address().await?).visitors(2).start()?,
-        Crowd::at(without.address().await?).visitors(2).start()?,
+        LoadGenerator::at(with.address().await?)
+            .visitors(2)
+            .start()?,
+        LoadGenerator::at(without.address().await?)
+            .visitors(2)
+            .start()?,
     ];
     for alert in ["SkewGuardMissing", "SkewGuardBypassed"] {
         watch.until_fires(alert).await?;

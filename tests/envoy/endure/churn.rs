@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use skew_guard_lab::load::{Crowd, Load, Tally};
+use skew_guard_lab::load::{Load, LoadGenerator, Tally};
 
 use super::memory::Memory;
 use super::report::{publish, size, table};
@@ -216,7 +216,7 @@ async fn open<'l>(lab: &'l Lab, name: &str) -> Result<Gateway<'l>> {
 }
 
 fn visit(gateway: &Gateway<'_>) -> Result<Load> {
-    Crowd::at(gateway.address())
+    LoadGenerator::at(gateway.address())
         .visitors(3)
         .long_lived(1)
         .start()

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use skew_guard_lab::load::{Crowd, Tally};
+use skew_guard_lab::load::{LoadGenerator, Tally};
 use skew_guard_lab::wait;
 use tokio::task::JoinSet;
 
@@ -51,7 +51,7 @@ async fn a_hostile_crowd_traps_nothing_and_harms_nobody_beside_it(lab: &Lab) -> 
         .open(&lab)
         .await?;
     let vms = vms_made(&lab).await?;
-    let mut visitors = Crowd::at(gateway.address())
+    let mut visitors = LoadGenerator::at(gateway.address())
         .visitors(4)
         .long_lived(2)
         .start()?;

@@ -9,8 +9,8 @@ use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
 
 use super::pipeline::{Pipeline, Running, until_deployments_are};
 use super::release::end;
-use crate::shop::{self, Half};
-use crate::stage::{Stage, deployment};
+use crate::shop::{self, Tier};
+use crate::testbed::{Testbed, deployment};
 use crate::visitors;
 use crate::waiting::{refuse_routes, take_routes_again};
 
@@ -22,14 +22,14 @@ const SOME: u64 = 300;
 
 /// Whatever is given out, the second gateway has it ten seconds after the first.
 pub async fn by_a_gateway_that_is_late(cluster: &Cluster) -> Result<()> {
-    let mut stage = Stage::set(cluster, "tardy").await?;
+    let mut testbed = Testbed::set_up(cluster, "tardy").await?;
     let late = cluster.start_gateway(GatewayName::Second).await?;
-    stage.deploy("1.4.2").await?;
-    stage.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
-    stage.chart.step(&[&stage.gateway, &late]).await?;
-    let load = visitors::arrive(&[&stage.gateway, &late], &stage.shop).await?;
+    testbed.deploy("1.4.2").await?;
+    testbed.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
+    testbed.chart.step(&[&testbed.gateway, &late]).await?;
+    let load = visitors::arrive(&[&testbed.gateway, &late], &testbed.shop).await?;
     load.answers(SOME).await?;
-    let pipeline = Pipeline::of(cluster, stage)?;
+    let pipeline = Pipeline::of(cluster, testbed)?;
     pipeline.manifests("2.0.0")?;
     let mut deploying = pipeline.begin_deploy("2.0.0", &[])?;
     late.gate().close();
@@ -100,14 +100,18 @@ pub async fn by_a_refused_configuration(cluster: &Cluster) -> Result<()> {
     pipeline.manifests("2.0.0")?;
     let typo = |value: Value| json!({ "pluginConfig": { "curent": value } });
     pipeline
-        .stage
+        .testbed
         .chart
         .patch_plugin(typo(json!("2.0.0")))
         .await?;
     let mut deploying = pipeline.begin_deploy("2.0.0", &[])?;
     deploying.said("refused its newest configuration").await?;
     load.answers(SOME).await?;
-    pipeline.stage.chart.patch_plugin(typo(Value::Null)).await?;
+    pipeline
+        .testbed
+        .chart
+        .patch_plugin(typo(Value::Null))
+        .await?;
     deploying.ended().await?.well()?.says("2.0.0 is current")?;
     end(pipeline, vec![load], "a configuration that gateways refuse").await
 }
@@ -115,9 +119,9 @@ pub async fn by_a_refused_configuration(cluster: &Cluster) -> Result<()> {
 /// The new release's pods do not start; a better build of the same release does.
 pub async fn a_pod_that_is_never_ready(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "unready", "1.4.2").await?;
-    pipeline.write("2.0.0", |half| {
-        let mut manifest = shop::deployment(half, &deployment(half, "2.0.0"), "2.0.0", 2);
-        if half == Half::Api {
+    pipeline.write("2.0.0", |tier| {
+        let mut manifest = shop::deployment(tier, &deployment(tier, "2.0.0"), "2.0.0", 2);
+        if tier == Tier::Api {
             let probe = "/spec/template/spec/containers/0/readinessProbe/httpGet/path";
             if let Some(path) = manifest.pointer_mut(probe) {
                 *path = json!("/nowhere");
@@ -169,7 +173,7 @@ pub async fn by_a_missing_image(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "unpushed", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
     let before = pipeline.values().await?;
-    let url = format!("{}-mistyped", pipeline.stage.chart.image().url_by_tag());
+    let url = format!("{}-mistyped", pipeline.testbed.chart.image().url_by_tag());
     let own = json!({ "plugin": { "url": url } });
     fs::write(pipeline.folder().join("own.json"), own.to_string())?;
     let refused = pipeline.deploy("2.0.0", &["--values", "own.json"]).await?;
@@ -194,10 +198,10 @@ pub async fn by_somebodys_old_file(cluster: &Cluster) -> Result<()> {
     pipeline.deploy("2.0.0", &[]).await?.well()?;
     let kept = pipeline.list().await?;
     pipeline
-        .stage
+        .testbed
         .chart
         .list(&[("2.0.0", "live"), ("1.4.2", "live")], json!("2.0.0"));
-    pipeline.stage.chart.upgrade().await?;
+    pipeline.testbed.chart.upgrade().await?;
     pipeline.manifests("2.1.0")?;
     // Live again is one step back, and safe.
     pipeline
@@ -206,10 +210,10 @@ pub async fn by_somebodys_old_file(cluster: &Cluster) -> Result<()> {
         .well()?
         .says("list 2.1.0 as live")?;
     pipeline
-        .stage
+        .testbed
         .chart
         .list(&[("2.0.0", "live")], json!("2.0.0"));
-    pipeline.stage.chart.upgrade().await?;
+    pipeline.testbed.chart.upgrade().await?;
     let refused = pipeline.deploy("2.1.0", &[]).await?;
     let refused = refused.badly("past skew-guard, with another list than that of revision 4")?;
     refused.says("--list-of 4")?;
@@ -235,5 +239,5 @@ pub async fn by_somebodys_old_file(cluster: &Cluster) -> Result<()> {
     let tally = load.stop().await;
     visitors::report("somebody's old file", &tally);
     ensure!(tally.skewed == 0, "{:?}", tally.examples);
-    pipeline.stage.strike().await
+    pipeline.testbed.tear_down().await
 }

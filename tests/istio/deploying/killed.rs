@@ -77,9 +77,9 @@ async fn kill_at_each_step(pipeline: &Pipeline<'_>, load: &Load, command: &[&str
 
 /// Helm was killed too: it keeps the revision as pending, and makes no other until that is repaired.
 async fn half_an_upgrade(pipeline: &Pipeline<'_>) -> Result<()> {
-    let name = pipeline.stage.chart.name();
+    let name = pipeline.testbed.chart.name();
     let history = ["history", name, "--output", "json"];
-    let history: Value = serde_json::from_str(&pipeline.stage.chart.helm(&history).await?)?;
+    let history: Value = serde_json::from_str(&pipeline.testbed.chart.helm(&history).await?)?;
     let last = history
         .as_array()
         .and_then(|revisions| revisions.last()?["revision"].as_u64())

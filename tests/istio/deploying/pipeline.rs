@@ -16,8 +16,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 
-use crate::shop::{self, Half};
-use crate::stage::{Stage, deployment};
+use crate::shop::{self, Tier};
+use crate::testbed::{Testbed, deployment};
 
 /// A deployment has several waits, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -25,9 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// What skopeo reads about registries.
 const REGISTRIES: &str = "registries.conf";
 
-/// The stage, and the tool to change it with.
+/// The testbed, and the tool to change it with.
 pub struct Pipeline<'a> {
-    pub stage: Stage<'a>,
+    pub testbed: Testbed<'a>,
     cluster: &'a Cluster,
     folder: TempDir,
     tool: PathBuf,
@@ -59,15 +59,15 @@ struct Lines {
 impl<'a> Pipeline<'a> {
     /// A shop with that release, current, and visitors who use it.
     pub async fn open(cluster: &'a Cluster, name: &str, version: &str) -> Result<(Self, Load)> {
-        let (stage, load) = Stage::open(cluster, name, version).await?;
-        Ok((Self::of(cluster, stage)?, load))
+        let (testbed, load) = Testbed::open(cluster, name, version).await?;
+        Ok((Self::of(cluster, testbed)?, load))
     }
 
-    pub fn of(cluster: &'a Cluster, stage: Stage<'a>) -> Result<Self> {
+    pub fn of(cluster: &'a Cluster, testbed: Testbed<'a>) -> Result<Self> {
         let folder = TempDir::with_prefix("skew-guard-pipeline-")?;
-        fs::write(folder.path().join(REGISTRIES), registries(&stage))?;
+        fs::write(folder.path().join(REGISTRIES), registries(&testbed))?;
         Ok(Self {
-            stage,
+            testbed,
             cluster,
             folder,
             tool: tool::path()?,
@@ -84,28 +84,28 @@ impl<'a> Pipeline<'a> {
         self.folder.path()
     }
 
-    /// Writes the manifests of a release, a Deployment for each half, and tells the folder.
+    /// Writes the manifests of a release, a Deployment for each tier, and tells the folder.
     pub fn manifests(&self, version: &str) -> Result<String> {
-        self.write(version, |half| {
-            shop::deployment(half, &deployment(half, version), version, 2)
+        self.write(version, |tier| {
+            shop::deployment(tier, &deployment(tier, version), version, 2)
         })
     }
 
     /// Those of plain Deployments, which are the same for all releases.
     pub fn plain_manifests(&self, version: &str) -> Result<String> {
-        self.write(version, |half| {
-            shop::deployment(half, half.name(), version, 3)
+        self.write(version, |tier| {
+            shop::deployment(tier, tier.name(), version, 3)
         })
     }
 
-    /// Manifests as they are made for each half.
-    pub fn write(&self, version: &str, manifest: impl Fn(Half) -> Value) -> Result<String> {
+    /// Manifests as they are made for each tier.
+    pub fn write(&self, version: &str, manifest: impl Fn(Tier) -> Value) -> Result<String> {
         let place = format!("k8s/{version}");
         let folder = self.folder.path().join(&place);
         fs::create_dir_all(&folder)?;
-        for half in Half::BOTH {
-            let file = folder.join(format!("{}.yaml", half.name()));
-            fs::write(file, manifest(half).to_string())?;
+        for tier in Tier::BOTH {
+            let file = folder.join(format!("{}.yaml", tier.name()));
+            fs::write(file, manifest(tier).to_string())?;
         }
         Ok(place)
     }
@@ -129,12 +129,12 @@ impl<'a> Pipeline<'a> {
 
     /// The same under way.
     pub fn begin(&self, arguments: &[&str]) -> Result<Running> {
-        let namespace = self.stage.shop.namespace();
+        let namespace = self.testbed.shop.namespace();
         let option = match arguments.first() {
             Some(&"check") => "--release",
             _ => "--helm-release",
         };
-        let release = [option, self.stage.chart.name(), "--namespace", namespace];
+        let release = [option, self.testbed.chart.name(), "--namespace", namespace];
         let mut command = self.cluster.command(&self.tool)?;
         command
             .args(arguments)
@@ -175,9 +175,15 @@ impl<'a> Pipeline<'a> {
 
     /// The values that the cluster holds.
     pub async fn values(&self) -> Result<Value> {
-        let arguments = ["get", "values", self.stage.chart.name(), "--output", "json"];
+        let arguments = [
+            "get",
+            "values",
+            self.testbed.chart.name(),
+            "--output",
+            "json",
+        ];
         Ok(serde_json::from_str(
-            &self.stage.chart.helm(&arguments).await?,
+            &self.testbed.chart.helm(&arguments).await?,
         )?)
     }
 
@@ -195,7 +201,7 @@ impl<'a> Pipeline<'a> {
     pub async fn deployments(&self) -> Result<Vec<String>> {
         let path = "jsonpath={.items[*].metadata.name}";
         let printed = self
-            .stage
+            .testbed
             .shop
             .kubectl(&["get", "deployments", "--output", path])
             .await?;
@@ -204,8 +210,8 @@ impl<'a> Pipeline<'a> {
 }
 
 /// That the cluster's registry speaks plain HTTP.
-fn registries(stage: &Stage<'_>) -> String {
-    let url = stage.chart.image().url();
+fn registries(testbed: &Testbed<'_>) -> String {
+    let url = testbed.chart.image().url();
     let image = url.trim_start_matches("oci://");
     let registry = image.split('/').next().unwrap_or(image);
     format!("[[registry]]\nlocation = {registry:?}\ninsecure = true\n")

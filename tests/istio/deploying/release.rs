@@ -6,8 +6,8 @@ use skew_guard_lab::cluster::Cluster;
 use skew_guard_lab::load::Load;
 
 use super::pipeline::{Pipeline, until_deployments_are};
-use crate::shop::Half;
-use crate::stage::Stage;
+use crate::shop::Tier;
+use crate::testbed::Testbed;
 use crate::visitors;
 
 /// How many answers are waited for between two commands.
@@ -24,10 +24,11 @@ pub async fn three_in_a_row(cluster: &Cluster) -> Result<()> {
             .well()?
             .says(&format!("{version} is current"))?
             .says("the way back: skew-guard rollback --helm-release")?;
-        for crowd in &crowds {
-            crowd.answers(SOME).await?;
+        for generator in &crowds {
+            generator.answers(SOME).await?;
         }
-        let newcomers = visitors::arrive(&[&pipeline.stage.gateway], &pipeline.stage.shop).await?;
+        let newcomers =
+            visitors::arrive(&[&pipeline.testbed.gateway], &pipeline.testbed.shop).await?;
         newcomers.until_page_of(version).await?;
         crowds.push(newcomers);
     }
@@ -101,21 +102,21 @@ pub async fn a_preview(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "a preview").await
 }
 
-/// A shop with a plain Deployment for each half, and visitors who use it.
+/// A shop with a plain Deployment for each tier, and visitors who use it.
 pub async fn plain_shop<'a>(cluster: &'a Cluster, name: &str) -> Result<(Pipeline<'a>, Load)> {
-    let mut stage = Stage::set(cluster, name).await?;
-    for half in Half::BOTH {
-        stage.shop.deploy(half, half.name(), "1.4.2", 3).await?;
-        stage.shop.rolled_out(half.name()).await?;
+    let mut testbed = Testbed::set_up(cluster, name).await?;
+    for tier in Tier::BOTH {
+        testbed.shop.deploy(tier, tier.name(), "1.4.2", 3).await?;
+        testbed.shop.rolled_out(tier.name()).await?;
     }
-    stage.step(&[("1.4.2", "live")], json!("")).await?;
-    let load = visitors::arrive(&[&stage.gateway], &stage.shop).await?;
+    testbed.step(&[("1.4.2", "live")], json!("")).await?;
+    let load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
     load.answers(SOME).await?;
-    let pipeline = Pipeline::of(cluster, stage)?;
+    let pipeline = Pipeline::of(cluster, testbed)?;
     Ok((pipeline, load))
 }
 
-/// One Deployment for each half, whose pods change; and back again in the same way.
+/// One Deployment for each tier, whose pods change; and back again in the same way.
 pub async fn rolling_deployments(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = plain_shop(cluster, "roll").await?;
     pipeline.plain_manifests("2.0.0")?;
@@ -168,7 +169,7 @@ pub async fn rolled_back(cluster: &Cluster) -> Result<()> {
     pipeline.manifests("2.1.0")?;
     pipeline.deploy("2.1.0", &[]).await?.well()?;
     load.until_page_of("2.1.0").await?;
-    let newcomers = visitors::arrive(&[&pipeline.stage.gateway], &pipeline.stage.shop).await?;
+    let newcomers = visitors::arrive(&[&pipeline.testbed.gateway], &pipeline.testbed.shop).await?;
     pipeline
         .run(&["rollback"])
         .await?
@@ -203,9 +204,9 @@ pub async fn rolled_back(cluster: &Cluster) -> Result<()> {
 
 /// What was promised to every visitor.
 pub async fn end(pipeline: Pipeline<'_>, crowds: Vec<Load>, story: &str) -> Result<()> {
-    for crowd in crowds {
-        crowd.answers(SOME).await?;
-        visitors::expect_neither_skew_nor_failure(story, &crowd.stop().await)?;
+    for generator in crowds {
+        generator.answers(SOME).await?;
+        visitors::expect_neither_skew_nor_failure(story, &generator.stop().await)?;
     }
-    pipeline.stage.strike().await
+    pipeline.testbed.tear_down().await
 }

@@ -12,7 +12,7 @@ use super::release::end;
 use super::roles::{Right, Roles};
 use crate::chart::Chart;
 use crate::shop::{self, Shop};
-use crate::stage::{Stage, deployment};
+use crate::testbed::{Testbed, deployment};
 use crate::visitors;
 
 const SHOP: &str = "rights";
@@ -34,7 +34,7 @@ pub async fn enough_and_no_more(cluster: &Cluster) -> Result<()> {
     let roles = Roles::give(cluster, User::Deployer, "rbac.yaml", places).await?;
     pipeline.be(User::Deployer);
     pipeline.run(&["wait"]).await?.well()?;
-    let load = visitors::arrive(&[&pipeline.stage.gateway], &pipeline.stage.shop).await?;
+    let load = visitors::arrive(&[&pipeline.testbed.gateway], &pipeline.testbed.shop).await?;
     deploy_in_every_way(&pipeline).await?;
     let unused = roles.unused()?;
     let hidden = HIDDEN.map(|(namespace, resource, verb)| {
@@ -98,15 +98,15 @@ async fn open(cluster: &Cluster) -> Result<Pipeline<'_>> {
     let mut chart = Chart::of(cluster, &shop).await?;
     chart.values()["plugin"]["namespace"] = json!(INGRESS);
     chart.values()["gateways"] = json!([format!("{INGRESS}/shop")]);
-    let mut stage = Stage {
+    let mut testbed = Testbed {
         shop,
         gateway,
         chart,
     };
-    stage.deploy("1.4.2").await?;
-    stage.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
-    stage.chart.upgrade().await?;
-    Pipeline::of(cluster, stage)
+    testbed.deploy("1.4.2").await?;
+    testbed.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
+    testbed.chart.upgrade().await?;
+    Pipeline::of(cluster, testbed)
 }
 
 /// The team's `Gateway`, beside the gateway's Pods.
@@ -131,8 +131,8 @@ async fn deploy_in_every_way(pipeline: &Pipeline<'_>) -> Result<()> {
         .well()?
         .says("2.1.0 is staged")?;
     // Changed, so that what is there is changed too.
-    pipeline.write("2.1.0", |half| {
-        shop::deployment(half, &deployment(half, "2.1.0"), "2.1.0", 3)
+    pipeline.write("2.1.0", |tier| {
+        shop::deployment(tier, &deployment(tier, "2.1.0"), "2.1.0", 3)
     })?;
     for (version, drains_for) in [("2.1.0", "1s"), ("2.2.0", "1s"), ("2.3.0", "1h")] {
         if version != "2.1.0" {
@@ -201,7 +201,7 @@ async fn make_another_service(pipeline: &Pipeline<'_>) -> Result<()> {
         "metadata": { "name": "other" },
         "spec": { "selector": { "app": "other" }, "ports": [port] },
     });
-    pipeline.stage.shop.apply(service).await
+    pipeline.testbed.shop.apply(service).await
 }
 
 /// One more, for which the chart has a DestinationRule, too.

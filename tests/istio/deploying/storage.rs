@@ -17,10 +17,11 @@ use super::pipeline::Pipeline;
 pub async fn make_pending(pipeline: &Pipeline<'_>, revision: u64) -> Result<()> {
     let name = format!(
         "sh.helm.release.v1.{}.v{revision}",
-        pipeline.stage.chart.name()
+        pipeline.testbed.chart.name()
     );
     let arguments = ["get", "secret", &name, "--output", "json"];
-    let mut secret: Value = serde_json::from_str(&pipeline.stage.shop.kubectl(&arguments).await?)?;
+    let mut secret: Value =
+        serde_json::from_str(&pipeline.testbed.shop.kubectl(&arguments).await?)?;
     let kept = secret["data"]["release"].as_str().context("a release")?;
     let kept = STANDARD.decode(STANDARD.decode(kept)?)?;
     let mut json = Vec::new();
@@ -35,7 +36,7 @@ pub async fn make_pending(pipeline: &Pipeline<'_>, revision: u64) -> Result<()> 
     file.write_all(secret.to_string().as_bytes())?;
     let path = file.path().to_str().context("a path")?;
     pipeline
-        .stage
+        .testbed
         .shop
         .kubectl(&["replace", "--filename", path])
         .await?;

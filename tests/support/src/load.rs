@@ -21,14 +21,14 @@ pub use tally::{Tally, Verdict};
 
 /// Who visits the application, and where.
 #[derive(Debug, Clone)]
-pub struct Crowd {
+pub struct LoadGenerator {
     gateways: Vec<SocketAddr>,
     host: String,
     visitors: usize,
     long_lived: usize,
 }
 
-impl Crowd {
+impl LoadGenerator {
     /// Nobody yet, at that gateway, with the gateway's address as the host.
     pub fn at(gateway: SocketAddr) -> Self {
         Self {

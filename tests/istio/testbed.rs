@@ -1,4 +1,4 @@
-//! What most scenarios play on: a shop with a Deployment for each release, a gateway, and the chart.
+//! What most scenarios run on: a shop with a Deployment for each release, a gateway, and the chart.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -6,22 +6,22 @@ use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
 use skew_guard_lab::load::Load;
 
 use crate::chart::Chart;
-use crate::shop::{Half, Shop, route};
+use crate::shop::{Shop, Tier, route};
 use crate::visitors;
 
 /// How many answers are waited for between two steps.
 const SOME: u64 = 300;
 
 /// A shop behind a gateway, with the chart.
-pub struct Stage<'a> {
+pub struct Testbed<'a> {
     pub shop: Shop<'a>,
     pub gateway: Gateway,
     pub chart: Chart<'a>,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Testbed<'a> {
     /// Opens the shop under that name and starts the first gateway; no Pods and no chart yet.
-    pub async fn set(cluster: &'a Cluster, name: &str) -> Result<Self> {
+    pub async fn set_up(cluster: &'a Cluster, name: &str) -> Result<Self> {
         let shop = Shop::open(cluster, name).await?;
         let gateway = cluster.start_gateway(GatewayName::First).await?;
         let mut chart = Chart::of(cluster, &shop).await?;
@@ -35,10 +35,10 @@ impl<'a> Stage<'a> {
 
     /// The same with one release, current, and visitors who use it.
     pub async fn open(cluster: &'a Cluster, name: &str, version: &str) -> Result<(Self, Load)> {
-        Self::set(cluster, name).await?.opened(version).await
+        Self::set_up(cluster, name).await?.opened(version).await
     }
 
-    /// The stage with one release, current, and visitors who use it.
+    /// The testbed with one release, current, and visitors who use it.
     pub async fn opened(mut self, version: &str) -> Result<(Self, Load)> {
         self.deploy(version).await?;
         self.step(&[(version, "live")], json!(version)).await?;
@@ -47,26 +47,26 @@ impl<'a> Stage<'a> {
         Ok((self, load))
     }
 
-    /// Starts the Pods of a release, both halves, and waits for them.
+    /// Starts the Pods of a release, both tiers, and waits for them.
     pub async fn deploy(&self, version: &str) -> Result<()> {
-        for half in Half::BOTH {
+        for tier in Tier::BOTH {
             self.shop
-                .deploy(half, &deployment(half, version), version, 2)
+                .deploy(tier, &deployment(tier, version), version, 2)
                 .await?;
         }
-        for half in Half::BOTH {
-            self.shop.rolled_out(&deployment(half, version)).await?;
+        for tier in Tier::BOTH {
+            self.shop.rolled_out(&deployment(tier, version)).await?;
         }
         Ok(())
     }
 
     /// Ends the Pods of a release and waits until they are gone.
     pub async fn remove(&self, version: &str) -> Result<()> {
-        for half in Half::BOTH {
+        for tier in Tier::BOTH {
             self.shop
-                .kubectl(&["delete", "deployment", &deployment(half, version)])
+                .kubectl(&["delete", "deployment", &deployment(tier, version)])
                 .await?;
-            self.shop.gone(half, version).await?;
+            self.shop.gone(tier, version).await?;
         }
         Ok(())
     }
@@ -89,13 +89,13 @@ impl<'a> Stage<'a> {
     }
 
     /// Takes all of it away.
-    pub async fn strike(self) -> Result<()> {
+    pub async fn tear_down(self) -> Result<()> {
         self.chart.uninstall().await?;
         self.shop.close().await
     }
 }
 
 /// The name of a release's Deployment.
-pub fn deployment(half: Half, version: &str) -> String {
-    format!("{}-{}", half.name(), route(version))
+pub fn deployment(tier: Tier, version: &str) -> String {
+    format!("{}-{}", tier.name(), route(version))
 }
