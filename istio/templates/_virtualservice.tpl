@@ -17,6 +17,9 @@ metadata:
     skew-guard/plugin: {{ include "skew-guard.pluginNames" . }}
     skew-guard/stat-prefix: {{ $statPrefix }}
     skew-guard/rule-namespaces: {{ include "skew-guard.ruleNamespaces" . }}
+    {{- if .Values.podMonitor.enabled }}
+    skew-guard/pod-monitor: "true"
+    {{- end }}
     skew-guard/probe-paths: {{ (include "skew-guard.probePaths" . | fromJson).list | toJson | quote }}
     {{- end }}
 spec:

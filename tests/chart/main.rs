@@ -13,6 +13,7 @@ mod gateway;
 mod gateways;
 mod helm;
 mod mesh;
+mod notes;
 mod plain;
 mod readme;
 mod refusals;

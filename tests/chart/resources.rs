@@ -8,7 +8,7 @@ use crate::helm::{self, Manifests};
 use crate::mesh::{Destination, Mesh, list, text};
 
 /// A life half over, and every other key that a release may have.
-const LIFE: &str = r#"
+pub const LIFE: &str = r#"
 releases:
   - {version: "2.2.0", state: staged}
   - {version: "2.1.0", accepts: ["2.0.*", ">=1.9, <2"]}
@@ -665,57 +665,6 @@ fn as_many_releases_as_the_plugin_takes_are_rendered() -> Result<()> {
     );
     assert_eq!(subsets(&manifests, API)?.len(), 256 + 3);
     assert_loads(&manifests)
-}
-
-#[test]
-fn notes_tell_the_next_step_of_each_release() -> Result<()> {
-    let notes = helm::notes(&format!("{LIFE}\nconfig: {{revision: 1234567}}"))?;
-    for step in [
-        "skew-guard wait --helm-release skew-guard --namespace shop --revision 1234567",
-        "skew-guard wait --revision 1234567 --plugin shop.skew-guard ",
-        "--routes skew-guard-shop-skew-guard-r1234567 http://GATEWAY-POD",
-        "2.0.0                green                live, current",
-        "and 1 more that is retired, without routes",
-        "2.2.0 is staged: deploy its pods (version: v2-2-0), try it with the preview key",
-        "2.1.0 is live but not current: deploy its pods (version: v2-1-0)",
-        "1.4.2 is draining: keep its pods until 2026-01-31T18:00:00Z. Then put it to retired.",
-        "1.3.0 is retired: its pods may go.",
-        "Not `helm rollback`",
-    ] {
-        assert!(notes.contains(step), "{step:?} is not in\n{notes}");
-    }
-    assert!(!notes.contains("2.0.0 is"), "{notes}");
-    Ok(())
-}
-
-#[test]
-fn notes_tell_the_rolling_update_of_plain_deployments() -> Result<()> {
-    let notes = helm::notes(
-        r#"
-        releases: [{version: "2.0.0"}, {version: "1.4.2"}]
-        current: ""
-        "#,
-    )?;
-    assert!(
-        notes.contains("2.0.0 is the newest: roll its pods out (version: v2-0-0)."),
-        "{notes}"
-    );
-    assert!(
-        notes.contains("1.4.2: when its last pod is gone, put it to retired."),
-        "{notes}"
-    );
-    Ok(())
-}
-
-#[test]
-fn notes_tell_when_nothing_is_left_to_do() -> Result<()> {
-    let notes = helm::notes(r#"releases: [{version: "2.0.0"}]"#)?;
-    assert!(notes.contains("None: 2.0.0 is current"), "{notes}");
-    assert!(
-        notes.contains("Argo CD renders every revision as 1"),
-        "{notes}"
-    );
-    Ok(())
 }
 
 fn assert_loads(manifests: &Manifests) -> Result<()> {

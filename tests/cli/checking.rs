@@ -508,3 +508,69 @@ fn outlier_detection_that_can_take_a_release_s_only_pod_is_warned_of() {
         .ends(0)
         .never_says(words);
 }
+
+#[test]
+fn an_image_that_is_named_by_its_tag_is_warned_of() {
+    let digest = "a".repeat(64);
+    let workspace = Workspace::new();
+    let values = "releases: [{version: \"2.0.0\"}]\ncurrent: \"2.0.0\"\n";
+    let resource = |url: &str| {
+        format!(
+            "kind: WasmPlugin\nmetadata: {{name: skew-guard}}\nspec:\n  url: {url}\n  pluginConfig: {{releases: [{{version: \"2.0.0\"}}]}}\n"
+        )
+    };
+    let (tag, file) = ("oci://registry.example.com/guard:1", "file:///guard.wasm");
+    let pinned = format!("{tag}@sha256:{digest}");
+    let words = format!("warning: {tag} is a tag: what stands under it may change");
+    for (written, warned) in [
+        (format!("{values}plugin: {{url: \"{tag}\"}}"), true),
+        (format!("{values}plugins: [{{url: \"{tag}\"}}]"), true),
+        (
+            format!("{values}plugin: {{url: \"{tag}\", sha256: \"{digest}\"}}"),
+            false,
+        ),
+        (format!("{values}plugin: {{url: \"{pinned}\"}}"), false),
+        (resource(tag), true),
+        (resource(&pinned), false),
+        (resource(file), false),
+    ] {
+        workspace.write("written.yaml", &written);
+        let run = workspace.run(&["check", "written.yaml"]).ends(0);
+        assert_eq!(run.out.contains(&words), warned, "{written}\n{run:?}");
+    }
+}
+
+#[test]
+fn a_staged_release_behind_a_route_header_that_everybody_knows_is_warned_of() {
+    let workspace = Workspace::new();
+    let words = "warning: a release is staged, and everybody knows the route header x-release";
+    for (config, plugin, warned) in [
+        ("{}", "{url: \"file:///guard.wasm\"}", true),
+        (
+            "{routeHeader: x-release-k3v9q2}",
+            "{url: \"file:///guard.wasm\"}",
+            false,
+        ),
+        // Where the module is, another file says.
+        ("{}", "{}", false),
+    ] {
+        let values = format!(
+            "releases: [{{version: \"2.1.0\", state: staged}}, {{version: \"2.0.0\"}}]\ncurrent: \"2.0.0\"\nconfig: {config}\nplugin: {plugin}\n"
+        );
+        workspace.write("values.yaml", &values);
+        let run = workspace.run(&["check", "values.yaml"]).ends(0);
+        assert_eq!(run.out.contains(words), warned, "{values}\n{run:?}");
+    }
+}
+
+#[test]
+fn observing_without_current_is_warned_of_as_no_way_out() {
+    let workspace = Workspace::new();
+    let words = "enforce is false without current: every request goes to any release";
+    for (current, warned) in [("", true), (",\"current\":\"1\"", false)] {
+        let plugin = format!(r#"{{"releases":[{{"version":"1"}}],"enforce":false{current}}}"#);
+        workspace.write("plugin.json", &plugin);
+        let run = workspace.run(&["check", "plugin.json"]).ends(0);
+        assert_eq!(run.out.contains(words), warned, "{run:?}");
+    }
+}

@@ -27,14 +27,23 @@ const RULE: &str = r#"{"metadata": {"name": "shop-skew-guard-api.shop", "namespa
         {"name": "v2-0-0", "labels": {"version": "v2-0-0"}}, {"name": "v1-4-2", "labels": {"version": "v1-4-2"}}
     ]}}"#;
 
-const GATEWAY: &str =
-    r#"{"metadata": {"name": "shop"}, "spec": {"selector": {"istio": "ingressgateway"}}}"#;
+const GATEWAY: &str = r#"{"metadata": {"name": "shop"}, "spec": {"selector": {"istio": "ingressgateway"}, "servers": [
+    {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"], "tls": {"httpsRedirect": true}},
+    {"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["shop.example.com"], "tls": {"mode": "SIMPLE"}}
+]}}"#;
+
+const SERVICE: &str = r#"{"metadata": {"name": "gateway"}, "spec": {"selector": {"istio": "ingressgateway"}, "ports": [
+    {"port": 80, "targetPort": 8080}, {"port": 443, "targetPort": 8443}
+]}}"#;
 
 const MESH: &str = r#"{"data": {"mesh": "defaultConfig: {extraStatTags: [release, outcome, class, sight, plugin]}"}}"#;
 
 /// What the stubs answer; all of it good.
 struct Answers {
+    own_routes: String,
     routes: String,
+    plugin: String,
+    mesh: String,
     rules: String,
     covered: String,
     serving: String,
@@ -47,7 +56,10 @@ impl Answers {
     fn good() -> Self {
         let gateway = pod("ingress", "gateway-a", "ingressgateway");
         Self {
+            own_routes: ROUTES.to_owned(),
             routes: ROUTES.to_owned(),
+            plugin: PLUGIN.replace("DIGEST", &"a".repeat(64)),
+            mesh: MESH.to_owned(),
             rules: RULE.to_owned(),
             covered: gateway.clone(),
             serving: gateway,
@@ -65,11 +77,11 @@ impl Answers {
             pod("shop", "api-1", "v1-4-2"),
         ]
         .join(",");
-        let plugin = PLUGIN.replace("DIGEST", &"a".repeat(64));
         let cases = [
-            ("*virtualservices*--namespace=shop*", list(ROUTES)),
+            ("*' services '--namespace=ingress*", list(SERVICE)),
+            ("*virtualservices*--namespace=shop*", list(&self.own_routes)),
             ("*virtualservices*", list(&self.routes)),
-            ("*wasmplugins*", format!("echo '{plugin}'")),
+            ("*wasmplugins*", format!("echo '{}'", self.plugin)),
             ("*gateways.networking*", format!("echo '{GATEWAY}'")),
             ("*destinationrules*--namespace=shop*", list(RULE)),
             ("*destinationrules*", list(&self.rules)),
@@ -78,7 +90,7 @@ impl Answers {
             ("*pods*--namespace=ingress*", list(&self.covered)),
             ("*pods*--namespace=shop*", list(&backs)),
             ("*pods*--all-namespaces*", list(&self.serving)),
-            ("*configmaps*", format!("echo '{MESH}'")),
+            ("*configmaps*", format!("echo '{}'", self.mesh)),
         ]
         .map(|(pattern, answer)| format!("{pattern}) {answer};;"));
         let cluster = Cluster::new(&cases.join("\n")).with_program("skopeo", &self.skopeo);
@@ -227,4 +239,38 @@ fn an_istio_that_was_never_tried_is_told() {
     );
     answers.istiods = String::new();
     answers.found(0, "not seen: the version of Istio: no pod app=istiod");
+}
+
+#[test]
+fn tags_that_a_gateway_does_not_know_are_told_unless_prometheus_makes_the_labels() {
+    let words =
+        "does not know the tags sight, plugin: rules and dashboards cannot tell its counters apart";
+    let mut answers = Answers::good();
+    answers.mesh = MESH.replace(", sight, plugin", "");
+    answers.found(0, &format!("warning: ingress/gateway-a {words}"));
+    let monitored = r#""skew-guard/pod-monitor": "true", "skew-guard/stat-prefix""#;
+    answers.own_routes = ROUTES.replace(r#""skew-guard/stat-prefix""#, monitored);
+    assert_eq!(answers.checked(), (0, "shop/shop: ok\n".to_owned()));
+
+    // A plugin in the root namespace runs in gateways of all namespaces.
+    let mut answers = Answers::good();
+    answers.own_routes = ROUTES.replace("WasmPlugin/ingress/", "WasmPlugin/istio-system/");
+    answers.mesh = MESH.replace(", sight, plugin", "");
+    answers.serving = pod("intranet", "gateway-b", "ingressgateway");
+    answers.found(0, &format!("warning: intranet/gateway-b {words}"));
+}
+
+#[test]
+fn a_port_at_which_the_plugin_does_not_run_is_a_problem() {
+    let kept_to = |port: u16| {
+        let mut answers = Answers::good();
+        let ports = format!(r#""spec": {{"match": [{{"ports": [{{"number": {port}}}]}}],"#);
+        answers.plugin = answers.plugin.replace(r#""spec": {"#, &ports);
+        answers
+    };
+    kept_to(443).found(
+        1,
+        "problem: ingress/gateway-a port 8443 https://shop.example.com is served without the plugin, which is kept to other ports",
+    );
+    assert_eq!(kept_to(8443).checked(), (0, "shop/shop: ok\n".to_owned()));
 }

@@ -1,6 +1,7 @@
 //! `skew-guard check`: every problem of every configuration, and what will hurt.
 
 mod cluster;
+mod module;
 mod outliers;
 
 use std::path::PathBuf;
@@ -118,6 +119,7 @@ impl Report {
                 let mut warnings = warnings(&side, now);
                 warnings.extend(envoy::warnings(&document, &side.config, roots));
                 warnings.extend(outliers::warnings(&document));
+                warnings.extend(module::warnings(&document, &side.config));
                 Self {
                     warnings,
                     document,
@@ -199,6 +201,10 @@ fn warnings(side: &Side, now: u64) -> Vec<String> {
     warn(
         !config.enforce,
         "enforce is false: nothing is routed, decisions are only counted",
+    );
+    warn(
+        !config.enforce && config.current.is_none(),
+        "enforce is false without current: every request goes to any release, tabs of the newest included. That is right before anything was routed, and no way out of an emergency",
     );
     warn(
         config.preview.is_none() && has(config, State::Staged),

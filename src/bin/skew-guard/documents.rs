@@ -167,7 +167,7 @@ fn is_chart(node: &Node) -> bool {
         .iter()
         .any(|release| release.get("labels").is_some());
     let says_none = node.get("current").and_then(Node::text) == Some("");
-    let is_whole = ["services", "gateways", "config", "plugin"]
+    let is_whole = ["services", "gateways", "config", "plugin", "plugins"]
         .into_iter()
         .any(has);
     has("releases") && (is_whole || has_labels || says_none)

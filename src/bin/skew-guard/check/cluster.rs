@@ -64,7 +64,7 @@ pub fn check(access: &Access, gateways: &Gateways, helm_release: &str) -> Result
     ));
     findings.extend(seen(
         "Istio",
-        mesh::findings(&kubectl, &installation, &gateways.root_namespace),
+        mesh::findings(&kubectl, &installation, gateways),
     ));
     findings.extend(images(&kubectl, &installation));
     Ok(answer(&installation, &findings))

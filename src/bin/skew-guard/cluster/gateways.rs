@@ -36,6 +36,7 @@ pub struct Gateway {
     /// It was told to end, and takes no new connections.
     pub is_leaving: bool,
     pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
     /// The ports that its containers name.
     pub ports: BTreeMap<String, u16>,
 }
@@ -55,6 +56,7 @@ impl From<Pod> for Gateway {
             namespace: pod.metadata.namespace,
             pod: pod.metadata.name,
             labels: pod.metadata.labels,
+            annotations: pod.metadata.annotations,
         }
     }
 }

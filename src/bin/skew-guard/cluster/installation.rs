@@ -16,6 +16,7 @@ const PLUGIN: &str = "skew-guard/plugin";
 const STAT_PREFIX: &str = "skew-guard/stat-prefix";
 const PROBE_PATHS: &str = "skew-guard/probe-paths";
 const RULES: &str = "skew-guard/rule-namespaces";
+const POD_MONITOR: &str = "skew-guard/pod-monitor";
 
 /// The labels by which its objects are known.
 const NAME: &str = "app.kubernetes.io/name";
@@ -42,6 +43,8 @@ pub struct Installation {
     pub probe_paths: Vec<String>,
     /// Where its DestinationRules are.
     pub rule_namespaces: Vec<String>,
+    /// Whether its metrics get their labels while Prometheus scrapes them.
+    pub has_pod_monitor: bool,
 }
 
 /// An Istio Gateway, as the routes name it.
@@ -64,6 +67,8 @@ pub struct Plugin {
     pub name: String,
     /// The labels of the Pods that run it.
     pub selector: BTreeMap<String, String>,
+    /// The ports of these Pods where it runs; none for all.
+    pub ports: Vec<u16>,
     /// Where the module is.
     pub url: String,
     /// The Secret by which it is fetched; "" for none.
@@ -87,12 +92,14 @@ impl Plugin {
         let kind = text("/kind").filter(|kind| KINDS.contains(kind))?;
         let mut spec = PluginSpec::deserialize(manifest.get("spec")?).ok()?;
         let selector = std::mem::take(&mut spec.selector.match_labels);
+        let ports = spec.ports();
         let module = spec.module();
         Some(Self {
             kind: kind.to_owned(),
             namespace: text("/metadata/namespace").unwrap_or_default().to_owned(),
             name: text("/metadata/name")?.to_owned(),
             selector,
+            ports,
             url: module.url,
             image_pull_secret: module.image_pull_secret,
         })
@@ -106,6 +113,7 @@ impl Plugin {
             namespace: parts.next()?,
             name: parts.next()?,
             selector: BTreeMap::new(),
+            ports: Vec::new(),
             url: String::new(),
             image_pull_secret: String::new(),
         };
@@ -125,6 +133,8 @@ struct Routes {
 struct PluginSpec {
     #[serde(default)]
     selector: Selector,
+    #[serde(default, rename = "match")]
+    traffic: Vec<Traffic>,
     #[serde(flatten)]
     module: Module,
     /// Where a `TrafficExtension` has what a `WasmPlugin` has itself.
@@ -140,6 +150,17 @@ struct Selector {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
+struct Traffic {
+    ports: Vec<Port>,
+}
+
+#[derive(Deserialize)]
+struct Port {
+    number: u16,
+}
+
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Module {
     url: String,
@@ -148,6 +169,11 @@ struct Module {
 }
 
 impl PluginSpec {
+    fn ports(&self) -> Vec<u16> {
+        let ports = self.traffic.iter().flat_map(|traffic| &traffic.ports);
+        ports.map(|port| port.number).collect()
+    }
+
     /// What it runs, of either kind.
     fn module(self) -> Module {
         let is_below = !self.wasm.url.is_empty() || !self.wasm.plugin_config.is_null();
@@ -232,10 +258,12 @@ impl Installation {
                 .with_context(|| format!("{name:?} of annotation {PLUGIN} names no plugin"))?;
             let mut spec = plugin_spec(kubectl, &plugin)?;
             let selector = std::mem::take(&mut spec.selector.match_labels);
+            let ports = spec.ports();
             let module = spec.module();
             config = module.plugin_config;
             found.push(Plugin {
                 selector,
+                ports,
                 url: module.url,
                 image_pull_secret: module.image_pull_secret,
                 ..plugin
@@ -252,6 +280,7 @@ impl Installation {
             gateways: routes.spec.gateways,
             probe_paths,
             rule_namespaces,
+            has_pod_monitor: annotation(POD_MONITOR).is_some(),
             plugins: found,
         })
     }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::Finding;
-use crate::cluster::objects::{GATEWAYS, Object, Pod, selector};
-use crate::cluster::{GatewayReference, Gateways, Installation, Kubectl, Problem, Scope};
+use crate::cluster::objects::{GATEWAYS, Object, Pod, selector, selects};
+use crate::cluster::{
+    Gateway, GatewayReference, Gateways, Installation, Kubectl, Listener, Problem, Scope,
+};
 
 /// An Istio `Gateway`, of which its Pods are wanted.
 #[derive(Deserialize)]
@@ -59,5 +61,40 @@ pub fn findings(
             }
         }
     }
+    findings.extend(ports(kubectl, installation, gateways, &covered));
     Ok(findings)
+}
+
+/// A plugin that is kept to some ports does not run at the others.
+fn ports(
+    kubectl: &Kubectl,
+    installation: &Installation,
+    gateways: &Gateways,
+    covered: &[Gateway],
+) -> Vec<Finding> {
+    let plugins = &installation.plugins;
+    if plugins.iter().all(|plugin| plugin.ports.is_empty()) {
+        return Vec::new();
+    }
+    let listeners = match Listener::all(kubectl, installation, covered) {
+        Ok(listeners) => listeners,
+        Err(error) => return vec![Finding::Unseen(format!("ports of the gateways: {error:#}"))],
+    };
+    let without = listeners.iter().filter(|listener| {
+        let Gateway {
+            namespace, labels, ..
+        } = &listener.gateway;
+        let mut there = plugins.iter().filter(|plugin| {
+            let sees = [namespace, &gateways.root_namespace].contains(&&plugin.namespace);
+            sees && selects(&plugin.selector, labels)
+        });
+        !there.any(|plugin| plugin.ports.is_empty() || plugin.ports.contains(&listener.port))
+    });
+    without
+        .map(|listener| {
+            Finding::Problem(format!(
+                "{listener} is served without the plugin, which is kept to other ports: old tabs are skewed there, and a client can choose its release. plugin.ports names ports of the pods, which those of their Service may lead to"
+            ))
+        })
+        .collect()
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::Finding;
 use crate::cluster::objects::Pod;
-use crate::cluster::{Installation, Kubectl, Problem, Scope};
+use crate::cluster::{Gateways, Installation, Kubectl, Problem, Scope};
 use crate::yaml;
 
 /// The lines that the chart is tested with.
@@ -30,10 +30,10 @@ struct Data {
 pub fn findings(
     kubectl: &Kubectl,
     installation: &Installation,
-    root_namespace: &str,
+    gateways: &Gateways,
 ) -> Result<Vec<Finding>, Problem> {
-    let mut findings = versions(kubectl, installation, root_namespace)?;
-    findings.extend(tags(kubectl, installation, root_namespace)?);
+    let mut findings = versions(kubectl, installation, &gateways.root_namespace)?;
+    findings.extend(tags(kubectl, installation, gateways)?);
     Ok(findings)
 }
 
@@ -88,47 +88,39 @@ fn version(image: &str) -> Option<semver::Version> {
     semver::Version::parse(number).ok()
 }
 
-/// They are read when a gateway starts: from the mesh's configuration, and from an annotation of the pod.
+/// They are read when a gateway starts: from the mesh's configuration, and from an annotation of the pod. Where Prometheus
+/// makes the labels while it scrapes, no gateway has to know them.
 fn tags(
     kubectl: &Kubectl,
     installation: &Installation,
-    root_namespace: &str,
+    gateways: &Gateways,
 ) -> Result<Vec<Finding>, Problem> {
-    let mesh: Option<MeshConfig> = kubectl.object("configmaps", root_namespace, "istio")?;
-    let of_mesh = mesh.map(|mesh| tags_in(&mesh.data.mesh, &["defaultConfig", "extraStatTags"]));
-    let mut findings = Vec::new();
-    for plugin in &installation.plugins {
-        let labels = crate::cluster::objects::selector(&plugin.selector);
-        let pods: Vec<Pod> = kubectl.list("pods", Scope::Namespace(&plugin.namespace), &labels)?;
-        for pod in pods {
-            let own = pod.metadata.annotations.get("proxy.istio.io/config");
-            let own = own.map(|config| tags_in(config, &["extraStatTags"]));
-            let known = match (own, of_mesh.clone()) {
-                (Some(own), _) if !own.is_empty() => own,
-                (_, Some(of_mesh)) => of_mesh,
-                _ => {
-                    findings.push(Finding::Unseen(format!(
-                        "extraStatTags of {}/{}: there is no ConfigMap istio in namespace {root_namespace}",
-                        pod.metadata.namespace, pod.metadata.name
-                    )));
-                    continue;
-                }
-            };
-            let missing: Vec<_> = TAGS
-                .into_iter()
-                .filter(|tag| !known.iter().any(|known| known == tag))
-                .collect();
-            if !missing.is_empty() {
-                findings.push(Finding::Warning(format!(
-                    "{}/{} does not know the tags {}: the counters cannot be told apart. List them under extraStatTags",
-                    pod.metadata.namespace,
-                    pod.metadata.name,
-                    missing.join(", ")
-                )));
-            }
-        }
+    if installation.has_pod_monitor {
+        return Ok(Vec::new());
     }
-    Ok(findings)
+    let root = &gateways.root_namespace;
+    let mesh: Option<MeshConfig> = kubectl.object("configmaps", root, "istio")?;
+    let of_mesh = mesh.map(|mesh| tags_in(&mesh.data.mesh, &["defaultConfig", "extraStatTags"]));
+    let pods = gateways.list(kubectl, installation)?;
+    let findings = pods.iter().filter_map(|gateway| {
+        let own = gateway.annotations.get("proxy.istio.io/config");
+        let own = own.map(|config| tags_in(config, &["extraStatTags"]));
+        let own = own.filter(|tags| !tags.is_empty());
+        let Some(known) = own.as_ref().or(of_mesh.as_ref()) else {
+            return Some(Finding::Unseen(format!(
+                "extraStatTags of {gateway}: there is no ConfigMap istio in namespace {root}"
+            )));
+        };
+        let is_missing = |tag: &&str| !known.iter().any(|known| known == tag);
+        let missing: Vec<_> = TAGS.into_iter().filter(is_missing).collect();
+        (!missing.is_empty()).then(|| {
+            Finding::Warning(format!(
+                "{gateway} does not know the tags {}: rules and dashboards cannot tell its counters apart, unless Prometheus makes labels of them while it scrapes. Set podMonitor.enabled, or list them under extraStatTags",
+                missing.join(", ")
+            ))
+        })
+    });
+    Ok(findings.collect())
 }
 
 fn tags_in(text: &str, at: &[&str]) -> Vec<String> {
