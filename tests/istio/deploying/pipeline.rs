@@ -22,9 +22,6 @@ use crate::testbed::{Testbed, deployment};
 /// A deployment has several waits, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// What skopeo reads about registries.
-const REGISTRIES: &str = "registries.conf";
-
 /// The testbed, and the tool to change it with.
 pub struct Pipeline<'a> {
     pub testbed: Testbed<'a>,
@@ -64,12 +61,10 @@ impl<'a> Pipeline<'a> {
     }
 
     pub fn of(cluster: &'a Cluster, testbed: Testbed<'a>) -> Result<Self> {
-        let folder = TempDir::with_prefix("skew-guard-pipeline-")?;
-        fs::write(folder.path().join(REGISTRIES), registries(&testbed))?;
         Ok(Self {
             testbed,
             cluster,
-            folder,
+            folder: TempDir::with_prefix("skew-guard-pipeline-")?,
             tool: tool::path()?,
             kubeconfig: None,
         })
@@ -140,10 +135,6 @@ impl<'a> Pipeline<'a> {
             .args(arguments)
             .args(release)
             .current_dir(self.folder.path())
-            .env(
-                "CONTAINERS_REGISTRIES_CONF",
-                self.folder.path().join(REGISTRIES),
-            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -207,14 +198,6 @@ impl<'a> Pipeline<'a> {
             .await?;
         Ok(printed.split_whitespace().map(str::to_owned).collect())
     }
-}
-
-/// That the cluster's registry speaks plain HTTP.
-fn registries(testbed: &Testbed<'_>) -> String {
-    let url = testbed.chart.image().url();
-    let image = url.trim_start_matches("oci://");
-    let registry = image.split('/').next().unwrap_or(image);
-    format!("[[registry]]\nlocation = {registry:?}\ninsecure = true\n")
 }
 
 impl Ended {

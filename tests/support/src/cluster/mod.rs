@@ -29,6 +29,7 @@ mod tools;
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Output;
@@ -77,6 +78,7 @@ impl Cluster {
         let tools = Tools::of(line)?;
         let directory = TempDir::with_prefix("skew-guard-cluster-")?;
         let registry = Registry::start(REGISTRY, directory.path()).await?;
+        say_that_the_registry_has_no_tls(directory.path())?;
         let kubernetes = Kubernetes::start(&tools, directory.path()).await?;
         let port_forward = PortForward::start(kubernetes.api(), directory.path()).await?;
         let istiod = istio::start(&tools, &kubernetes, directory.path()).await?;
@@ -222,6 +224,15 @@ impl Cluster {
         })
         .await
     }
+}
+
+/// To a user's skopeo, which looks for that at home.
+fn say_that_the_registry_has_no_tls(home: &Path) -> Result<()> {
+    let folder = home.join(".config/containers");
+    fs::create_dir_all(&folder)?;
+    let settings = format!("[[registry]]\nlocation = \"{REGISTRY}\"\ninsecure = true\n");
+    fs::write(folder.join("registries.conf"), settings)?;
+    Ok(())
 }
 
 /// What a command printed; an error with what it complained about when it failed.
