@@ -21,7 +21,7 @@ GUNGRAUN := $(shell sed -n '/^name = "gungraun"$$/{n;s/^version = "\(.*\)"/\1/p}
 RUNNER := $(abspath $(TARGET))/tools/gungraun-$(GUNGRAUN)/bin/gungraun-runner
 
 # Cargo leaves these out unless they are named: they need more than Rust and Python.
-SET_APART := adopt browser chart compose istio observability release reproducible
+SET_APART := adopt browser chart compose istio observability pipelines release reproducible
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -190,6 +190,16 @@ test-istio: build istio-tools lab-commands ## Test the chart in real clusters: K
 .PHONY: test-deploy
 test-deploy: build istio-tools lab-commands ## Of test-istio whole deployments by one command, disturbed in every way (an hour)
 	cargo test --test istio -- deploy_
+
+.PHONY: test-pipelines
+test-pipelines: $(TARGET)/pipelines/actionlint istio-tools lab-commands build ## Hold the pipelines in istio/pipelines to what GitHub, GitLab, Argo CD and Flux take (needs Go and Node)
+	npm --prefix tests/pipelines/tools ci --no-audit --no-fund --loglevel=error
+	cargo test --test pipelines
+	cargo test --test istio -- the_pipelines
+
+$(TARGET)/pipelines/actionlint: tests/release/tools/go.mod tests/release/tools/go.sum
+	@mkdir -p $(@D)
+	cd $(<D) && nice go build -trimpath -ldflags '-s -w' -o $(abspath $@) github.com/rhysd/actionlint/cmd/actionlint
 
 .PHONY: test-istio-main
 test-istio-main: build istio-tools lab-commands ## Of test-istio the main job alone: a rolling update without the plugin, and with it

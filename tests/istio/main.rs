@@ -20,6 +20,7 @@ mod installation;
 mod life;
 mod module;
 mod observing;
+mod pipelines;
 mod policy;
 mod probing;
 mod readme;
@@ -256,6 +257,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("deploy_sees_a_list_that_was_rewound", |cluster| {
         Box::pin(deploying::by_somebodys_old_file(cluster))
     }),
+    (
+        "the_pipelines_of_argo_cd_and_flux_are_as_these_define_them",
+        |cluster| Box::pin(pipelines::as_they_are_defined(cluster)),
+    ),
     (
         "every_command_of_the_charts_readme_does_what_it_says",
         |cluster| Box::pin(readme::followed_to_the_letter(cluster)),

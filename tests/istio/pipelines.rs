@@ -1,0 +1,80 @@
+//! What Argo CD and Flux are told in the pipelines of the chart's folder, held to their own definitions by a real API
+//! server. Neither of them runs here.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use skew_guard_lab::cluster::Cluster;
+use skew_guard_lab::{cargo, wait};
+use tempfile::NamedTempFile;
+
+use crate::chart;
+
+const NAMESPACE: &str = "pipelines";
+
+/// Which file, a key of it, and one that is mistyped.
+const FILES: [(&str, &str, &str); 3] = [
+    ("argocd.yaml", "selfHeal:", "selfheal:"),
+    ("flux.yaml", "chartRef:", "chartref:"),
+    ("cronjob.yaml", "concurrencyPolicy:", "concurrencypolicy:"),
+];
+
+/// Each is taken, and with a mistyped key it is not.
+pub async fn as_they_are_defined(cluster: &Cluster) -> Result<()> {
+    let kubernetes = cluster.kubernetes();
+    let definitions = cargo::target().join("istio-lab/crds");
+    ensure!(
+        definitions.is_dir(),
+        "no definitions in {}; `make istio-tools` gathers them",
+        definitions.display()
+    );
+    for entry in fs::read_dir(&definitions)? {
+        let file = entry?.path();
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
+            kubernetes.apply_file(&file).await?;
+        }
+    }
+    let namespace =
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
+    kubernetes.apply(&namespace).await?;
+    for (name, key, mistyped) in FILES {
+        let text = fs::read_to_string(chart::directory().join("pipelines").join(name))?;
+        ensure!(text.contains(key), "{name} has {key}");
+        let here = format!("namespace: {NAMESPACE}");
+        let text = text
+            .replace("namespace: shop", &here)
+            .replace("namespace: argocd", &here);
+        // A definition is in force a moment after it was applied.
+        wait::until(&format!("{name} to be taken"), async || {
+            Ok(refusal(cluster, &text).await?.is_none())
+        })
+        .await?;
+        let said = refusal(cluster, &text.replace(key, mistyped)).await?;
+        let said = said.unwrap_or_default();
+        ensure!(
+            said.contains(mistyped.trim_end_matches(':')),
+            "{name} with {mistyped} is taken: {said}"
+        );
+    }
+    kubernetes
+        .kubectl(["delete", "namespace", NAMESPACE, "--wait=false"])
+        .await?;
+    Ok(())
+}
+
+/// Why the API server would not take these manifests.
+async fn refusal(cluster: &Cluster, manifests: &str) -> Result<Option<String>> {
+    let file = NamedTempFile::with_suffix(".yaml")?;
+    fs::write(file.path(), manifests)?;
+    let path = file.path().to_string_lossy();
+    let try_out = ["apply", "--dry-run=server", "--validate=strict"];
+    let applied = cluster
+        .kubernetes()
+        .kubectl([&try_out[..], &["--filename", &path]].concat())
+        .await;
+    Ok(applied.err().map(|problem| format!("{problem:#}")))
+}
