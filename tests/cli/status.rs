@@ -421,6 +421,7 @@ async fn a_cluster_is_told_with_its_pods_and_left_without_a_port_that_is_still_o
         "shop in namespace shop, revision 7",
         "ingress/gateway-1         7  in force",
         "api 1/2",
+        "skew-guard deploy 2.1.0 --helm-release shop --namespace shop",
         "it waits: there is no pod behind api",
         "1.3.0 is retired in every gateway: its pods may go",
     ] {

@@ -27,6 +27,7 @@ use crate::wait::gateway_state::{GatewayState, Routes};
 use crate::wait::source::Source;
 
 use counts::History;
+use next::Place;
 use prometheus::Prometheus;
 use release::{Pods, RetirementCriteria, counted};
 use report::Report;
@@ -230,15 +231,13 @@ impl Status {
         let unseen = unseen.map(|seen| format!("{} {}", seen.gateway, seen.state));
         let unseen = unseen.chain(troubles.iter().cloned());
         let side = snapshot.side.as_ref();
-        let file = self.config.as_ref().map(|file| file.display().to_string());
-        let file = file.unwrap_or_else(|| "FILE".to_owned());
         Report {
             title: self.title(data_source, snapshot),
             interval: self.interval,
             releases: list::release_statuses(side, snapshot.pods.as_ref(), history),
             without_release: history.of("none"),
             next: side.and_then(|side| next::next(side, now, DRAIN_FOR)),
-            command: side.map(|_| format!("skew-guard release {file}")),
+            place: side.and_then(|_| self.place(data_source)),
             criteria: RetirementCriteria {
                 now,
                 idle_for: self.idle_for,
@@ -246,6 +245,24 @@ impl Status {
             },
             gateways: snapshot.gateways.clone(),
             troubles,
+        }
+    }
+
+    /// Where the list is changed that was looked at.
+    fn place(&self, data_source: &DataSource) -> Option<Place> {
+        match data_source {
+            DataSource::Cluster {
+                namespace,
+                helm_release,
+                ..
+            } => Some(Place::Cluster {
+                namespace: namespace.clone(),
+                helm_release: helm_release.clone(),
+            }),
+            DataSource::Urls => {
+                let file = self.config.as_ref()?;
+                Some(Place::File(file.display().to_string()))
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::answer::{Answer, Verdict};
 use crate::cluster::{Access, Gateways, Installation, Kubectl, istiod};
 
-use gateway_state::{GatewayState, Routes, Wanted};
+use gateway_state::{GatewayState, Routes, Wanted, family};
 use polling::Outcome;
 use source::Source;
 
@@ -151,9 +151,7 @@ impl Wait {
 /// What an installation wants of its gateways.
 fn wanted(installation: &Installation, revision: Option<u64>) -> Wanted {
     let revision = revision.unwrap_or(installation.revision);
-    let family = installation
-        .stat_prefix
-        .trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let family = family(&installation.stat_prefix);
     Wanted {
         revision,
         plugins: installation.plugin_names(),

@@ -18,6 +18,42 @@ pub struct NextStep {
     pub changes: Result<Vec<String>, String>,
 }
 
+/// Where the list is changed, and by which command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    File(String),
+    Cluster {
+        namespace: String,
+        helm_release: String,
+    },
+}
+
+impl Place {
+    /// The command that takes this step.
+    pub fn command(&self, next: &NextStep) -> String {
+        let NextStep { version, step, .. } = next;
+        match (self, step) {
+            (Self::File(file), None) => format!("skew-guard release {file} {version}"),
+            (Self::File(file), Some(step)) => {
+                format!("skew-guard release {file} {version} --step {step}")
+            }
+            (
+                Self::Cluster {
+                    namespace,
+                    helm_release,
+                },
+                step,
+            ) => {
+                let of = format!("--helm-release {helm_release} --namespace {namespace}");
+                match step {
+                    None => format!("skew-guard deploy {version} {of}"),
+                    Some(_) => format!("skew-guard tidy {of}"),
+                }
+            }
+        }
+    }
+}
+
 /// The next step; none where everything is done.
 pub fn next(side: &Side, now: u64, drain_for: Duration) -> Option<NextStep> {
     let releases = &side.config.releases;

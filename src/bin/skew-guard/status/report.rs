@@ -8,7 +8,7 @@ use skew_guard::rollout::written_time;
 use skew_guard::telemetry::ReleaseState;
 
 use super::counts::{Count, IdleTime, Traffic};
-use super::next::NextStep;
+use super::next::{NextStep, Place};
 use super::prometheus::{Prometheus, ReleaseQuery};
 use super::release::{Pods, ReleaseStatus, Retirement, RetirementCriteria, sentence};
 use super::scrape::GatewayStatus;
@@ -26,8 +26,8 @@ pub struct Report {
     /// Requests that no release was chosen for.
     pub without_release: Traffic,
     pub next: Option<NextStep>,
-    /// The command that makes the next step, without its step; none where the list is not known.
-    pub command: Option<String>,
+    /// Where that is taken; none where the list is not known.
+    pub place: Option<Place>,
     pub criteria: RetirementCriteria,
     /// What could not be asked beside gateways.
     pub troubles: Vec<String>,
@@ -147,7 +147,7 @@ impl Report {
     }
 
     fn lines_of_next(&self) -> Vec<String> {
-        let Some(command) = &self.command else {
+        let Some(place) = &self.place else {
             return Vec::new();
         };
         let Some(next) = &self.next else {
@@ -157,13 +157,9 @@ impl Report {
             Ok(changes) => changes.join("; "),
             Err(why) => return vec![format!("next: no step of {} is safe: {why}", next.version)],
         };
-        let step = next
-            .step
-            .map(|step| format!(" --step {step}"))
-            .unwrap_or_default();
         let mut lines = vec![
             format!("next: {changes}"),
-            format!("  {command} {}{step}", next.version),
+            format!("  {}", place.command(next)),
         ];
         let waits = self.waits(next);
         lines.extend(waits.iter().map(|wait| format!("  it waits: {wait}")));
@@ -246,7 +242,7 @@ impl Report {
         let next = self
             .next
             .as_ref()
-            .filter(|_| self.command.is_some())
+            .filter(|_| self.place.is_some())
             .map(|next| {
                 json!({
                     "release": next.version.as_str(),

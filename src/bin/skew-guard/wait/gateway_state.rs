@@ -188,14 +188,16 @@ impl Wanted {
     }
 }
 
+/// What the `stat_prefix` of a route has in all revisions: all but the number at its end.
+pub fn family(stat_prefix: &str) -> &str {
+    stat_prefix.trim_end_matches(|letter: char| letter.is_ascii_digit())
+}
+
 impl Routes {
     /// What is wrong with the routes of the gateway. A gateway has a virtual host for each port and host, and each port's
     /// are refused by themselves. Counters of former revisions stay as long as a stream uses their routes.
     fn lacking(&self, metrics: Metrics<'_>) -> Option<GatewayState> {
-        let family = self
-            .stat_prefix
-            .trim_end_matches(|letter: char| letter.is_ascii_digit());
-        let routes = metrics.routes(family);
+        let routes = metrics.routes(family(&self.stat_prefix));
         let ours: Vec<_> = routes.iter().filter(|route| self.concerns(route)).collect();
         if ours.is_empty() {
             return Some(GatewayState::NoRoutes);
