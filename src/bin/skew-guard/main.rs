@@ -19,6 +19,7 @@ mod documents;
 mod edit;
 mod envoy;
 mod explain;
+mod fan_out;
 mod file;
 mod interrupted;
 mod invalid_config;

@@ -11,6 +11,7 @@ use skew_guard::config::{Config, State};
 
 use crate::answer::{Answer, Verdict};
 use crate::cluster::{Access, Connections, Gateways, Installation, Kubectl, Listener};
+use crate::fan_out;
 
 use request::Request;
 
@@ -232,27 +233,18 @@ fn ask_all(
     listeners: &[Listener],
     requests: &[Request],
 ) -> Vec<(String, Result<(), String>)> {
-    thread::scope(|scope| {
-        let asked: Vec<_> = listeners
-            .iter()
-            .map(|listener| {
-                scope.spawn(move || {
-                    let answers = requests.iter().map(|request| {
-                        let name = format!("{listener}{}", request.path());
-                        (name, ask(connections, listener, request))
-                    });
-                    answers.collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        let answers = asked.into_iter().zip(listeners).map(|(asked, listener)| {
-            let failed = || Err("the request failed".to_owned());
-            asked
-                .join()
-                .unwrap_or_else(|_| vec![(listener.to_string(), failed())])
+    let asked = fan_out::all(listeners, |listener| {
+        let answers = requests.iter().map(|request| {
+            let name = format!("{listener}{}", request.path());
+            (name, ask(connections, listener, request))
         });
-        answers.flatten().collect()
-    })
+        answers.collect::<Vec<_>>()
+    });
+    let answers = asked.into_iter().zip(listeners).map(|(answers, listener)| {
+        let failed = || Err("the request failed".to_owned());
+        answers.unwrap_or_else(|| vec![(listener.to_string(), failed())])
+    });
+    answers.flatten().collect()
 }
 
 fn ask(connections: &Connections, listener: &Listener, request: &Request) -> Result<(), String> {

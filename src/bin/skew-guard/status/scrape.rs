@@ -1,10 +1,10 @@
 //! One look at every gateway: what is in force there, and what it has counted.
 
-use std::thread;
 use std::time::Duration;
 
 use super::counts::Counts;
 use crate::cluster::Problem;
+use crate::fan_out;
 use crate::metrics::Metrics;
 use crate::wait::gateway_state::{GatewayState, Routes, Wanted, in_force};
 use crate::wait::source::{Source, Target};
@@ -40,26 +40,20 @@ impl GatewayStatus {
 /// All gateways of now.
 pub fn scrape(source: &Source<'_>, expected: &Expected) -> Result<Vec<GatewayStatus>, Problem> {
     let targets = source.list()?;
-    let mut seen: Vec<_> = thread::scope(|scope| {
-        let looks: Vec<_> = targets
-            .iter()
-            .map(|target| scope.spawn(|| gateway_status(target, expected)))
-            .collect();
-        let looks = looks.into_iter().zip(&targets);
-        looks
-            .map(|(look, target)| {
-                let lost = || {
-                    GatewayStatus::without(
-                        target,
-                        GatewayState::Unreachable("the look failed".to_owned()),
-                    )
-                };
-                (target, look.join().unwrap_or_else(|_| lost()))
-            })
-            .filter(|(target, seen)| !(target.is_leaving && seen.is_unseen()))
-            .map(|(_, seen)| seen)
-            .collect()
-    });
+    let seen = fan_out::all(&targets, |target| gateway_status(target, expected));
+    let lost = |target| {
+        GatewayStatus::without(
+            target,
+            GatewayState::Unreachable("the look failed".to_owned()),
+        )
+    };
+    let mut seen: Vec<_> = targets
+        .iter()
+        .zip(seen)
+        .map(|(target, seen)| (target, seen.unwrap_or_else(|| lost(target))))
+        .filter(|(target, seen)| !(target.is_leaving && seen.is_unseen()))
+        .map(|(_, seen)| seen)
+        .collect();
     if expected.revision.is_none() {
         let newest = seen.iter().filter_map(|seen| seen.revision).max();
         for seen in &mut seen {

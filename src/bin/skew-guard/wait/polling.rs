@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cluster::Problem;
+use crate::fan_out;
 use crate::metrics::Metrics;
 
 use super::gateway_state::{GatewayState, Wanted};
@@ -92,17 +93,9 @@ fn poll(
         }
         Err(problem) => return Err(problem),
     };
-    let seen = thread::scope(|scope| {
-        let looks: Vec<_> = targets
-            .iter()
-            .map(|target| scope.spawn(|| scrape(target, wanted, left)))
-            .collect();
-        let seen = looks.into_iter().map(|look| {
-            look.join()
-                .unwrap_or_else(|_| GatewayState::Unreachable("the look failed".to_owned()))
-        });
-        seen.collect::<Vec<_>>()
-    });
+    let seen = fan_out::all(&targets, |target| scrape(target, wanted, left));
+    let lost = || GatewayState::Unreachable("the look failed".to_owned());
+    let seen = seen.into_iter().map(|state| state.unwrap_or_else(lost));
     let gateways = targets.into_iter().zip(seen);
     let gateways: Vec<_> = gateways
         .filter(|(target, state)| {
