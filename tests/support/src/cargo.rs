@@ -25,10 +25,21 @@ pub fn example(name: &str) -> Result<PathBuf> {
     Ok(target().join("debug/examples").join(name))
 }
 
+/// What Cargo tells the tests that it runs about their package. A build script that depends on one of these would run
+/// again, and all that needs what it builds would be built again: now, and when Cargo runs the tests the next time.
+const OF_OUR_PACKAGE: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_"];
+
 /// Runs `cargo build` in the workspace; quick when nothing has changed.
 pub(crate) fn build(arguments: &[&str]) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
+    let mut build = Command::new(cargo);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if OF_OUR_PACKAGE.iter().any(|start| text.starts_with(start)) {
+            build.env_remove(&name);
+        }
+    }
+    let built = build
         .current_dir(workspace())
         .args(["build", "--quiet"])
         .args(arguments)
