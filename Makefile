@@ -232,7 +232,7 @@ soak: build ## Send requests of all classes, and draw what they leave in memory:
 .PHONY: roll-outs
 roll-outs: build istio-tools lab-commands ## Make one hard roll-out after another in a real mesh, on from the last one: make roll-outs ROLL_OUTS=100
 	ROLL_OUTS=$(or $(ROLL_OUTS),1) ROLL_OUT_REQUESTS=$(or $(REQUESTS),10000) \
-		cargo test --test istio -- roll_outs_with
+		cargo test --test istio -- a_rolling_update_with_killed
 
 .PHONY: bench
 bench: build ## Measure what the filter costs in real Envoy (QUICK=1, CLASS=, ROUNDS=, REQUESTS=, BESIDE=another.wasm)

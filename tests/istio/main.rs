@@ -149,7 +149,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         Box::pin(trap::under_each_fail_strategy(cluster))
     }),
     (
-        "roll_outs_with_killed_pods_and_late_gateways_are_not_skewed",
+        "a_rolling_update_with_killed_pods_and_late_gateways_is_not_skewed",
         |cluster| Box::pin(roll_outs::in_random_order(cluster)),
     ),
     ("a_gateway_that_learns_late_causes_no_skew", |cluster| {

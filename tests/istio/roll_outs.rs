@@ -80,7 +80,9 @@ pub async fn in_random_order(cluster: &Cluster) -> Result<()> {
             let outcome = run.roll_out(number, requests, line).await?;
             eprintln!("  {outcome:?}");
             outcomes.push(outcome);
-            Outcome::keep(line, &outcomes)?;
+            if is_resumed() {
+                Outcome::keep(line, &outcomes)?;
+            }
         }
         run.testbed.tear_down().await?;
     }
@@ -106,16 +108,20 @@ fn size(variable: &str, usual: u64) -> Result<u64> {
     }
 }
 
+/// Whether a number of roll-outs is wanted; else one is made, as in every run of the tests, and nothing is kept.
+fn is_resumed() -> bool {
+    std::env::var("ROLL_OUTS").is_ok_and(|number| !number.is_empty())
+}
+
 impl Outcome {
     fn file(line: &str) -> PathBuf {
         cargo::target().join(format!("endure/roll-outs-{line}.json"))
     }
 
-    /// Those of earlier runs; none where only one is wanted, as in every run of the tests.
+    /// Those of earlier runs.
     fn kept(line: &str) -> Result<Vec<Self>> {
-        let is_resumed = std::env::var("ROLL_OUTS").is_ok_and(|number| !number.is_empty());
         match fs::read(Self::file(line)) {
-            Ok(bytes) if is_resumed => Ok(serde_json::from_slice(&bytes)?),
+            Ok(bytes) if is_resumed() => Ok(serde_json::from_slice(&bytes)?),
             _ => Ok(Vec::new()),
         }
     }
@@ -174,6 +180,7 @@ impl<'a> Run<'a> {
             .collect();
         let has = |trial| trials.contains(&trial);
         let (old, new) = (self.current.clone(), version(number + 1));
+        eprintln!("  roll-out {number}, from {old} to {new}: {trials:?}");
         self.load.reset();
 
         if has(Trial::PodsBeforeTheList) {
@@ -211,6 +218,7 @@ impl<'a> Run<'a> {
         self.step(&mut rng, &trials, &releases, &stays).await?;
         self.load.until_no_page_of(&goes).await?;
         self.testbed.remove(&goes).await?;
+        visitors::report("it is over, and visitors stay", &self.load.tally());
         self.retired.insert(0, goes);
         self.retired.truncate(3);
         let asked = self.load.tally().requests;
@@ -254,7 +262,9 @@ impl<'a> Run<'a> {
         }
         self.late.gate().open();
         self.testbed.chart.in_force(&self.late, revision).await?;
-        self.load.answers(200).await
+        self.load.answers(200).await?;
+        visitors::report("in force everywhere", &self.load.tally());
+        Ok(())
     }
 
     async fn kill(&self, rng: &mut Rng, version: &str) -> Result<()> {
@@ -263,7 +273,9 @@ impl<'a> Run<'a> {
         self.cluster
             .crash_pod(&format!("{}/{pod}", self.testbed.shop.namespace()))
             .await?;
-        self.load.answers(200).await
+        self.load.answers(200).await?;
+        visitors::report(&format!("{pod} was killed"), &self.load.tally());
+        Ok(())
     }
 }
 
