@@ -226,8 +226,12 @@ churn: build ## Change configurations under load, good and wrong ones: make chur
 	CHURN_CHANGES=$(CHANGES) cargo test --test envoy -- --ignored endure::churn
 
 .PHONY: soak
-soak: build ## Send requests of all classes, and draw what they leave in memory: make soak REQUESTS=5000000
-	SOAK_REQUESTS=$(REQUESTS) cargo test --test envoy -- --ignored endure::soak
+soak: build ## Send requests of all classes, and draw what they leave in memory: make soak REQUESTS=5000000 (MINUTES= at most)
+	SOAK_REQUESTS=$(REQUESTS) SOAK_MINUTES=$(MINUTES) cargo test --test envoy -- --ignored endure::soak
+
+.PHONY: test-endure
+test-endure: build ## Of hostile, churn and soak the usual, small size, all in one run
+	cargo test --test envoy -- --ignored endure::
 
 .PHONY: roll-outs
 roll-outs: build istio-tools lab-commands ## Make one hard roll-out after another in a real mesh, on from the last one: make roll-outs ROLL_OUTS=100

@@ -19,20 +19,25 @@ pub struct Client {
 impl Client {
     /// Connects to that listener.
     pub fn connect(listener: SocketAddr) -> Result<Self> {
+        Self::connect_often(listener, CONNECTIONS)
+    }
+
+    /// The same with another number of connections.
+    pub fn connect_often(listener: SocketAddr, connections: usize) -> Result<Self> {
         let connect = |_| -> Result<TcpStream> {
             let connection = TcpStream::connect(listener)?;
             connection.set_nodelay(true)?;
             Ok(connection)
         };
         Ok(Self {
-            connections: (0..CONNECTIONS).map(connect).collect::<Result<_>>()?,
+            connections: (0..connections).map(connect).collect::<Result<_>>()?,
             buffer: vec![0; 64 * 1024],
         })
     }
 
     /// Sends the request that many times, rounded up to a whole number of turns, and says how often.
     pub fn send(&mut self, request: &[u8], times: usize, status: u16) -> Result<usize> {
-        let turns = times.div_ceil(CONNECTIONS);
+        let turns = times.div_ceil(self.connections.len().max(1));
         for _ in 0..turns {
             for connection in &mut self.connections {
                 connection.write_all(request)?;
@@ -42,7 +47,7 @@ impl Client {
                 ensure!(answer.status() == Some(status), "answered by {answer}");
             }
         }
-        Ok(turns * CONNECTIONS)
+        Ok(turns * self.connections.len())
     }
 
     /// Sends the request once.

@@ -40,12 +40,18 @@ pub enum Attack {
     BrokenChunks,
     /// An upload that stops in its middle, and stays open.
     HalfOpenUpload,
+    /// The same on one stream of HTTP/2.
+    HalfOpenUploadInHttp2,
     /// A head that never ends.
     HalfHead,
     /// An upgrade to a protocol, with or without a version.
     Upgrade,
+    /// WebSockets by the dozen, which stay open and say nothing.
+    Sockets,
     /// Requests in a row, and nobody who reads the answers.
     SlowReader,
+    /// The same on streams of HTTP/2, none of which lets more than a byte of its answer through.
+    SlowReaderInHttp2,
 }
 
 /// How an attempt ended.
@@ -61,7 +67,7 @@ pub enum End {
 
 impl Attack {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Bytes,
         Self::BytesInHttp2,
         Self::Sizes,
@@ -71,9 +77,12 @@ impl Attack {
         Self::AbortedBody,
         Self::BrokenChunks,
         Self::HalfOpenUpload,
+        Self::HalfOpenUploadInHttp2,
         Self::HalfHead,
         Self::Upgrade,
+        Self::Sockets,
         Self::SlowReader,
+        Self::SlowReaderInHttp2,
     ];
 
     /// What it is called in the table.
@@ -88,9 +97,12 @@ impl Attack {
             Self::AbortedBody => "bodies that are broken off",
             Self::BrokenChunks => "broken chunks",
             Self::HalfOpenUpload => "uploads that stop half-way",
+            Self::HalfOpenUploadInHttp2 => "uploads that stop half-way, HTTP/2",
             Self::HalfHead => "heads that never end",
             Self::Upgrade => "upgrades",
+            Self::Sockets => "floods of WebSockets",
             Self::SlowReader => "answers that nobody reads",
+            Self::SlowReaderInHttp2 => "answers that nobody reads, HTTP/2",
         }
     }
 
@@ -138,8 +150,14 @@ impl Attack {
                 half.truncate(half.len() - 2);
                 leave(gateway, &half, HELD).await
             }
+            Self::HalfOpenUploadInHttp2 => {
+                let part = noise(&mut rng, 10_000);
+                upload_half(gateway, &lines(&mut rng, 3), part).await
+            }
             Self::Upgrade => ask(gateway, &upgrade(&mut rng)).await,
+            Self::Sockets => hold_sockets(gateway, &lines(&mut rng, 2)).await,
             Self::SlowReader => read_nothing(gateway, &mut rng).await,
+            Self::SlowReaderInHttp2 => read_nothing_in_http2(gateway, &lines(&mut rng, 2)).await,
         }
     }
 }
@@ -279,6 +297,11 @@ fn upgrade(rng: &mut Rng) -> Vec<u8> {
     let protocol = *rng
         .choice(&["websocket", "websocket", "h2c", "TLS/1.0", "\u{7f}"])
         .unwrap_or(&"websocket");
+    upgrade_to(protocol, &lines(rng, 3))
+}
+
+/// At the path where the pods take WebSockets.
+fn upgrade_to(protocol: &str, more: &[Line]) -> Vec<u8> {
     let mut all: Vec<Line> = [
         ("upgrade", protocol),
         ("connection", "upgrade"),
@@ -287,8 +310,8 @@ fn upgrade(rng: &mut Rng) -> Vec<u8> {
     ]
     .map(|(name, value)| (name.into(), value.into()))
     .into();
-    all.extend(lines(rng, 3));
-    with_lines("GET", b"/api/stream", &all)
+    all.extend(more.iter().cloned());
+    with_lines("GET", b"/api/chat", &all)
 }
 
 fn length(bytes: usize) -> Line {
@@ -348,8 +371,25 @@ async fn read_nothing(gateway: SocketAddr, rng: &mut Rng) -> Result<End> {
     Ok(End::Left)
 }
 
+async fn hold_sockets(gateway: SocketAddr, lines: &[Line]) -> Result<End> {
+    const SOCKETS: usize = 24;
+    let request = upgrade_to("websocket", lines);
+    let mut sockets = Vec::new();
+    for _ in 0..SOCKETS {
+        let mut socket = TcpStream::connect(gateway).await?;
+        let _unread = socket.write_all(&request).await;
+        sockets.push(socket);
+    }
+    tokio::time::sleep(HELD).await;
+    Ok(End::Left)
+}
+
 async fn http2(gateway: SocketAddr) -> Result<SendRequest<Bytes>> {
-    let (client, connection) = h2::client::handshake(TcpStream::connect(gateway).await?).await?;
+    http2_as(gateway, &h2::client::Builder::new()).await
+}
+
+async fn http2_as(gateway: SocketAddr, client: &h2::client::Builder) -> Result<SendRequest<Bytes>> {
+    let (client, connection) = client.handshake(TcpStream::connect(gateway).await?).await?;
     tokio::spawn(connection);
     Ok(client)
 }
@@ -390,5 +430,33 @@ async fn reset(gateway: SocketAddr, lines: &[Line]) -> Result<End> {
         };
         body.send_reset(h2::Reason::CANCEL);
     }
+    Ok(End::Left)
+}
+
+async fn upload_half(gateway: SocketAddr, lines: &[Line], part: Vec<u8>) -> Result<End> {
+    let mut client = http2(gateway).await?.ready().await?;
+    let (_answer, mut body) = client.send_request(in_http2(lines)?, false)?;
+    let _unread = body.send_data(part.into(), false);
+    tokio::time::sleep(HELD).await;
+    Ok(End::Left)
+}
+
+/// Unlike a connection of HTTP/1, whose answers wait in the kernel, these wait in the proxy.
+async fn read_nothing_in_http2(gateway: SocketAddr, lines: &[Line]) -> Result<End> {
+    const STREAMS: usize = 20;
+    let mut small = h2::client::Builder::new();
+    let mut client = http2_as(gateway, small.initial_window_size(1)).await?;
+    let mut answers = Vec::new();
+    for _ in 0..STREAMS {
+        let Ok(ready) = client.ready().await else {
+            return Ok(End::Closed);
+        };
+        client = ready;
+        let Ok((answer, _)) = client.send_request(in_http2(lines)?, true) else {
+            return Ok(End::Closed);
+        };
+        answers.push(answer);
+    }
+    tokio::time::sleep(HELD).await;
     Ok(End::Left)
 }

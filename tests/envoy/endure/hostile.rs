@@ -136,6 +136,7 @@ fn story(ends: &Ends, alone: &Tally, beside: &Tally) -> String {
         vec![
             attack.name().to_owned(),
             sum(&|_| true),
+            answered(1),
             answered(2),
             answered(3),
             answered(4),
@@ -145,7 +146,7 @@ fn story(ends: &Ends, alone: &Tally, beside: &Tally) -> String {
         ]
     });
     let heading = [
-        "attempts", "of them", "2xx", "3xx", "4xx", "5xx", "closed", "left",
+        "attempts", "of them", "1xx", "2xx", "3xx", "4xx", "5xx", "closed", "left",
     ];
     let attempts = table(&heading, attempts);
     let visitors = [("alone", alone), ("beside them", beside)].map(|(when, tally)| {

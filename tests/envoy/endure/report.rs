@@ -30,11 +30,14 @@ pub fn table<C: Display>(heading: &[&str], rows: impl IntoIterator<Item = Vec<C>
 
 /// Prints the text, and keeps it under that name.
 pub fn publish(name: &str, text: &str) -> Result<()> {
+    keep(name, text)?;
+    eprintln!("\n{text}");
+    Ok(())
+}
+
+/// Keeps the text under that name.
+pub fn keep(name: &str, text: &str) -> Result<()> {
     let folder = cargo::target().join("endure");
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join(name), text)?;
-    if name.ends_with(".md") {
-        eprintln!("\n{text}");
-    }
-    Ok(())
+    Ok(fs::write(folder.join(name), text)?)
 }

@@ -1,19 +1,21 @@
 //! Requests of all classes, for as long as it takes, and what Envoy has in memory meanwhile.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::json;
 use skew_guard_lab::picture::{self, Body, Panel, Place, Plot, Series, Shape, colour};
 use skew_guard_traffic::class::{ALL, Answer, Class};
 use skew_guard_traffic::client::Client;
 use skew_guard_traffic::plugin::{self, Style};
 use skew_guard_traffic::upstream::Upstream;
+use tokio::task::JoinSet;
 
 use super::memory::Memory;
-use super::report::{publish, size, table};
+use super::report::{keep, publish, size, table};
 use crate::behaviour::{Behaviour, behaviours};
 use crate::fail_strategies::traps;
 use crate::gateway::{Gateway, Spec};
@@ -24,16 +26,23 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![requests_of_all_classes_leave_n
 /// How many requests are sent where nobody says another number.
 const USUALLY: u64 = 24_000;
 
-/// How many of a class are sent in a turn.
-const TURN: usize = 400;
+/// How long is sent at most where nobody says another time, in minutes: as long as it takes.
+const MINUTES: u64 = 7 * 24 * 60;
+
+/// How many requests of a kind are under way at once: enough that a busy machine, which lets each process run for a
+/// moment now and then, finds work in each of these moments.
+const AT_ONCE: usize = 32;
 
 /// How often memory is looked at.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// From how many requests on growth is judged: before, all is still warming up.
+/// After how many looks the table and the picture are written, for whoever ends a long run before its end.
+const LOOKS_BETWEEN: usize = 30;
+
+/// From how many requests on the growth of the process is judged: before, all but the VMs is still warming up.
 const MANY: u64 = 500_000;
 
-/// How much the process may grow by from the first quarter to the end.
+/// How much of its size memory may grow by from the first quarter of the requests to the end.
 const MOST_GROWTH: f64 = 0.03;
 
 /// How many rows the table has.
@@ -41,52 +50,135 @@ const ROWS: usize = 16;
 
 async fn requests_of_all_classes_leave_nothing_in_memory(lab: &Lab) -> Result<()> {
     let requests = size("SOAK_REQUESTS", USUALLY)?;
+    let minutes = size("SOAK_MINUTES", MINUTES)?;
     let lab = lab.another(2, &[]).await?;
     let upstream = Upstream::start()?;
     lab.serve_application_at(upstream.address()).await?;
+    let mut kinds = Vec::new();
     let mut gateways = Vec::new();
     for class in ALL {
-        gateways.push((class, open(&lab, class).await?));
+        let gateway = open(&lab, class).await?;
+        kinds.push(Kind::of(class, gateway.address()));
+        gateways.push(gateway);
     }
-    let listeners: Vec<_> = gateways
-        .iter()
-        .map(|(class, gateway)| (*class, gateway.address()))
-        .collect();
-    let sent = Arc::new(AtomicU64::new(0));
-    let is_over = Arc::new(AtomicBool::new(false));
-    let counter = Arc::clone(&sent);
-    let over = Arc::clone(&is_over);
-    let load = tokio::task::spawn_blocking(move || {
-        let outcome = send(&listeners, requests, &counter);
-        over.store(true, Ordering::Relaxed);
-        outcome
-    });
+    let any = gateways.first().map(Gateway::address);
+    kinds.extend(any.into_iter().flat_map(Kind::others));
+
+    let meter = Arc::new(Meter::default());
+    let mut load = JoinSet::new();
+    for kind in kinds {
+        let meter = Arc::clone(&meter);
+        load.spawn_blocking(move || kind.send(requests, &meter));
+    }
     let mut looks = Vec::new();
     let started = Instant::now();
-    loop {
-        let ends = is_over.load(Ordering::Relaxed);
-        looks.push(Look {
-            second: started.elapsed().as_secs_f64(),
-            sent: sent.load(Ordering::Relaxed),
-            memory: Memory::of(&lab).await?,
-        });
-        if ends {
-            break;
+    while !load.is_empty() {
+        looks.push(Look::at(&lab, started, &meter).await?);
+        if looks.len() % LOOKS_BETWEEN == 0 {
+            keep("soak.md", &rows(&looks))?;
+            keep("soak.svg", &drawn(&looks)?)?;
+        }
+        if started.elapsed() > Duration::from_secs(minutes * 60) {
+            meter.end();
         }
         tokio::time::sleep(EVERY).await;
+        while let Some(ended) = load.try_join_next() {
+            ended?.inspect_err(|_| meter.end())?;
+        }
     }
-    load.await??;
+    looks.push(Look::at(&lab, started, &meter).await?);
     publish("soak.md", &rows(&looks))?;
-    publish("soak.svg", &drawn(&looks)?)?;
+    keep("soak.svg", &drawn(&looks)?)?;
     ensure!(
         !traps(&lab),
         "something trapped:\n{}",
         lab.envoy().log_tail()
     );
-    if requests >= MANY {
-        judge(&looks)?;
+    judge(&looks)
+}
+
+/// How many requests were answered, and whether it is enough.
+#[derive(Default)]
+struct Meter {
+    answered: AtomicU64,
+    is_over: AtomicBool,
+}
+
+impl Meter {
+    fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
-    Ok(())
+
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    fn is_over(&self, requests: u64) -> bool {
+        self.is_over.load(Ordering::Relaxed) || self.answered() >= requests
+    }
+}
+
+/// Requests of one kind.
+struct Kind {
+    listener: SocketAddr,
+    /// The request of each turn.
+    request: Box<dyn Fn(u64) -> Vec<u8> + Send>,
+    status: u16,
+}
+
+impl Kind {
+    fn of(class: &Class, listener: SocketAddr) -> Self {
+        let request = class.request();
+        Self {
+            listener,
+            request: Box::new(move |_| request.clone()),
+            status: if class.answer == Answer::Own {
+                409
+            } else {
+                200
+            },
+        }
+    }
+
+    /// What the benchmarks have no class for. What is another one each time would stay in whatever remembers it.
+    fn others(listener: SocketAddr) -> [Self; 4] {
+        let asked = |lines: fn(u64) -> String, status| Self {
+            listener,
+            request: Box::new(move |turn| {
+                let lines = lines(turn);
+                format!(
+                    "GET /api/cart?turn={turn} HTTP/1.1\r\nhost: {}\r\n{lines}\r\n",
+                    plugin::HOST
+                )
+                .into_bytes()
+            }),
+            status,
+        };
+        [
+            asked(
+                |_| "sec-fetch-mode: navigate\r\nsec-fetch-dest: iframe\r\n".into(),
+                200,
+            ),
+            asked(|_| "user-agent: curl/8\r\n".into(), 200),
+            asked(|turn| format!("x-bundle-version: 7.{turn}.0\r\n"), 409),
+            asked(|turn| format!("x-bundle-version: ;{turn}\r\n"), 200),
+        ]
+    }
+
+    /// Turns of requests, until enough of all kinds were answered.
+    fn send(&self, requests: u64, meter: &Meter) -> Result<()> {
+        let mut client = Client::connect_often(self.listener, AT_ONCE)?;
+        for turn in 0.. {
+            if meter.is_over(requests) {
+                break;
+            }
+            let answered = client.send(&(self.request)(turn), AT_ONCE, self.status)?;
+            meter
+                .answered
+                .fetch_add(u64::try_from(answered)?, Ordering::Relaxed);
+        }
+        Ok(())
+    }
 }
 
 /// A look at memory.
@@ -97,6 +189,16 @@ struct Look {
     memory: Memory,
 }
 
+impl Look {
+    async fn at(lab: &Lab, started: Instant, meter: &Meter) -> Result<Self> {
+        Ok(Self {
+            second: started.elapsed().as_secs_f64(),
+            sent: meter.answered(),
+            memory: Memory::of(lab).await?,
+        })
+    }
+}
+
 async fn open<'l>(lab: &'l Lab, class: &Class) -> Result<Gateway<'l>> {
     let style = class.styles().last().copied().unwrap_or(Style::Plain);
     let configuration = plugin::configuration(style, 20, class.keys());
@@ -105,38 +207,17 @@ async fn open<'l>(lab: &'l Lab, class: &Class) -> Result<Gateway<'l>> {
     spec.one_route_to("application").open(lab).await
 }
 
-/// Each class in its turn, until so many requests were answered.
-fn send(
-    listeners: &[(&Class, std::net::SocketAddr)],
-    requests: u64,
-    sent: &AtomicU64,
-) -> Result<()> {
-    let mut clients = Vec::new();
-    for (class, listener) in listeners {
-        clients.push((class, class.request(), Client::connect(*listener)?));
-    }
-    while sent.load(Ordering::Relaxed) < requests {
-        for (class, request, client) in &mut clients {
-            let status = if class.answer == Answer::Own {
-                409
-            } else {
-                200
-            };
-            let answered = client.send(request, TURN, status)?;
-            sent.fetch_add(u64::try_from(answered)?, Ordering::Relaxed);
-        }
-    }
-    Ok(())
-}
-
 fn judge(looks: &[Look]) -> Result<()> {
-    let (Some(warm), Some(end)) = (looks.get(looks.len() / 4), looks.last()) else {
-        return Ok(());
+    let Some(end) = looks.last() else {
+        bail!("nobody looked");
     };
-    for (what, before, after) in [
-        ("process", warm.memory.resident, end.memory.resident),
-        ("VMs", warm.memory.vms, end.memory.vms),
-    ] {
+    let warm = looks.iter().find(|look| look.sent >= end.sent / 4);
+    let warm = warm.map_or(end.memory, |look| look.memory);
+    let mut judged = vec![("VMs", warm.vms, end.memory.vms)];
+    if end.sent >= MANY {
+        judged.push(("process", warm.resident, end.memory.resident));
+    }
+    for (what, before, after) in judged {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let growth = after as f64 / before.max(1) as f64 - 1.0;
         ensure!(
