@@ -13,7 +13,7 @@ use super::problem::Problem;
 
 /// The oldest kubectl that is relied on, (major, minor): Istio 1.24, the oldest line that is tested, needs a
 /// Kubernetes of this age.
-pub const OLDEST: (u64, u64) = (1, 28);
+const OLDEST: (u64, u64) = (1, 28);
 
 /// No single question may outlast the patience of a pipeline.
 const REQUEST_TIMEOUT: &str = "--request-timeout=15s";
@@ -65,7 +65,10 @@ impl Kubectl {
             "version",
         )?;
         match versions.client_version {
-            version if version.is_too_old() => Err(Problem::TooOld(version.git_version)),
+            version if version.is_too_old() => Err(Problem::TooOld {
+                version: version.git_version,
+                oldest: OLDEST,
+            }),
             _ => Ok(kubectl),
         }
     }

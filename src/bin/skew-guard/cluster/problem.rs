@@ -3,15 +3,13 @@
 use std::fmt;
 use std::io;
 
-use super::kubectl::OLDEST;
-
 /// Why the cluster did not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// There is no kubectl on the PATH.
     Missing,
-    /// It is older than what is relied on.
-    TooOld(String),
+    /// It is older than the oldest that is relied on, (major, minor).
+    TooOld { version: String, oldest: (u64, u64) },
     /// No API server, or no right to speak to it.
     NoAccess(String),
     /// The API server knows who asks, and says no.
@@ -83,8 +81,10 @@ impl fmt::Display for Problem {
             Self::Missing => f.write_str(
                 "there is no kubectl on the PATH, and the cluster is asked through it: https://kubernetes.io/docs/tasks/tools/",
             ),
-            Self::TooOld(version) => {
-                let (major, minor) = OLDEST;
+            Self::TooOld {
+                version,
+                oldest: (major, minor),
+            } => {
                 write!(f, "kubectl is {version}; {major}.{minor} or later is needed")
             }
             Self::NoAccess(why) => write!(f, "the cluster cannot be reached: {why}"),
