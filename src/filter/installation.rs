@@ -1,6 +1,6 @@
 //! How a configuration is taken into force, and what is in force in the place of a wrong one.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use super::counters::{Counters, record};
@@ -70,10 +70,10 @@ impl Installation {
         };
         record(host, &telemetry::revision(&plugin), revision);
         if let Some(bytes) = &in_force {
-            let mut all = IN_FORCE.take();
-            all.retain(|(_, one)| one.strong_count() > 0);
-            all.push((storage_key.clone(), Rc::downgrade(bytes)));
-            IN_FORCE.set(all);
+            IN_FORCE.with_borrow_mut(|all| {
+                all.retain(|(_, one)| one.strong_count() > 0);
+                all.push((storage_key.clone(), Rc::downgrade(bytes)));
+            });
         }
         Self {
             mode,
@@ -113,18 +113,16 @@ impl Installation {
 thread_local! {
     /// The configurations of all installations of this VM, each under its storage key, as long as these
     /// live: one that was replaced goes when its last request is through.
-    static IN_FORCE: Cell<Vec<(String, Weak<[u8]>)>> = const { Cell::new(Vec::new()) };
+    static IN_FORCE: RefCell<Vec<(String, Weak<[u8]>)>> = const { RefCell::new(Vec::new()) };
 }
 
 fn is_in_force(storage_key: &str, bytes: &[u8]) -> bool {
-    let all = IN_FORCE.take();
-    let is_there = all
-        .iter()
-        .filter(|(key, _)| key == storage_key)
-        .filter_map(|(_, one)| one.upgrade())
-        .any(|one| *one == *bytes);
-    IN_FORCE.set(all);
-    is_there
+    IN_FORCE.with_borrow(|all| {
+        all.iter()
+            .filter(|(key, _)| key == storage_key)
+            .filter_map(|(_, one)| one.upgrade())
+            .any(|one| *one == *bytes)
+    })
 }
 
 fn kept(host: &dyn Host, storage_key: &str) -> LastGood {
