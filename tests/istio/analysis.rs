@@ -61,7 +61,7 @@ fn gateway_pod(name: GatewayName) -> Value {
     })
 }
 
-fn gateway_service(name: GatewayName) -> Value {
+pub fn gateway_service(name: GatewayName) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",

@@ -1,6 +1,7 @@
 //! The chart, installed for a shop with real Helm, one upgrade a step.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
 use skew_guard_lab::registry::Image;
-use skew_guard_lab::{module, wait};
-use tempfile::NamedTempFile;
+use skew_guard_lab::{module, tool, wait};
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::shop::{POD_PORT, Shop, Tier};
 
@@ -111,6 +112,12 @@ impl<'a> Chart<'a> {
         format!("{}.{}", self.namespace, self.name)
     }
 
+    /// The namespace of the plugin and of the gateways that run it.
+    fn plugin_namespace(&self) -> &str {
+        let said = self.values["plugin"]["namespace"].as_str();
+        said.unwrap_or(GATEWAY_NAMESPACE)
+    }
+
     /// Where the chart's files are from now on.
     pub fn move_to(&mut self, directory: &Path) {
         directory.clone_into(&mut self.directory);
@@ -194,21 +201,43 @@ impl<'a> Chart<'a> {
 
     /// `kubectl apply` of one part of what the chart renders, for those who do without Helm.
     pub async fn apply_part(&self, part: Part) -> Result<()> {
-        let values = self.values_file()?;
         let template = format!("templates/{}.yaml", part.template());
-        let (chart, values) = (&self.directory, values.path().to_string_lossy());
-        let arguments = [
-            "template",
-            &self.name,
-            &chart.to_string_lossy(),
-            "--values",
-            &values,
-            "--show-only",
-            &template,
-        ];
         let manifest = NamedTempFile::with_suffix(".yaml")?;
-        fs::write(manifest.path(), self.helm(&arguments).await?)?;
+        let rendered = self.template(&["--show-only", &template]).await?;
+        fs::write(manifest.path(), rendered)?;
         self.cluster.kubernetes().apply_file(manifest.path()).await
+    }
+
+    /// `helm template`, which is how Argo CD renders a chart.
+    pub async fn template(&self, options: &[&str]) -> Result<String> {
+        let values = self.values_file()?;
+        let (chart, values) = (
+            self.directory.to_string_lossy(),
+            values.path().to_string_lossy(),
+        );
+        let arguments = ["template", &self.name, &chart, "--values", &values];
+        self.helm(&[&arguments, options].concat()).await
+    }
+
+    /// `kustomize build --enable-helm`.
+    pub async fn kustomize(&self) -> Result<String> {
+        let folder = TempDir::with_prefix("skew-guard-kustomization-")?;
+        fs::create_dir(folder.path().join("charts"))?;
+        // Kustomize looks for a chart under its name.
+        symlink(&self.directory, folder.path().join("charts/skew-guard"))?;
+        let write =
+            |name: &str, content: &Value| fs::write(folder.path().join(name), content.to_string());
+        write("values.yaml", &self.values)?;
+        let chart = json!({
+            "name": "skew-guard", "releaseName": self.name, "namespace": self.namespace, "valuesFile": "values.yaml",
+        });
+        let kustomization =
+            json!({ "helmGlobals": { "chartHome": "charts" }, "helmCharts": [chart] });
+        write("kustomization.yaml", &kustomization)?;
+        let build = "kubectl kustomize --enable-helm --helm-command helm .";
+        self.cluster
+            .shell(build, folder.path(), &tool::path()?)
+            .await
     }
 
     /// `helm rollback` to an earlier revision of the Helm release.
@@ -254,7 +283,7 @@ impl<'a> Chart<'a> {
     async fn gauge(&self, gateway: &Gateway, name: &str) -> Result<Option<u64>> {
         let stats = gateway.stats(name).await?;
         let of = |plugin: &str| {
-            let plugin = format!("{GATEWAY_NAMESPACE}.{plugin}");
+            let plugin = format!("{}.{plugin}", self.plugin_namespace());
             let mut named = stats.iter().filter(|(stat, _)| stat.contains(&plugin));
             named.next().map(|(_, value)| *value)
         };
@@ -275,7 +304,7 @@ impl<'a> Chart<'a> {
         let plugin = format!("wasmplugin/{}", self.plugin());
         let arguments = [
             "--namespace",
-            GATEWAY_NAMESPACE,
+            self.plugin_namespace(),
             "patch",
             &plugin,
             "--type=merge",
@@ -288,15 +317,10 @@ impl<'a> Chart<'a> {
 
     /// Removes the plugin, and leaves the rest.
     pub async fn delete_plugin(&self) -> Result<()> {
-        let arguments = [
-            "--namespace",
-            GATEWAY_NAMESPACE,
-            "delete",
-            "wasmplugin",
-            &self.plugin(),
-        ];
-        self.cluster.kubernetes().kubectl(arguments).await?;
-        Ok(())
+        let kubernetes = self.cluster.kubernetes();
+        kubernetes
+            .delete(self.plugin_namespace(), "wasmplugin", &self.plugin())
+            .await
     }
 
     /// Removes routes and plugin, and leaves the subsets.

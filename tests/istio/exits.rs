@@ -1,9 +1,12 @@
 //! Ways out of an emergency, each under load: skew may be the price, a failed request is not.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
 use serde_json::json;
 use skew_guard_lab::cluster::{Cluster, GatewayName};
 use skew_guard_lab::load::{Load, Tally};
+use skew_guard_lab::wait;
 
 use crate::configuration::answers_to_the_old_tab;
 use crate::module::two_releases_under_load;
@@ -12,6 +15,9 @@ use crate::visitors::{self, answered_by, ask};
 
 /// How many answers are waited for after each change.
 const SOME: u64 = 1_000;
+
+/// So many requests meet the pods of every release that they can meet.
+const ENOUGH: usize = 40;
 
 /// Without the plugin the routes by header are left, and nobody removes a header that a client sent.
 pub async fn the_plugin_is_deleted(cluster: &Cluster) -> Result<()> {
@@ -41,6 +47,37 @@ pub async fn the_chart_renders_plain_routes(cluster: &Cluster) -> Result<()> {
         "a client cannot choose its release"
     );
     testbed.chart.values()["enabled"] = json!(true);
+    comes_back(testbed, &mut load).await
+}
+
+/// The plugin stays, counts, and decides nothing: every request takes the default route. That is `current`; where the
+/// chart has none, it is any release, for tabs of every one of them.
+pub async fn the_plugin_only_observes(cluster: &Cluster) -> Result<()> {
+    let (mut testbed, mut load) = two_releases_under_load(cluster, "observing").await?;
+    testbed.chart.values()["config"]["enforce"] = json!(false);
+    testbed.chart.step(&[&testbed.gateway]).await?;
+    load.answers(SOME).await?;
+    expect_skew_without_failure("enforce: false", &load.tally())?;
+    ensure!(
+        answer_to_a_chosen_release(&testbed).await? == "2.0.0",
+        "a client cannot choose its release"
+    );
+    ensure!(
+        answers_to_a_current_tab(&testbed).await? == ["2.0.0"],
+        "tabs of the current release keep it"
+    );
+
+    testbed.chart.values()["current"] = json!("");
+    testbed.chart.step(&[&testbed.gateway]).await?;
+    wait::until("the default route to lead to all pods", async || {
+        Ok(answers_to_a_current_tab(&testbed).await? == ["1.4.2", "2.0.0"])
+    })
+    .await?;
+    load.answers(SOME).await?;
+    expect_skew_without_failure("enforce: false, and current: \"\"", &load.tally())?;
+
+    testbed.chart.values()["config"]["enforce"] = json!(true);
+    testbed.chart.values()["current"] = json!("2.0.0");
     comes_back(testbed, &mut load).await
 }
 
@@ -79,6 +116,17 @@ async fn answer_to_a_chosen_release(testbed: &Testbed<'_>) -> Result<String> {
     )
     .await?;
     Ok(answered_by(&answer).to_owned())
+}
+
+/// Which releases answer a tab of the current one, each once.
+async fn answers_to_a_current_tab(testbed: &Testbed<'_>) -> Result<Vec<String>> {
+    let tab = [("x-bundle-version", "2.0.0")];
+    let mut releases = BTreeSet::new();
+    for _ in 0..ENOUGH {
+        let answer = ask(testbed.gateway.address(), &testbed.shop, "/api/cart", &tab).await?;
+        releases.insert(answered_by(&answer).to_owned());
+    }
+    Ok(releases.into_iter().collect())
 }
 
 fn expect_skew_without_failure(what: &str, tally: &Tally) -> Result<()> {

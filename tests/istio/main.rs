@@ -10,22 +10,29 @@
 )]
 
 mod analysis;
+mod callers;
 mod chart;
 mod configuration;
 mod deploying;
 mod exits;
 mod failures;
+mod filters;
 mod gateways;
 mod installation;
 mod life;
+mod looking;
+mod missing;
 mod module;
 mod observing;
+mod outliers;
 mod pipelines;
 mod policy;
 mod probing;
 mod readme;
+mod rendering;
 mod roll_outs;
 mod rolling_update;
+mod route_header;
 mod shop;
 mod status;
 mod tenants;
@@ -115,6 +122,46 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         Box::pin(module::taken_as_a_file(cluster))
     }),
     (
+        "a_gateway_that_starts_without_the_image_obeys_who_knows_the_route_header",
+        |cluster| Box::pin(missing::as_an_image_under_fail_open(cluster)),
+    ),
+    (
+        "a_gateway_that_may_not_go_without_the_image_serves_nobody_or_waits",
+        |cluster| Box::pin(missing::as_an_image_under_fail_close(cluster)),
+    ),
+    (
+        "a_file_that_is_not_there_keeps_the_plugin_and_stops_a_gateway_that_starts",
+        |cluster| Box::pin(missing::as_a_file(cluster)),
+    ),
+    (
+        "a_changed_route_header_skews_while_routes_and_plugin_disagree",
+        |cluster| {
+            Box::pin(route_header::changed_while_tabs_of_two_releases_are_open(
+                cluster,
+            ))
+        },
+    ),
+    (
+        "a_route_header_is_changed_unnoticed_while_one_release_is_served",
+        |cluster| Box::pin(route_header::changed_while_one_release_is_served(cluster)),
+    ),
+    (
+        "outlier_detection_that_ejects_the_only_pod_needs_a_minimum_of_health",
+        |cluster| Box::pin(outliers::that_may_eject_the_only_pod(cluster)),
+    ),
+    (
+        "a_client_that_is_gone_is_told_so_before_it_is_redirected_to_https",
+        |cluster| Box::pin(filters::before_the_redirect_to_https(cluster)),
+    ),
+    (
+        "plugins_of_one_phase_run_in_the_order_of_their_priorities",
+        |cluster| Box::pin(filters::in_the_order_of_priorities(cluster)),
+    ),
+    (
+        "an_envoy_filter_finds_the_route_of_a_release_by_its_name",
+        |cluster| Box::pin(filters::with_filters_of_others_by_route_name(cluster)),
+    ),
+    (
         "an_upgrade_of_the_module_is_neither_skewed_nor_failing",
         |cluster| Box::pin(module::upgraded_under_load(cluster)),
     ),
@@ -142,6 +189,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         "a_disabled_chart_fails_no_request_and_comes_back",
         |cluster| Box::pin(exits::the_chart_renders_plain_routes(cluster)),
     ),
+    (
+        "a_plugin_that_only_observes_fails_no_request_and_mixes_tabs_without_current",
+        |cluster| Box::pin(exits::the_plugin_only_observes(cluster)),
+    ),
     ("a_removed_chart_fails_no_request", |cluster| {
         Box::pin(exits::the_chart_is_removed(cluster))
     }),
@@ -158,6 +209,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     (
         "every_gateway_that_serves_the_routes_runs_the_plugin",
         |cluster| Box::pin(gateways::each_with_a_plugin_of_its_own(cluster)),
+    ),
+    (
+        "a_caller_in_the_mesh_keeps_its_release_beside_a_gateway",
+        |cluster| Box::pin(callers::beside_a_gateway(cluster)),
     ),
     (
         "two_teams_with_services_elsewhere_install_under_one_name",
@@ -200,6 +255,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     (
         "a_probe_asks_every_gateway_for_a_release_until_its_pods_answer",
         |cluster| Box::pin(probing::through_every_gateway(cluster)),
+    ),
+    (
+        "a_look_into_the_cluster_finds_what_each_neighbour_and_mistake_does",
+        |cluster| Box::pin(looking::finds_what_is_wrong(cluster)),
     ),
     (
         "istioctl_analyze_finds_nothing_but_the_catch_all",
@@ -260,6 +319,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     (
         "the_pipelines_of_argo_cd_and_flux_are_as_these_define_them",
         |cluster| Box::pin(pipelines::as_they_are_defined(cluster)),
+    ),
+    (
+        "what_argo_cd_and_kustomize_render_is_neither_skewed_nor_failing",
+        |cluster| Box::pin(rendering::by_argo_cd_and_kustomize(cluster)),
     ),
     (
         "every_command_of_the_charts_readme_does_what_it_says",

@@ -48,14 +48,10 @@ pub async fn in_the_access_log(cluster: &Cluster) -> Result<()> {
     ] {
         ensure!(gone[key] == value, "{key}: {gone}");
     }
-    let name = [
-        "telemetry",
-        "skew-guard-access-log",
-        "-n",
-        GATEWAY_NAMESPACE,
-    ];
-    let delete = [&["delete"], &name[..]].concat();
-    cluster.kubernetes().kubectl(delete).await?;
+    let kubernetes = cluster.kubernetes();
+    kubernetes
+        .delete(GATEWAY_NAMESPACE, "telemetry", "skew-guard-access-log")
+        .await?;
     cluster.configure_mesh(json!({}))?;
     testbed.tear_down().await
 }

@@ -7,18 +7,22 @@ use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GatewayName};
 use tempfile::TempDir;
 
+use crate::shop::Shop;
 use crate::testbed::Testbed;
 use crate::waiting::{self, Said};
 
 /// Where the first gateway is spoken to by TLS.
-const TLS_PORT: u16 = 9_443;
+pub const TLS_PORT: u16 = 9_443;
 
 /// A release counts when its pods answer through each port of each gateway.
 pub async fn through_every_gateway(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "probed").await?;
     let second = cluster.start_gateway(GatewayName::Second).await?;
     let certificate = Certificate::of(&testbed.shop.host())?;
-    testbed.shop.apply(with_tls(&testbed, &certificate)).await?;
+    testbed
+        .shop
+        .apply(with_tls(&testbed.shop, &certificate))
+        .await?;
     testbed.chart.values()["services"][0]["probePath"] = json!("/api/cart");
     testbed.deploy("1.4.2").await?;
     let (before, listed) = ([("1.4.2", "live")], [("2.0.0", "live"), ("1.4.2", "live")]);
@@ -66,8 +70,8 @@ async fn probe(
 }
 
 /// The first gateway's ports, one with TLS.
-fn with_tls(testbed: &Testbed<'_>, certificate: &Certificate) -> Value {
-    let hosts = json!([testbed.shop.host()]);
+pub fn with_tls(shop: &Shop<'_>, certificate: &Certificate) -> Value {
+    let hosts = json!([shop.host()]);
     json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "Gateway",
@@ -91,10 +95,10 @@ fn with_tls(testbed: &Testbed<'_>, certificate: &Certificate) -> Value {
 }
 
 /// One that nobody vouches for.
-struct Certificate(TempDir);
+pub struct Certificate(TempDir);
 
 impl Certificate {
-    fn of(host: &str) -> Result<Self> {
+    pub fn of(host: &str) -> Result<Self> {
         let certificate = Self(TempDir::with_prefix("skew-guard-certificate-")?);
         let made = Command::new("openssl")
             .args([

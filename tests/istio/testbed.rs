@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
+use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
 use skew_guard_lab::load::Load;
 
 use crate::chart::Chart;
@@ -22,9 +22,24 @@ pub struct Testbed<'a> {
 impl<'a> Testbed<'a> {
     /// Opens the shop under that name and starts the first gateway; no Pods and no chart yet.
     pub async fn set_up(cluster: &'a Cluster, name: &str) -> Result<Self> {
+        Self::set_up_with_gateway_in(cluster, name, GATEWAY_NAMESPACE).await
+    }
+
+    /// The same with the gateway in another namespace than Istio's own.
+    pub async fn set_up_with_gateway_in(
+        cluster: &'a Cluster,
+        name: &str,
+        namespace: &str,
+    ) -> Result<Self> {
         let shop = Shop::open(cluster, name).await?;
-        let gateway = cluster.start_gateway(GatewayName::First).await?;
+        let object =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        cluster.kubernetes().apply(&object).await?;
+        let gateway = cluster
+            .start_gateway_in(namespace, GatewayName::First)
+            .await?;
         let mut chart = Chart::of(cluster, &shop).await?;
+        chart.values()["plugin"]["namespace"] = json!(namespace);
         chart.values()["config"]["pinCookie"] = json!({ "name": "shop-release" });
         Ok(Self {
             shop,

@@ -152,9 +152,8 @@ pub async fn refuse_routes(cluster: &Cluster) -> Result<()> {
 
 /// Takes it away.
 pub async fn take_routes_again(cluster: &Cluster) -> Result<()> {
-    let delete = ["delete", "envoyfilter", "bad"];
-    let place = ["--namespace", GATEWAY_NAMESPACE];
     let kubernetes = cluster.kubernetes();
-    kubernetes.kubectl(delete.into_iter().chain(place)).await?;
-    Ok(())
+    kubernetes
+        .delete(GATEWAY_NAMESPACE, "envoyfilter", "bad")
+        .await
 }

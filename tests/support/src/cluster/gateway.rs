@@ -1,10 +1,7 @@
 //! An ingress gateway: real Envoy under Istio's real agent, as in the gateway's Pod.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -13,11 +10,12 @@ use tempfile::TempDir;
 
 use super::api::Api;
 use super::gate::Gate;
+use super::istio;
 use super::registered_pod::RegisteredPod;
 use super::tools::Tools;
-use super::{isolation, istio};
+use super::workload::Workload;
+use crate::http;
 use crate::process::Process;
-use crate::{envoy, http};
 
 /// The namespace of a gateway where no other is asked for: Istio's own.
 pub const NAMESPACE: &str = "istio-system";
@@ -46,12 +44,16 @@ impl GatewayName {
         self.shifted(9_080)
     }
 
-    /// Ports that a Pod would have to itself are moved on for the second.
-    fn shifted(self, port: u16) -> u16 {
+    /// By how much ports that a Pod would have to itself are moved on.
+    fn shift(self) -> u16 {
         match self {
-            Self::First => port,
-            Self::Second => port + 1_000,
+            Self::First => 0,
+            Self::Second => 1_000,
         }
+    }
+
+    fn shifted(self, port: u16) -> u16 {
+        port + self.shift()
     }
 
     /// Where Envoy and its agent show metrics on this machine, in the place of those ports of the Pod.
@@ -88,54 +90,21 @@ impl Gateway {
     ) -> Result<Self> {
         let directory = TempDir::with_prefix("skew-guard-gateway-")?;
         let gate = Gate::before(istio::DISCOVERY).await?;
-        let binary = mortal_envoy(directory.path())?;
-        let mut command = isolation::with_own_state(tools.istio("pilot-agent").as_os_str());
         let labels = json!({ "istio": "ingressgateway", "gateway": name.label() });
         let mut pod =
             RegisteredPod::register(api, namespace, name.label(), &labels, name.address()).await?;
         for (port, here) in name.metrics_ports() {
             pod.open(port, here).await?;
         }
-        let [(_, agent_port), (_, envoy_port)] = name.metrics_ports();
-        command
-            .current_dir(directory.path())
-            .args([
-                "proxy",
-                "router",
-                "--domain",
-                &format!("{namespace}.svc.cluster.local"),
-                "--concurrency",
-                "2",
-            ])
-            .args([
-                "--proxyLogLevel",
-                "warning",
-                "--proxyComponentLogLevel",
-                "wasm:info",
-            ])
-            .env(
-                "PROXY_CONFIG",
-                proxy_config(tools, name, agent_port, &binary, &gate).to_string(),
-            )
-            .env("ISTIO_METAJSON_LABELS", labels.to_string())
-            .env("INSTANCE_IP", name.address().to_string())
-            // Without TLS only where the port says so; nothing here needs a certificate.
-            .env("CA_ADDR", istio::DISCOVERY.to_string())
-            .env("ENVOY_STATUS_PORT", name.shifted(15_021).to_string())
-            .env("ENVOY_PROMETHEUS_PORT", envoy_port.to_string())
-            .env(
-                "PROXY_XDS_DEBUG_VIA_AGENT_PORT",
-                name.shifted(15_004).to_string(),
-            )
-            .envs([
-                ("POD_NAME", name.label()),
-                ("POD_NAMESPACE", namespace),
-                ("ISTIO_META_CLUSTER_ID", "Kubernetes"),
-                ("ISTIO_META_UNPRIVILEGED_POD", "true"),
-                ("CREDENTIAL_FETCHER_TYPE", ""),
-                ("WASM_INSECURE_REGISTRIES", "*"),
-                ("CLOUD_PLATFORM", "none"),
-            ]);
+        let workload = Workload {
+            role: "router",
+            name: name.label(),
+            namespace,
+            labels: &labels,
+            address: name.address(),
+            shift: name.shift(),
+        };
+        let command = workload.agent(tools, directory.path(), gate.address())?;
         let agent = Process::start(format!("gateway {}", name.label()), command)?;
         let mut gateway = Self {
             name,
@@ -238,39 +207,4 @@ impl Gateway {
     fn admin(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.name.shifted(15_000)))
     }
-}
-
-fn proxy_config(
-    tools: &Tools,
-    name: GatewayName,
-    status_port: u16,
-    envoy: &Path,
-    gate: &Gate,
-) -> Value {
-    json!({
-        "binaryPath": envoy,
-        "configPath": "./etc/istio/proxy",
-        "proxyBootstrapTemplatePath": tools.istio("envoy_bootstrap.json"),
-        "discoveryAddress": gate.address().to_string(),
-        "controlPlaneAuthPolicy": "NONE",
-        "proxyAdminPort": name.shifted(15_000),
-        "statusPort": status_port,
-        "terminationDrainDuration": "1s",
-        "extraStatTags": ["release", "outcome", "class", "sight", "plugin"],
-    })
-}
-
-/// Envoy in a script that has the kernel end it with its agent: nothing else would, when the agent is killed.
-fn mortal_envoy(directory: &Path) -> Result<PathBuf> {
-    let script = directory.join("envoy");
-    let envoy = envoy::installed()?;
-    fs::write(
-        &script,
-        format!(
-            "#!/bin/sh\nexec setpriv --pdeathsig KILL -- '{}' \"$@\"\n",
-            envoy.display()
-        ),
-    )?;
-    fs::set_permissions(&script, Permissions::from_mode(0o755))?;
-    Ok(script)
 }

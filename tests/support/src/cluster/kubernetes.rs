@@ -146,6 +146,13 @@ impl Kubernetes {
             .await?;
         Ok(())
     }
+
+    /// Removes an object.
+    pub async fn delete(&self, namespace: &str, kind: &str, name: &str) -> Result<()> {
+        self.kubectl(["--namespace", namespace, "delete", kind, name])
+            .await?;
+        Ok(())
+    }
 }
 
 /// Writes the tokens, what is written down, and the key that signs service accounts' tokens.

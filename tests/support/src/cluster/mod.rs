@@ -24,8 +24,10 @@ mod kubelet;
 mod kubernetes;
 mod port_forward;
 mod registered_pod;
+mod sidecar;
 mod spdy;
 mod tools;
+mod workload;
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -36,7 +38,7 @@ use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::istio::Istiod;
@@ -50,6 +52,7 @@ pub use self::gate::Gate;
 pub use self::gateway::{Gateway, GatewayName, NAMESPACE as GATEWAY_NAMESPACE};
 pub use self::kubelet::NODE;
 pub use self::kubernetes::{Kubernetes, User};
+pub use self::sidecar::Sidecar;
 pub use self::tools::IstioLine;
 
 /// Where the registry is.
@@ -120,6 +123,17 @@ impl Cluster {
     /// The same in another namespace than Istio's own.
     pub async fn start_gateway_in(&self, namespace: &str, name: GatewayName) -> Result<Gateway> {
         Gateway::start(&self.tools, self.kubernetes.api(), namespace, name).await
+    }
+
+    /// Starts a caller's proxy in that namespace, which asks for services of that port. The namespace is created.
+    pub async fn start_sidecar(&self, namespace: &str, port: u16) -> Result<Sidecar> {
+        let object =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        self.kubernetes.apply(&object).await?;
+        for resource in Sidecar::resources(namespace, port) {
+            self.kubernetes.apply(&resource).await?;
+        }
+        Sidecar::start(&self.tools, self.kubernetes.api(), namespace, port).await
     }
 
     /// Publishes a module in the cluster's registry.

@@ -1,0 +1,93 @@
+//! Outlier detection, which takes pods away that are alive.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::Cluster;
+use skew_guard_lab::wait;
+
+use crate::shop::Tier;
+use crate::testbed::{Testbed, deployment};
+use crate::visitors::{answered_by, ask};
+
+/// More failures in a row than the policy bears.
+const FAILURES: usize = 6;
+
+/// What a tab of the draining release has by then: `None` where it was told to reload.
+type Kept = Option<String>;
+
+/// One visitor's errors eject the only pod of a draining release, and every tab of it is told to reload; with
+/// `minHealthPercent` Envoy goes on with the pod that there is.
+pub async fn that_may_eject_the_only_pod(cluster: &Cluster) -> Result<()> {
+    let mut testbed = Testbed::set_up(cluster, "ejected").await?;
+    for tier in Tier::BOTH {
+        let name = deployment(tier, "1.4.2");
+        testbed.shop.deploy(tier, &name, "1.4.2", 1).await?;
+        testbed.shop.rolled_out(&name).await?;
+    }
+    testbed.deploy("2.0.0").await?;
+    let listed = [("2.0.0", "live"), ("1.4.2", "draining")];
+    testbed.chart.list(&listed, json!("2.0.0"));
+    let policy = json!({
+        "consecutive5xxErrors": 5, "interval": "1s", "baseEjectionTime": "300s", "maxEjectionPercent": 100,
+    });
+    ensure!(
+        after_the_errors(&mut testbed, policy.clone())
+            .await?
+            .is_none(),
+        "a living pod is no use to its tabs: what the README says is not so"
+    );
+    let mut mended = policy;
+    mended["minHealthPercent"] = json!(50);
+    ensure!(
+        after_the_errors(&mut testbed, mended).await? == Some("1.4.2".to_owned()),
+        "minHealthPercent keeps the tabs with their release"
+    );
+    testbed.tear_down().await
+}
+
+/// Under that policy, what a tab gets when a visitor's errors have ejected the pod.
+async fn after_the_errors(testbed: &mut Testbed<'_>, policy: Value) -> Result<Kept> {
+    testbed.chart.values()["services"][0]["trafficPolicy"] = json!({ "outlierDetection": policy });
+    testbed.chart.step(&[&testbed.gateway]).await?;
+    wait::until(
+        "the policy to be in force, with nobody ejected",
+        async || {
+            let kept = tab(testbed).await?;
+            let said = testbed.gateway.config_dump().await?.to_string();
+            let is_mended = policy.get("minHealthPercent").is_none()
+                || said.contains("healthy_panic_threshold\":{\"value\":50");
+            Ok(kept.is_some() && is_mended && !is_ejected(testbed).await?)
+        },
+    )
+    .await?;
+    let old = [("x-bundle-version", "1.4.2")];
+    for _ in 0..FAILURES {
+        let path = "/api/status/500";
+        ask(testbed.gateway.address(), &testbed.shop, path, &old).await?;
+    }
+    wait::until("the pod to be ejected", async || is_ejected(testbed).await).await?;
+    tab(testbed).await
+}
+
+async fn tab(testbed: &Testbed<'_>) -> Result<Kept> {
+    let old = [("x-bundle-version", "1.4.2")];
+    let answer = ask(testbed.gateway.address(), &testbed.shop, "/api/cart", &old).await?;
+    let told = answer.headers().get("x-client-update");
+    let is_told = told.is_some_and(|word| word == "required");
+    ensure!(
+        is_told || answer.status().is_success(),
+        "{} for a tab of a draining release",
+        answer.status()
+    );
+    Ok((!is_told).then(|| answered_by(&answer).to_owned()))
+}
+
+/// As Envoy says it of the only endpoint of the old release's API.
+async fn is_ejected(testbed: &Testbed<'_>) -> Result<bool> {
+    let clusters = testbed.gateway.admin_get("/clusters").await?;
+    let host = testbed.shop.service_host(Tier::Api);
+    let mut lines = clusters.lines();
+    Ok(lines.any(|line| {
+        line.contains("|v1-4-2|") && line.contains(&host) && line.contains("failed_outlier_check")
+    }))
+}

@@ -1,0 +1,143 @@
+//! Without Helm in the cluster: what Argo CD and Kustomize make of the chart, applied.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use skew_guard_lab::cluster::Cluster;
+use tempfile::NamedTempFile;
+
+use crate::testbed::Testbed;
+use crate::visitors;
+use crate::waiting;
+
+/// How many answers are waited for after each step.
+const SOME: u64 = 500;
+
+/// Who renders.
+#[derive(Debug, Clone, Copy)]
+enum Renderer {
+    /// By `helm template`, as Argo CD does.
+    ArgoCd,
+    Kustomize,
+}
+
+/// A release's way into current, each step rendered by the one or the other, with `config.revision` counted up: every
+/// rendering is revision 1 of the Helm release.
+pub async fn by_argo_cd_and_kustomize(cluster: &Cluster) -> Result<()> {
+    let mut testbed = Testbed::set_up(cluster, "rendered").await?;
+    testbed.deploy("1.4.2").await?;
+    commit(
+        cluster,
+        &mut testbed,
+        Renderer::ArgoCd,
+        1,
+        &[("1.4.2", "live")],
+        "1.4.2",
+    )
+    .await?;
+    let load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
+    load.answers(SOME).await?;
+    let listed = [("2.0.0", "live"), ("1.4.2", "live")];
+    commit(
+        cluster,
+        &mut testbed,
+        Renderer::Kustomize,
+        2,
+        &listed,
+        "1.4.2",
+    )
+    .await?;
+    testbed.deploy("2.0.0").await?;
+    load.answers(SOME).await?;
+    let swapped = [("2.0.0", "live"), ("1.4.2", "draining")];
+    commit(
+        cluster,
+        &mut testbed,
+        Renderer::ArgoCd,
+        3,
+        &swapped,
+        "2.0.0",
+    )
+    .await?;
+    load.until_page_of("2.0.0").await?;
+    let retired = [("2.0.0", "live"), ("1.4.2", "retired")];
+    commit(
+        cluster,
+        &mut testbed,
+        Renderer::Kustomize,
+        4,
+        &retired,
+        "2.0.0",
+    )
+    .await?;
+    load.until_no_page_of("1.4.2").await?;
+    load.answers(SOME).await?;
+    let story = "rendered by Argo CD and Kustomize in turn";
+    visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
+    kubectl(cluster, "delete", &testbed.chart.template(&[]).await?).await?;
+    testbed.shop.close().await
+}
+
+/// A commit to a repository, as far as the gateways.
+async fn commit(
+    cluster: &Cluster,
+    testbed: &mut Testbed<'_>,
+    renderer: Renderer,
+    revision: u64,
+    releases: &[(&str, &str)],
+    current: &str,
+) -> Result<()> {
+    testbed.chart.list(releases, json!(current));
+    testbed.chart.values()["config"]["revision"] = json!(revision);
+    let (template, built) = (
+        testbed.chart.template(&[]).await?,
+        testbed.chart.kustomize().await?,
+    );
+    ensure!(
+        objects(&template)? == objects(&built)?,
+        "Kustomize makes the same objects as Helm:\n{template}\n{built}"
+    );
+    let rendered = match renderer {
+        Renderer::ArgoCd => template,
+        Renderer::Kustomize => built,
+    };
+    kubectl(cluster, "apply", &rendered).await?;
+    let revision = revision.to_string();
+    let arguments = ["--revision", &revision, "--timeout", "60s"];
+    let said = waiting::run(cluster, "wait", &testbed.chart, &arguments).await?;
+    ensure!(said.code == 0, "{renderer:?}: {said:?}");
+    eprintln!("  {renderer:?}: revision {revision} is in force");
+    Ok(())
+}
+
+/// Of either tool's output, in the order of their names.
+fn objects(rendered: &str) -> Result<Vec<(String, Value)>> {
+    let objects: Vec<Value> = serde_saphyr::from_multiple(rendered)?;
+    let mut named = objects
+        .into_iter()
+        .filter(|object| !object.is_null())
+        .map(|object| {
+            let name = object["metadata"]["name"].as_str().context("a name")?;
+            Ok((format!("{} {name}", object["kind"]), object))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    named.sort_by(|(one, _), (other, _)| one.cmp(other));
+    ensure!(
+        named.len() == 4,
+        "two rules, routes and a plugin: {named:?}"
+    );
+    Ok(named)
+}
+
+/// Client-side, which is what `kubectl apply` and Argo CD do where nothing else is said.
+async fn kubectl(cluster: &Cluster, verb: &str, manifests: &str) -> Result<()> {
+    let file = NamedTempFile::with_suffix(".yaml")?;
+    fs::write(file.path(), manifests)?;
+    let name = file.path().to_string_lossy();
+    cluster
+        .kubernetes()
+        .kubectl([verb, "--filename", &name])
+        .await?;
+    Ok(())
+}
