@@ -1,6 +1,6 @@
 {{- /*
-What no schema can say, because several values have to fit each other: a line for each problem, all of them at once, in
-the words of the plugin, which would refuse most of it too. What the schema says holds when this runs.
+What no schema can check, because several values have to fit together: one line per problem, all problems at once, in the
+words of the plugin, which would refuse most of them too. The schema has been checked when this runs.
 */ -}}
 {{- define "skew-guard.problems" -}}
 {{- include "skew-guard.problemsOfReleases" . -}}
@@ -12,7 +12,7 @@ the words of the plugin, which would refuse most of it too. What the schema says
 {{- include "skew-guard.problemsOfPlugins" . -}}
 {{- with .Values.expectedRevision -}}
 {{- if ne (int64 .) (int64 $.Release.Revision) }}
-- expectedRevision: revision {{ int64 . }} was to be made, and this would be {{ int64 $.Release.Revision }}: somebody has upgraded meanwhile, so look at the list again. (`skew-guard deploy` writes this key; an upgrade by hand leaves it out: --set expectedRevision=null)
+- expectedRevision: revision {{ int64 . }} was expected, and this upgrade would make {{ int64 $.Release.Revision }}: someone has upgraded in the meantime, so check the list again. (`skew-guard deploy` sets this key; in an upgrade by hand, leave it out: --set expectedRevision=null)
 {{- end -}}
 {{- end -}}
 {{- end }}
@@ -20,13 +20,13 @@ the words of the plugin, which would refuse most of it too. What the schema says
 {{- define "skew-guard.problemsOfHosts" -}}
 {{- if has "*" .Values.hosts -}}
   {{- if gt (len .Values.hosts) 1 }}
-- hosts: "*" is all hosts and stands alone
+- hosts: "*" means all hosts, so it has to be the only one
   {{- end -}}
   {{- if has "mesh" .Values.gateways }}
-- hosts: "*" is nothing that Istio takes for the gateway "mesh"; name the services that callers ask for
+- hosts: Istio does not accept "*" for the gateway "mesh"; name the services that callers ask for
   {{- end -}}
   {{- if not .Values.ownsGateway }}
-- hosts: "*" takes every request of these gateways for this application, those of others included; name its hosts, or set ownsGateway: true where nobody else is behind them
+- hosts: "*" takes every request on these gateways for this application's, even those of others; name its hosts, or set ownsGateway: true if nobody else uses them
   {{- end -}}
 {{- end -}}
 {{- end }}
@@ -34,10 +34,10 @@ the words of the plugin, which would refuse most of it too. What the schema says
 {{- define "skew-guard.problemsOfPlugins" -}}
 {{- if .Values.plugins -}}
   {{- if .Values.selector }}
-- selector: each of plugins says its own; leave this one out
+- selector: each entry of plugins has its own; leave this one out
   {{- end -}}
   {{- if .Values.plugin.namespace }}
-- plugin.namespace: each of plugins says its own; leave this one out
+- plugin.namespace: each entry of plugins has its own; leave this one out
   {{- end -}}
   {{- $covered := list -}}
   {{- $byResource := dict -}}
@@ -45,11 +45,11 @@ the words of the plugin, which would refuse most of it too. What the schema says
     {{- $at := printf "plugins[%d]" $index -}}
     {{- $resource := printf "%s/%s" .namespace .resource -}}
     {{- if hasKey $byResource $resource }}
-- {{ $at }}.name: {{ get $byResource $resource }} is in the namespace {{ .namespace }} too, and has {{ ternary "this name" "no name either" (hasKey $plugin "name") }}; give each a name of its own
+- {{ $at }}.name: {{ get $byResource $resource }} is in the namespace {{ .namespace }} too, and has {{ ternary "this name" "no name either" (hasKey $plugin "name") }}; give each a different name
     {{- end -}}
     {{- $_ := set $byResource $resource $at -}}
     {{- if and (gt (len $.Values.plugins) 1) (not .gateways) }}
-- {{ $at }}.gateways: say which of gateways these pods serve, so that none is left without the plugin
+- {{ $at }}.gateways: name the gateways that these pods serve, so that none is left without the plugin
     {{- end -}}
     {{- range .gateways -}}
       {{- if not (has . $.Values.gateways) }}
@@ -60,7 +60,7 @@ the words of the plugin, which would refuse most of it too. What the schema says
   {{- end -}}
   {{- range $index, $gateway := .Values.gateways -}}
     {{- if not (has . $covered) }}
-- gateways[{{ $index }}]: {{ quote . }} is in the gateways of no plugin: there old tabs would be skewed, and a client could choose its release
+- gateways[{{ $index }}]: {{ quote . }} is not in the gateways of any plugin: old tabs would be skewed there, and a client could choose its release
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -69,7 +69,7 @@ the words of the plugin, which would refuse most of it too. What the schema says
 - plugin.create: false with routes.create: false leaves nothing to install
 {{- end -}}
 {{- if and (not (hasKey .Values.config "revision")) (or (not .Values.plugin.create) (not .Values.routes.create)) }}
-- config.revision: two installations make one whole, and each Helm release counts for itself; give both this number, counted up with each change
+- config.revision: the two halves are two Helm releases, which count separately; set this number in both, and raise it with each change
 {{- end -}}
 {{- end }}
 
@@ -89,7 +89,7 @@ the words of the plugin, which would refuse most of it too. What the schema says
 - {{ $at }}.until: a {{ $state }} release does not end by itself; only a draining one does
   {{- end -}}
   {{- if and (eq $state "staged") (not $.Values.current) }}
-- {{ $at }}.state: "staged" without current: requests without a version go to all pods, and nothing hides these
+- {{ $at }}.state: "staged" without current: requests without a version go to all pods, and nothing hides the staged ones
   {{- end -}}
   {{- if and $.Values.config.minVersion (not (include "skew-guard.isSemver" .version)) }}
 - {{ $at }}.version: {{ quote .version }} is not semver, and config.minVersion compares all versions
@@ -108,7 +108,7 @@ the words of the plugin, which would refuse most of it too. What the schema says
   {{- end -}}
 {{- end -}}
 {{- if eq (int $served) 0 }}
-- releases: all are retired; at least one has to answer
+- releases: all are retired; at least one has to serve
 {{- else if gt (int $served) 256 }}
 - releases: {{ $served }} are not retired; at most 256
 {{- end -}}
@@ -126,11 +126,11 @@ the words of the plugin, which would refuse most of it too. What the schema says
   {{- $at := printf "releases[%d]" $index -}}
   {{- $labels := toJson .labels -}}
   {{- if eq .route $absent }}
-- {{ $at }}.route: {{ quote .route }} is the name of what must not be there; choose another one
+- {{ $at }}.route: {{ quote .route }} is the name of the subset that must not exist; choose another one
   {{- else if hasKey $byRoute .route }}
-- {{ $at }}.route: {{ quote .route }}{{ if not (index $.Values.releases $index).route }}, made from the version,{{ end }} is the route of {{ get $byRoute .route }} too; give one of them a route of its own
+- {{ $at }}.route: {{ quote .route }}{{ if not (index $.Values.releases $index).route }}, made from the version,{{ end }} is the route of {{ get $byRoute .route }} too; give one of them a different route
   {{- else if hasKey $byLabels $labels }}
-- {{ $at }}.labels: {{ $labels }} are the labels of {{ get $byLabels $labels }} too; they must tell its pods from those of every other release
+- {{ $at }}.labels: {{ $labels }} are the labels of {{ get $byLabels $labels }} too; they must distinguish its pods from those of every other release
   {{- end -}}
   {{- $_ := set $byRoute .route .version -}}
   {{- $_ := set $byLabels $labels .version -}}
@@ -159,7 +159,7 @@ the words of the plugin, which would refuse most of it too. What the schema says
     {{- $isBelow = lt ((semver .version).Compare (semver $minimum)) 0 -}}
   {{- end -}}
   {{- if hasKey $seen .version }}
-- {{ $at }}: {{ quote .version }} is there twice
+- {{ $at }}: {{ quote .version }} is listed twice
   {{- else if not $state }}
 - {{ $at }}: {{ quote .version }} is not listed; {{ $allowed }}
   {{- else if ne $state "live" }}
@@ -173,7 +173,7 @@ the words of the plugin, which would refuse most of it too. What the schema says
   {{- $total = add $total (int .weight) -}}
 {{- end -}}
 {{- if and $isList (eq (int $total) 0) }}
-- current: all weights are 0; at least one must be more
+- current: all weights are 0; at least one has to be above
 {{- end -}}
 {{- if and $isList (not .Values.config.pinCookie) }}
 - current: weights need config.pinCookie, or a visitor changes release with every request
@@ -187,7 +187,7 @@ the words of the plugin, which would refuse most of it too. What the schema says
 {{- end -}}
 {{- range $index, $source := $config.sources -}}
   {{- if eq (lower (get . "header")) (include "skew-guard.routeHeader" $) }}
-- config.sources[{{ $index }}].header: {{ quote .header }} is the route header, which is removed from what the client sent
+- config.sources[{{ $index }}].header: {{ quote .header }} is the route header, which is removed from what clients send
   {{- end -}}
 {{- end -}}
 {{- with $config.pinCookie -}}
@@ -217,10 +217,10 @@ the words of the plugin, which would refuse most of it too. What the schema says
   {{- $at := printf "services[%d]" $index -}}
   {{- $host := include "skew-guard.fullHost" (dict "root" $ "service" .) -}}
   {{- if hasSuffix ".svc" .host }}
-- {{ $at }}.host: Istio completes a name without dots only, and knows no {{ quote .host }}; write {{ .host }}.cluster.local
+- {{ $at }}.host: Istio completes only names without dots, and does not find {{ quote .host }}; write {{ .host }}.cluster.local
   {{- end -}}
   {{- if and .namespace (not (contains "." .host)) (ne .namespace $.Release.Namespace) }}
-- {{ $at }}.host: {{ quote .host }} is another service in the namespace {{ .namespace }} than for the routes; write it in full
+- {{ $at }}.host: {{ quote .host }} means a different service in the namespace {{ .namespace }} than in the routes' namespace; write it in full
   {{- end -}}
   {{- if hasKey $byHost $host }}
 - {{ $at }}.host: {{ quote .host }} is the service of services[{{ get $byHost $host }}] too; put all its paths there
@@ -240,7 +240,7 @@ the words of the plugin, which would refuse most of it too. What the schema says
     {{- end -}}
   {{- end -}}
   {{- if and .probePath (ne (include "skew-guard.serviceOfPath" (dict "path" .probePath "root" $)) .host) }}
-- {{ $at }}.probePath: {{ quote .probePath }} does not lead to {{ .host }}; take a path below one of its own
+- {{ $at }}.probePath: {{ quote .probePath }} does not lead to {{ .host }}; choose a path below one of its paths
   {{- end -}}
   {{- if and .trafficPolicy (not (include "skew-guard.versioned" .)) }}
 - {{ $at }}.trafficPolicy: a service that is not versioned gets no DestinationRule from the chart; write it yourself

@@ -7,8 +7,8 @@
 {{- end }}
 
 {{- /*
-Two releases of one name, from two namespaces, must not meet: in another namespace than its own a name holds that one. No
-namespace has a dot, so that `a.b-c` can be read in one way only.
+Two Helm releases of the same name, from two namespaces, must not clash: in another namespace than its own, a name
+contains that of the release. No namespace has a dot, so `a.b-c` can be read in only one way.
 */ -}}
 {{- define "skew-guard.nameIn" -}}
 {{- $name := include "skew-guard.fullname" .root -}}
@@ -27,7 +27,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{- /* A Kubernetes service's host without what all of them have. */ -}}
+{{- /* A Kubernetes service's host without the suffix that all of them share. */ -}}
 {{- define "skew-guard.shortHost" -}}
 {{- . | trimSuffix ".svc.cluster.local" -}}
 {{- end }}
@@ -67,7 +67,7 @@ caller, too, and before; but a rule there is for callers from there only.)
 {{- join " " (uniq $namespaces) -}}
 {{- end }}
 
-{{- /* The labels of a release's pods, to be read. */ -}}
+{{- /* The labels of a release's pods, for people. */ -}}
 {{- define "skew-guard.podLabels" -}}
 {{- $pairs := list -}}
 {{- range $name, $value := .labels -}}

@@ -1,5 +1,5 @@
 {{- /*
-{"list": [{…, namespace, selector, covers, resource}]}: what of a plugin is its own. One for each entry of `plugins`; where there
+{"list": [{…, namespace, selector, covers, resource}]}: what each plugin has of its own. One for each entry of `plugins`; where there
 is none, the one that `selector` and `plugin` describe. `covers` are the gateways that its pods serve.
 Where another installation makes them, it is one of the same name in the namespace of the pods.
 */ -}}
@@ -40,7 +40,7 @@ Where another installation makes them, it is one of the same name in the namespa
 {{- end -}}
 {{- end }}
 
-{{- /* The module and what is said to it: fields that every kind of plugin resource has. */ -}}
+{{- /* The module and its configuration: the fields that every kind of plugin resource has. */ -}}
 {{- define "skew-guard.module" -}}
 url: {{ .plugin.url | quote }}
 {{- with .plugin.sha256 }}

@@ -3,7 +3,7 @@ What every resource is made from: the releases with their routes and labels fill
 which a mesh has to try them. A template cannot return a list, so these give JSON for `fromJson`.
 */ -}}
 
-{{- /* The word of subsets and labels that stands for a version: a DNS-1123 label. */ -}}
+{{- /* The name of a version's subset and the value of its label: a DNS-1123 label. */ -}}
 {{- define "skew-guard.routeOf" -}}
 {{- $slug := regexReplaceAll "[^a-z0-9]+" (lower .) "-" -}}
 {{- if regexMatch "^[0-9]" $slug -}}
@@ -110,7 +110,7 @@ by itself: a gateway that merges the routes of several teams tries catch-alls la
 {{- dict "list" $list | toJson -}}
 {{- end }}
 
-{{- /* Whether a service has a release: all of them where it names none. Takes service and version. */ -}}
+{{- /* Whether a service exists in a release: in all of them if it names none. Takes service and version. */ -}}
 {{- define "skew-guard.hasRelease" -}}
 {{- if or (not .service.releases) (has .version (.service.releases | default list)) -}}true{{- end -}}
 {{- end }}
@@ -149,7 +149,7 @@ by itself: a gateway that merges the routes of several teams tries catch-alls la
 {{- toYaml $config -}}
 {{- end }}
 
-{{- /* The number of what this upgrade says, for plugin and routes alike. */ -}}
+{{- /* The revision of this upgrade, for plugin and routes alike. */ -}}
 {{- define "skew-guard.revision" -}}
 {{- ternary .Values.config.revision .Release.Revision (hasKey .Values.config "revision") | int64 -}}
 {{- end }}

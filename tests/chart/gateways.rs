@@ -84,12 +84,12 @@ fn a_host_tells_its_namespace_where_it_is_a_kubernetes_service_s() -> Result<()>
 fn a_host_that_istio_would_not_find_is_refused() {
     assert_refused(
         "services: [{host: api.orders.svc, port: 80, paths: [/]}]",
-        "- services[0].host: Istio completes a name without dots only, and knows no \"api.orders.svc\"; write \
+        "- services[0].host: Istio completes only names without dots, and does not find \"api.orders.svc\"; write \
          api.orders.svc.cluster.local",
     );
     assert_refused(
         "services: [{host: api, namespace: orders, port: 80, paths: [/]}]",
-        "- services[0].host: \"api\" is another service in the namespace orders than for the routes; write it in full",
+        "- services[0].host: \"api\" means a different service in the namespace orders than in the routes' namespace; write it in full",
     );
     assert_refused(
         "services: [{host: api, port: 80, paths: [/a]}, {host: api.shop.svc.cluster.local, port: 80, paths: [/]}]",
@@ -218,7 +218,7 @@ fn several_plugins_in_one_namespace_have_names() -> Result<()> {
     };
     assert_refused(
         &named("", ""),
-        "- plugins[1].name: plugins[0] is in the namespace edge too, and has no name either; give each a name of its own",
+        "- plugins[1].name: plugins[0] is in the namespace edge too, and has no name either; give each a different name",
     );
     assert_refused(&named(", name: x", ", name: x"), "- plugins[1].name: ");
     let manifests = helm::render(&named("", ", name: b"))?;
@@ -235,7 +235,7 @@ fn a_gateway_that_no_plugin_covers_is_refused() {
             "[edge/shop, intranet/shop]",
             "[edge/shop, intranet/shop, partners/shop]",
         ),
-        "- gateways[2]: \"partners/shop\" is in the gateways of no plugin: there old tabs would be skewed, and a client \
+        "- gateways[2]: \"partners/shop\" is not in the gateways of any plugin: old tabs would be skewed there, and a client \
          could choose its release",
     );
     assert_refused(
@@ -244,7 +244,7 @@ fn a_gateway_that_no_plugin_covers_is_refused() {
     );
     assert_refused(
         &TWO.replace(", gateways: [edge/shop]}", "}"),
-        "- plugins[0].gateways: say which of gateways these pods serve, so that none is left without the plugin",
+        "- plugins[0].gateways: name the gateways that these pods serve, so that none is left without the plugin",
     );
 }
 
@@ -252,11 +252,11 @@ fn a_gateway_that_no_plugin_covers_is_refused() {
 fn a_list_of_plugins_stands_alone() {
     assert_refused(
         &format!("{TWO}\nselector: {{istio: edge}}"),
-        "- selector: each of plugins says its own; leave this one out",
+        "- selector: each entry of plugins has its own; leave this one out",
     );
     assert_refused(
         &format!("{TWO}\nplugin: {{namespace: edge}}"),
-        "- plugin.namespace: each of plugins says its own; leave this one out",
+        "- plugin.namespace: each entry of plugins has its own; leave this one out",
     );
     assert_refused(
         "plugins: [{namespace: edge}]",

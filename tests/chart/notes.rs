@@ -16,9 +16,9 @@ fn notes_tell_the_next_step_of_each_release() -> Result<()> {
         "and 1 more that is retired, without routes",
         "2.2.0 is staged: deploy its pods (version: v2-2-0), try it with the preview key",
         "2.1.0 is live but not current: deploy its pods (version: v2-1-0)",
-        "1.4.2 is draining: keep its pods until 2026-01-31T18:00:00Z. Then put it to retired.",
+        "1.4.2 is draining: keep its pods until 2026-01-31T18:00:00Z. Then set it to retired.",
         "1.3.0 is retired: its pods may go.",
-        "Not `helm rollback`",
+        "Do not use\n`helm rollback`",
     ] {
         assert!(notes.contains(step), "{step:?} is not in\n{notes}");
     }
@@ -35,11 +35,11 @@ fn notes_tell_the_rolling_update_of_plain_deployments() -> Result<()> {
         "#,
     )?;
     assert!(
-        notes.contains("2.0.0 is the newest: roll its pods out (version: v2-0-0)."),
+        notes.contains("2.0.0 is the newest: roll its pods out (version: v2-0-0):"),
         "{notes}"
     );
     assert!(
-        notes.contains("1.4.2: when its last pod is gone, put it to retired."),
+        notes.contains("1.4.2: when its last pod is gone, set it to retired."),
         "{notes}"
     );
     Ok(())
@@ -50,7 +50,7 @@ fn notes_tell_when_nothing_is_left_to_do() -> Result<()> {
     let notes = helm::notes(r#"releases: [{version: "2.0.0"}]"#)?;
     assert!(notes.contains("None: 2.0.0 is current"), "{notes}");
     assert!(
-        notes.contains("Argo CD renders every revision as 1"),
+        notes.contains("Argo CD always renders revision 1"),
         "{notes}"
     );
     Ok(())
@@ -72,7 +72,7 @@ fn notes_warn_of_a_plugin_that_only_observes() -> Result<()> {
 #[test]
 fn notes_warn_of_an_image_without_a_digest() -> Result<()> {
     let digest = "a".repeat(64);
-    let words = "is a tag: what stands under it may change";
+    let words = "is a tag, which may be moved";
     for (plugin, warned) in [
         ("url: oci://registry.example.com/guard:1".to_owned(), true),
         (

@@ -125,7 +125,7 @@ fn the_list_of_releases_has_to_make_sense() {
     );
     assert_refused_as_by_the_plugin(
         r#"{releases: [{version: "2.0.0", state: retired}], current: ""}"#,
-        "releases: all are retired; at least one has to answer",
+        "releases: all are retired; at least one has to serve",
     );
     assert_refused_as_by_the_plugin(
         r#"releases: [{version: "2.1.0", until: "2026-01-31T18:00:00Z"}, {version: "2.0.0"}]"#,
@@ -137,7 +137,7 @@ fn the_list_of_releases_has_to_make_sense() {
     );
     assert_refused_as_by_the_plugin(
         r#"{releases: [{version: "2.1.0", state: staged}, {version: "2.0.0"}], current: ""}"#,
-        r#"releases[0].state: "staged" without current: requests without a version go to all pods, and nothing hides these"#,
+        r#"releases[0].state: "staged" without current: requests without a version go to all pods, and nothing hides the staged ones"#,
     );
     assert_refused_as_by_the_plugin(
         r#"releases: [{version: "2.0.0", accepts: ["1.9.0"]}, {version: "1.9.1", accepts: ["1.9.0"]}]"#,
@@ -175,7 +175,7 @@ fn there_are_at_most_256_releases_that_are_not_retired_and_4096_that_are() {
 fn two_releases_never_share_a_route_or_labels() {
     assert_refused_as_by_the_plugin(
         r#"releases: [{version: "2.0.0", route: blue}, {version: "1.0.0", route: blue, labels: {version: v1}}]"#,
-        r#"releases[1].route: "blue" is the route of 2.0.0 too; give one of them a route of its own"#,
+        r#"releases[1].route: "blue" is the route of 2.0.0 too; give one of them a different route"#,
     );
     assert_refused(
         r#"releases: [{version: "2.0.0"}, {version: "2.0.0+hotfix"}, {version: "2.0.0-hotfix"}]"#,
@@ -187,7 +187,7 @@ fn two_releases_never_share_a_route_or_labels() {
     );
     assert_refused(
         r#"releases: [{version: "2.0.0", labels: {app: shop}}, {version: "1.0.0", labels: {app: shop}}]"#,
-        r#"releases[1].labels: {"app":"shop"} are the labels of 2.0.0 too; they must tell its pods from those of every other release"#,
+        r#"releases[1].labels: {"app":"shop"} are the labels of 2.0.0 too; they must distinguish its pods from those of every other release"#,
     );
 }
 
@@ -201,7 +201,7 @@ fn a_route_is_a_dns_label_and_not_that_of_the_dead_end() {
     }
     assert_refused(
         r#"releases: [{version: "2.0.0", route: skew-guard-absent}]"#,
-        r#"releases[0].route: "skew-guard-absent" is the name of what must not be there; choose another one"#,
+        r#"releases[0].route: "skew-guard-absent" is the name of the subset that must not exist; choose another one"#,
     );
 }
 
@@ -257,13 +257,13 @@ fn weights_need_a_cookie_and_a_sum() {
         &format!(
             r#"{{{releases}, {pin}, current: [{{version: "2.1.0", weight: 0}}, {{version: "2.0.0", weight: 0}}]}}"#
         ),
-        "current: all weights are 0; at least one must be more",
+        "current: all weights are 0; at least one has to be above",
     );
     assert_refused_as_by_the_plugin(
         &format!(
             r#"{{{releases}, {pin}, current: [{{version: "2.1.0", weight: 1}}, {{version: "2.1.0", weight: 1}}]}}"#
         ),
-        r#"current[1].version: "2.1.0" is there twice"#,
+        r#"current[1].version: "2.1.0" is listed twice"#,
     );
     assert_refused_as_by_the_plugin(
         &format!(r#"{{{releases}, {pin}, current: [{{version: "2.1.0", weight: 10001}}]}}"#),
@@ -281,7 +281,7 @@ fn what_the_chart_puts_into_the_plugin_s_configuration_is_given_beside_it() {
         assert_refused(
             &format!("config: {{{key}: []}}"),
             &format!(
-                "at '/config/{key}': value must be 'given beside `config`, as `{key}`: the chart puts it in'"
+                "at '/config/{key}': value must be 'set outside `config`, as `{key}`: the chart puts it in'"
             ),
         );
     }
@@ -299,7 +299,7 @@ fn contradictions_within_the_plugin_s_configuration_are_refused() {
     );
     assert_refused_as_by_the_plugin(
         "config: {sources: [{header: X-Release}]}",
-        r#"config.sources[0].header: "X-Release" is the route header, which is removed from what the client sent"#,
+        r#"config.sources[0].header: "X-Release" is the route header, which is removed from what clients send"#,
     );
     assert_refused_as_by_the_plugin(
         "config: {sources: [{header: a}, {header: a}]}",
@@ -443,7 +443,7 @@ fn a_path_is_whole_segments_and_leads_to_one_service() {
     for path in ["", "api", "/api/", "/api?x", "/a b", "/a#b", "//"] {
         assert_refused(
             &format!("services: [{{host: api.shop, port: 80, paths: [{path:?}]}}]"),
-            "at '/services/0/paths/0': value must be 'whole segments, without a slash at the end: /api is /api and all below it'",
+            "at '/services/0/paths/0': value must be 'whole segments, without a slash at the end: /api means /api and everything below it'",
         );
     }
     assert_refused(
@@ -494,7 +494,7 @@ fn a_probe_path_leads_to_its_service() {
     };
     assert_refused(
         &api("/apis"),
-        "services[0].probePath: \"/apis\" does not lead to api; take a path below one of its own",
+        "services[0].probePath: \"/apis\" does not lead to api; choose a path below one of its paths",
     );
     assert_refused(
         &api("healthz"),
@@ -510,7 +510,7 @@ fn only_fields_that_leave_the_choice_of_the_release_alone_are_put_on_routes() {
     let service = |field: &str| format!("services: [{{host: a, port: 80, paths: [/], {field}}}]");
     assert_refused(
         &service("http: {corsPolicy: {}}"),
-        "at '/services/0/http/corsPolicy': value must be 'given beside `services`, as `corsPolicy`: every route must have the same one'",
+        "at '/services/0/http/corsPolicy': value must be 'set at the top, as `corsPolicy`: every route must have the same one'",
     );
     for field in [
         "match",
@@ -535,7 +535,7 @@ fn only_fields_that_leave_the_choice_of_the_release_alone_are_put_on_routes() {
 fn the_hosts_are_said_and_all_of_them_only_in_so_many_words() {
     assert_refused(
         "hosts: []",
-        r#"at '/hosts': value must be 'a list of the application\'s hosts; all hosts of the gateway only if you say so: ["*"]'"#,
+        r#"at '/hosts': value must be 'a list of the application\'s hosts; all hosts of the gateway only explicitly: ["*"]'"#,
     );
     assert_refused(
         "hosts: shop.example.com",
@@ -549,11 +549,11 @@ fn the_hosts_are_said_and_all_of_them_only_in_so_many_words() {
     }
     assert_refused(
         r#"hosts: ["*", shop.example.com]"#,
-        r#"hosts: "*" is all hosts and stands alone"#,
+        r#"hosts: "*" means all hosts, so it has to be the only one"#,
     );
     assert_refused(
         r#"{hosts: ["*"], gateways: [shop, mesh]}"#,
-        r#"hosts: "*" is nothing that Istio takes for the gateway "mesh""#,
+        r#"hosts: Istio does not accept "*" for the gateway "mesh""#,
     );
 }
 
@@ -562,12 +562,12 @@ fn what_only_a_team_can_know_has_no_default() -> Result<()> {
     let said = helm::refusal_alone("{}")?;
     for expected in [
         "value must be 'a map with `releases`: the releases that are served, newest first'",
-        "value must be 'a map with `current`: the version for requests that carry none, or \"\" for the rolling update of a \
-         plain Deployment'",
+        "value must be 'a map with `current`: the version for requests without one, or \"\" for rolling updates of \
+         plain Deployments'",
         "value must be 'a map with `services`: the services of the application with their paths'",
-        "value must be 'a map with `hosts`: the hosts of the application; all hosts of the gateway only if you say so: \
+        "value must be 'a map with `hosts`: the hosts of the application; all hosts of the gateway only explicitly: \
          [\"*\"]'",
-        "value must be 'a map with `gateways`: the Istio Gateways that its users come through'",
+        "value must be 'a map with `gateways`: the Istio Gateways through which its users come'",
         "at '/plugin/url': value must be 'where the module is: oci://, https://, http:// or file://; `make push` prints it'",
     ] {
         assert!(said.contains(expected), "{expected:?} is not in\n{said}");
@@ -629,7 +629,7 @@ fn an_upgrade_that_would_make_another_revision_than_expected_is_refused() -> Res
     helm::render("expectedRevision: 1")?;
     assert_refused(
         "expectedRevision: 7",
-        "- expectedRevision: revision 7 was to be made, and this would be 1: somebody has upgraded meanwhile",
+        "- expectedRevision: revision 7 was expected, and this upgrade would make 1: someone has upgraded in the meantime",
     );
     assert_refused(
         "expectedRevision: 0",

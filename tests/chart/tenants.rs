@@ -18,8 +18,8 @@ fn assert_refused(values: &str, expected: &str) {
 fn all_hosts_of_a_gateway_are_taken_by_its_owner_only() -> Result<()> {
     assert_refused(
         r#"hosts: ["*"]"#,
-        "- hosts: \"*\" takes every request of these gateways for this application, those of others included; name its \
-         hosts, or set ownsGateway: true where nobody else is behind them",
+        "- hosts: \"*\" takes every request on these gateways for this application's, even those of others; name its \
+         hosts, or set ownsGateway: true if nobody else uses them",
     );
     helm::render("hosts: ['*']\nownsGateway: true")?;
     helm::render("ownsGateway: true")?;
@@ -55,8 +55,8 @@ fn routes_and_plugin_can_be_of_two_installations() -> Result<()> {
 
 #[test]
 fn two_installations_count_by_one_number() {
-    let expected = "- config.revision: two installations make one whole, and each Helm release counts for itself; give \
-                    both this number, counted up with each change";
+    let expected = "- config.revision: the two halves are two Helm releases, which count separately; set \
+                    this number in both, and raise it with each change";
     assert_refused("plugin: {create: false}", expected);
     assert_refused("routes: {create: false}", expected);
     assert_refused(
