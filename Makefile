@@ -1,4 +1,4 @@
-# Each target does its own set-up on a machine with Rust, Python and make; `make help` lists them.
+# Each target sets up what it needs on a machine with Rust, Python and make; `make help` lists them.
 
 WASM := wasm32-wasip1
 XTASK := cargo run --quiet --package xtask --
@@ -16,11 +16,11 @@ HELM ?= helm
 COSIGN ?= cosign
 IMAGE_DIGEST = $$(jq --raw-output '.manifests[0].digest' $(TARGET)/image/index.json)
 CHART_DIGEST = $$(awk '$$1 == "Digest:" {print $$2}' $(CHART)/pushed)
-# The runner has to be of the library's version.
+# The runner has to have the library's version.
 GUNGRAUN := $(shell sed -n '/^name = "gungraun"$$/{n;s/^version = "\(.*\)"/\1/p}' Cargo.lock)
 RUNNER := $(abspath $(TARGET))/tools/gungraun-$(GUNGRAUN)/bin/gungraun-runner
 
-# Cargo leaves these out unless they are named: they need more than Rust and Python.
+# Cargo runs these only if they are named: they need more than Rust and Python.
 SET_APART := adopt browser chart compose istio observability pipelines release reproducible
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ SET_APART := adopt browser chart compose istio observability pipelines release r
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The SDK exports callbacks that the filter does not answer, and Envoy would call them: they are taken out.
+# The SDK exports callbacks that the filter does not answer. Envoy would call them, so they are removed.
 .PHONY: build
 build: rust-$(WASM) ## Build the module, target/wasm32-wasip1/release/skew_guard.wasm
 	cargo build --release --lib --target $(WASM)
@@ -39,8 +39,8 @@ image: ## Build the module's image, target/image, the same bytes on every machin
 	$(XTASK) image
 
 .PHONY: push
-push: image skopeo ## Push the image: make push IMAGE=registry/name:tag; prints what names it in the chart's values
-	$(XTASK) push $(or $(IMAGE),$(error say where to: make push IMAGE=registry/name:tag))
+push: image skopeo ## Push the image: make push IMAGE=registry/name:tag; prints the lines that name it in the chart's values
+	$(XTASK) push $(or $(IMAGE),$(error say where: make push IMAGE=registry/name:tag))
 
 .PHONY: demo
 demo: build ## Watch a rolling update under load: with plain routing, then with skew-guard
@@ -52,11 +52,11 @@ NODE := $(shell command -v npm > /dev/null && node --eval 'const [major, minor] 
 PAGES := $(TARGET)/demo-pages
 
 .PHONY: up
-up: build $(if $(NODE),$(PAGES).built) ## Run the demo: a page on which skew is seen and ended (without Node the shop alone)
-	@$(if $(NODE),:,echo "Node 20.19 or 22.12 is not there, so the demo's page cannot be built: the shop has its own.")
+up: build $(if $(NODE),$(PAGES).built) ## Run the demo: a page that shows skew and ends it (without Node, only the shop)
+	@$(if $(NODE),:,echo "Node 20.19 or 22.12 is not installed, so the demo's page cannot be built: the shop has its own.")
 	cargo run --quiet --example demo -- up $(if $(NODE),--pages $(PAGES))
 
-# Built anew only when a source has changed.
+# Rebuilt only when a source has changed.
 $(PAGES).built: $(shell find envoy/page client/src client/package-lock.json -type f -not -path '*/node_modules/*')
 	$(MAKE) client
 	npm --prefix envoy/page ci --no-audit --no-fund --loglevel=error
@@ -72,30 +72,30 @@ images: build rust-$(MUSL) ## Build what envoy/docker-compose.yaml needs
 	cargo run --quiet --example demo -- images
 
 .PHONY: test
-test: build ## Run all tests but those that another target names, in real Envoy
+test: build ## Run all tests in real Envoy, except those with a target of their own
 	cargo test --workspace --features skew-guard/cli
 
 .PHONY: release-check
-release-check: ## Check that a tag and all files say one version: make release-check TAG=v1.2.3
+release-check: ## Check that a tag and all files have the same version: make release-check TAG=v1.2.3
 	$(XTASK) check-version $(or $(TAG),$(error say which: make release-check TAG=v1.2.3))
 
 .PHONY: release-files
-release-files: $(CARGO_SBOM) ## Gather what is downloaded from a release: the tool, its bill of materials, checksums
+release-files: $(CARGO_SBOM) ## Gather the files of a release: the tool, its bill of materials, checksums
 	rm -rf $(FILES)
 	$(XTASK) tool
 	$(CARGO_SBOM) --cargo-package skew-guard --output-format cyclone_dx_json_1_6 > $(FILES)/skew-guard.cdx.json
 	cd $(FILES) && sha256sum *.tar.gz *.json > SHA256SUMS
 
 .PHONY: push-chart
-push-chart: ## Push the chart, its default the pushed image: make push-chart IMAGE=registry/name:tag CHARTS=registry/charts
+push-chart: ## Push the chart with the pushed image as its default: make push-chart IMAGE=registry/name:tag CHARTS=registry/charts
 	rm -rf $(CHART)
 	$(XTASK) chart $(or $(IMAGE),$(error say which: IMAGE=registry/name:tag))
 	$(HELM) package $(CHART)/skew-guard --destination $(CHART)
-	$(HELM) push $(HELM_FLAGS) $(CHART)/skew-guard-*.tgz oci://$(or $(CHARTS),$(error say where to: CHARTS=registry/charts)) \
+	$(HELM) push $(HELM_FLAGS) $(CHART)/skew-guard-*.tgz oci://$(or $(CHARTS),$(error say where: CHARTS=registry/charts)) \
 		> $(CHART)/pushed 2>&1 || { cat $(CHART)/pushed; exit 1; }
 	cat $(CHART)/pushed
 
-# By digest: what stands under a tag may change between a look and a signature.
+# By digest: what a tag names may change between a look and a signature.
 .PHONY: sign
 sign: ## Sign the pushed image and chart, the image's bill of materials, and the checksums of the files
 	$(COSIGN) sign --yes $(COSIGN_FLAGS) $(IMAGE)@$(IMAGE_DIGEST)
@@ -118,7 +118,7 @@ test-image: ## Test that the image is the same from another place, with another 
 	cargo test --package xtask --test reproducible -- --test-threads 1
 
 .PHONY: test-compose
-test-compose: build rust-$(MUSL) lab-commands ## Run envoy/docker-compose.yaml with a real Docker engine, and test through it
+test-compose: build rust-$(MUSL) lab-commands ## Run envoy/docker-compose.yaml with a real Docker engine, and test it
 	$(MAKE) -C tests/istio/tools SHELF=$(SHELF) $(SHELF)/debian/.unpacked
 	cargo test --test compose
 
@@ -128,7 +128,7 @@ test-chart: ## Test what the Helm chart makes of its values (builds Helm, needs 
 	cargo test --test chart
 
 .PHONY: test-observability
-test-observability: build $(PROMETHEUS)/.unpacked ## Test what an operator sees: a real Prometheus that scrapes a real Envoy (needs Node)
+test-observability: build $(PROMETHEUS)/.unpacked ## Test what an operator sees, with a real Prometheus that scrapes a real Envoy (needs Node)
 	npm --prefix tests/observability/grafana ci --no-audit --no-fund --loglevel=error
 	cargo test --test observability
 
@@ -146,26 +146,26 @@ test-browser: build client $(PAGES).built ## Test pages in a real browser, Chrom
 
 # Debian has no driver for its Firefox.
 .PHONY: test-firefox
-test-firefox: build client $(GECKODRIVER) ## Of test-browser every kind of request in another browser, Firefox ESR
+test-firefox: build client $(GECKODRIVER) ## The part of test-browser with every kind of request, in Firefox ESR
 	command -v firefox-esr > /dev/null || apt-get install --yes --quiet firefox-esr
 	BROWSER=firefox PATH=$(abspath $(dir $(GECKODRIVER))):$$PATH cargo test --test browser -- kinds::
 
-# It has no mode without a display, its driver cannot cut it off from the network, and what the second test that is
-# skipped wants in the cache, it does not keep there.
+# It cannot run without a display, its driver cannot cut it off from the network, and it does not keep in its cache what
+# the second skipped test needs there.
 .PHONY: test-webkit
-test-webkit: build client ## Of test-browser requests, tabs and leaving in a third browser, WebKitGTK
+test-webkit: build client ## The part of test-browser with requests, tabs and leaving, in WebKitGTK
 	{ command -v WebKitWebDriver && command -v xvfb-run; } > /dev/null || apt-get install --yes --quiet webkit2gtk-driver xvfb
 	BROWSER=webkit xvfb-run --auto-servernum cargo test --test browser -- kinds:: tabs:: leaving:: \
 		--skip being_offline --skip a_page_that_comes_back_old
 
 .PHONY: client
-client: ## Build the client's half, client/, and check its types (needs Node)
+client: ## Build the client, client/, and check its types (needs Node)
 	npm --prefix client ci --no-audit --no-fund --loglevel=error
 	npm --prefix client run check
 	npm --prefix client run build
 
 .PHONY: test-client
-test-client: client ## Test the client's half, and what it adds to a page
+test-client: client ## Test the client, and what it adds to a page
 	npm --prefix client test
 
 .PHONY: test-adopt
@@ -188,7 +188,7 @@ test-istio: build istio-tools lab-commands ## Test the chart in real clusters: K
 	cargo test --test istio
 
 .PHONY: test-deploy
-test-deploy: build istio-tools lab-commands ## Of test-istio whole deployments by one command, disturbed in every way (an hour)
+test-deploy: build istio-tools lab-commands ## The part of test-istio with whole deployments by one command, disturbed in every way (an hour)
 	cargo test --test istio -- deploy_
 
 .PHONY: test-pipelines
@@ -202,14 +202,14 @@ $(TARGET)/pipelines/actionlint: tests/release/tools/go.mod tests/release/tools/g
 	cd $(<D) && nice go build -trimpath -ldflags '-s -w' -o $(abspath $@) github.com/rhysd/actionlint/cmd/actionlint
 
 .PHONY: test-istio-main
-test-istio-main: build istio-tools lab-commands ## Of test-istio the main job alone: a rolling update without the plugin, and with it
+test-istio-main: build istio-tools lab-commands ## The part of test-istio with the main job: a rolling update, without the plugin and with it
 	cargo test --test istio -- a_rolling_update
 
-# Only this needs a nightly compiler, for the instrumentation of libFuzzer.
+# Only this needs a nightly compiler, for libFuzzer's instrumentation.
 FUZZ := cd fuzz && PATH=$(abspath $(TARGET))/tools/bin:$$PATH RUSTUP_TOOLCHAIN=nightly CARGO_TARGET_DIR=$(abspath $(TARGET))/fuzz nice cargo fuzz
 
 .PHONY: fuzz
-fuzz: $(CARGO_FUZZ) ## Fuzz each target for so many seconds: make fuzz SECONDS=60 (FUZZ_TARGET= one of fuzz/targets)
+fuzz: $(CARGO_FUZZ) ## Fuzz each target for some seconds: make fuzz SECONDS=60 (FUZZ_TARGET= one of fuzz/targets)
 	rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
 	for target in $(or $(FUZZ_TARGET),$(patsubst fuzz/targets/%.rs,%,$(wildcard fuzz/targets/*.rs))); do \
 		mkdir -p $(abspath $(TARGET))/fuzz-corpus/$$target && \
@@ -218,23 +218,23 @@ fuzz: $(CARGO_FUZZ) ## Fuzz each target for so many seconds: make fuzz SECONDS=6
 	done
 
 .PHONY: hostile
-hostile: build ## Send what no well-meaning client sends through real Envoy, beside visitors: make hostile REQUESTS=100000
+hostile: build ## Send what no well-meaning client sends through real Envoy, next to visitors: make hostile REQUESTS=100000
 	HOSTILE_REQUESTS=$(REQUESTS) cargo test --test envoy -- --ignored endure::hostile
 
 .PHONY: churn
-churn: build ## Change configurations under load, good and wrong ones: make churn CHANGES=200
+churn: build ## Change configurations under load, right and wrong ones: make churn CHANGES=200
 	CHURN_CHANGES=$(CHANGES) cargo test --test envoy -- --ignored endure::churn
 
 .PHONY: soak
-soak: build ## Send requests of all classes, and draw what they leave in memory: make soak REQUESTS=5000000 (MINUTES= at most)
+soak: build ## Send requests of all classes, and draw the memory they leave behind: make soak REQUESTS=5000000 (MINUTES= at most)
 	SOAK_REQUESTS=$(REQUESTS) SOAK_MINUTES=$(MINUTES) cargo test --test envoy -- --ignored endure::soak
 
 .PHONY: test-endure
-test-endure: build ## Of hostile, churn and soak the usual, small size, all in one run
+test-endure: build ## Run hostile, churn and soak at their usual, small size
 	cargo test --test envoy -- --ignored endure::
 
 .PHONY: roll-outs
-roll-outs: build istio-tools lab-commands ## Make one hard roll-out after another in a real mesh, on from the last one: make roll-outs ROLL_OUTS=100
+roll-outs: build istio-tools lab-commands ## Do one hard roll-out after another in a real mesh, continuing from the last: make roll-outs ROLL_OUTS=100
 	ROLL_OUTS=$(or $(ROLL_OUTS),1) ROLL_OUT_REQUESTS=$(or $(REQUESTS),10000) \
 		cargo test --test istio -- a_rolling_update_with_killed
 
@@ -245,7 +245,7 @@ bench: build ## Measure what the filter costs in real Envoy (QUICK=1, CLASS=, RO
 COUNTS := $(TARGET)/decision-counts.json
 
 .PHONY: bench-decision
-bench-decision: $(RUNNER) ## Count the instructions of decisions, and fail where they are too many (SAVE=1 writes the baseline)
+bench-decision: $(RUNNER) ## Count the instructions of decisions, and fail if there are too many (SAVE=1 writes the baseline)
 	command -v valgrind > /dev/null || apt-get install --yes --quiet valgrind
 	GUNGRAUN_RUNNER=$(RUNNER) cargo bench --package count-decisions --bench decision -- --output-format=json > $(COUNTS)
 	cargo run --quiet --package count-decisions --example judge -- $(COUNTS)

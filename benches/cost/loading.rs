@@ -72,7 +72,7 @@ async fn in_force(envoy: &Envoy, revision: usize) -> Result<()> {
     .await
 }
 
-/// The worker's CPU time when it has nothing left to do: it follows the main thread by moments.
+/// The worker's CPU time when it has nothing left to do: it lags behind the main thread for a moment.
 async fn idle(worker: &Thread) -> Result<Duration> {
     let mut last = worker.time()?;
     wait::until_some("the worker to be idle", async || {

@@ -4,8 +4,8 @@ import { wanted } from "./update.js";
 const KEY = "skew-guard";
 
 /**
- * Whether this tab leaves this version for the wanted one for the first time; from then on it did. A load that brought
- * the old page back would bring it again. Where nothing can be remembered, nothing is tried.
+ * Whether this is the first time that this tab leaves this version for the wanted one; remembers that it did. If a load
+ * brought the old page back, another would too. If nothing can be remembered, nothing is tried.
  */
 export function isFirstAttempt(): boolean {
   try {

@@ -1,5 +1,5 @@
 import { install } from "./install.js";
 import { builtVersion } from "./version.js";
 
-// A development server has no version, and says so.
+// A development server has no version.
 if (builtVersion() !== "") install();

@@ -1,18 +1,18 @@
-/** Which requests are ours, and how they carry the version: nothing else decides that. */
+/** Decides which requests are ours and how they carry the version; nothing else does. */
 
-/** What `install` may be told. */
+/** The options of `install`. */
 export interface Options {
-  /** The version that the page was built from; by default what the build wrote down. */
+  /** The version that the page was built from; by default what the build wrote into it. */
   version?: string | undefined;
   /** The request header for the page's own origin; `x-bundle-version` by default. */
   header?: string | undefined;
-  /** The query parameter for whatever can have no header, and for other origins; `dpl` by default. */
+  /** The query parameter for what cannot have a header, and for other origins; `dpl` by default. */
   query?: string | undefined;
   /** Other origins that serve this application, such as `https://api.example.com`. */
   origins?: readonly string[] | undefined;
 }
 
-/** A server that renders knows no origin of its own: what is relative is the page's. */
+/** A server that renders pages has no origin: relative URLs are the page's. */
 const here = globalThis.location ?? new URL("http://server.invalid");
 
 export let version = "";
@@ -20,7 +20,7 @@ export let header: string;
 let query: string;
 let origins: string[];
 
-/** Takes the options over. */
+/** Applies the options. */
 export function configure(own: string, options: Options): void {
   version = own;
   header = (options.header ?? "x-bundle-version").toLowerCase();
@@ -30,7 +30,7 @@ export function configure(own: string, options: Options): void {
 
 /**
  * How a request to the URL carries the version: in a header to the page's own origin, in the query to a listed one, and
- * not by us where the URL says one already. Strangers hear none.
+ * not by us if the URL already says one. Other origins get none.
  */
 export function carrierOf(url: string | URL): "header" | "query" | "url" | undefined {
   try {
@@ -48,7 +48,7 @@ export function carrierOf(url: string | URL): "header" | "query" | "url" | undef
 
 /**
  * The URL with the page's version in its query, for `<img>`, `<iframe>`, links and whatever else the browser fetches by
- * itself. URLs of strangers, and those that say a version already, come back as they are.
+ * itself. URLs of other origins, and those that already say a version, are returned unchanged.
  */
 export function versioned(url: string | URL): string {
   const text = String(url);
@@ -58,7 +58,7 @@ export function versioned(url: string | URL): string {
   return text.replace(/(?=#)|$/, `${separator}${query}=${encodeURIComponent(version)}`);
 }
 
-/** A socket is of the origin that its page could fetch from. */
+/** A socket's origin is the one that its page could fetch from. */
 function originOf(url: URL): string {
   return url.origin.replace(/^ws/, "http");
 }

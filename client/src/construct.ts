@@ -2,7 +2,7 @@ type Constructor = abstract new (...args: never[]) => object;
 type Name = "Request" | "WebSocket" | "EventSource";
 
 /**
- * Changes what a built-in constructor is given, and sees what it made. It stays the same class to everybody else:
+ * Changes what a built-in constructor is given, and sees what it makes. To everyone else it stays the same class:
  * `instanceof`, its constants and classes that extend it.
  */
 export function onConstruct(

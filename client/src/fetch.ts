@@ -2,7 +2,7 @@ import { carrierOf, header, version, versioned } from "./carrier.js";
 import { onConstruct } from "./construct.js";
 import { notice } from "./update.js";
 
-/** `fetch`, and the requests that are made for it before. */
+/** `fetch`, and the `Request`s that are made for it beforehand. */
 export function patchFetch(): void {
   onConstruct("Request", (input, options) => (isRequest(input) ? input : addressed(input as string | URL, options)));
   const native = globalThis.fetch.bind(globalThis);
@@ -15,8 +15,8 @@ export function patchFetch(): void {
 }
 
 /**
- * A header is right for the page's own origin: the URL stays as it is, for caches and for whoever reads it. Another
- * origin would be asked by a preflight whether it takes the header, and a request without CORS can have none.
+ * For the page's own origin a header is right: the URL stays as it is, for caches and for whoever reads it. Another
+ * origin would get a preflight because of the header, and a request without CORS cannot have one.
  */
 function addressed(url: string | URL, options: unknown): string | URL {
   const withoutCors = (options as RequestInit | undefined)?.mode === "no-cors";
@@ -33,7 +33,7 @@ function stamped(request: Request): Request {
   return request;
 }
 
-/** By what it has: it may be of another frame. */
+/** Told by its members: it may come from another frame. */
 function isRequest(input: unknown): input is Request {
   return typeof input === "object" && input !== null && "url" in input;
 }

@@ -2,7 +2,7 @@ import { versioned } from "./carrier.js";
 
 /** Native form posts. A form that is sent by GET is a link, and goes to the current release as links do. */
 export function patchForms(): void {
-  // After the application's own listeners: most forms are sent by a script, and their URL is then none of ours.
+  // After the application's own listeners: most forms are sent by a script, and then their URL is not our concern.
   addEventListener("submit", (event) => {
     const form = event.target;
     if (!event.defaultPrevented && form instanceof HTMLFormElement) address(form, event.submitter);
@@ -16,7 +16,7 @@ export function patchForms(): void {
 
 /** Gives the form's URL the version for as long as the browser takes to read it. */
 function address(form: HTMLFormElement, submitter: HTMLElement | null): void {
-  // Attributes, because a field that is called "action" hides the property.
+  // Attributes, because a field named "action" hides the property.
   const method = submitter?.getAttribute("formmethod") ?? form.getAttribute("method");
   if (method?.toLowerCase() !== "post") return;
   const [owner, name] = submitter?.hasAttribute("formaction") ? [submitter, "formaction"] : [form, "action"];

@@ -1,7 +1,7 @@
 /**
- * What stands in the page itself, before any script that may be missing: an old page from some cache asks for the entry
- * script of a release that is gone, and would stay white. It is loaded again, once; if that does not help, or if there
- * is no way to remember that it was tried, it says so. The function is complete in itself, and is written into pages as
+ * Runs in the page itself, before any script that may be missing: an old page from some cache asks for the entry script
+ * of a release that is gone, and would stay white. It is reloaded once; if that does not help, or if there is no way to
+ * remember that it was tried, a message appears. The function is self-contained, and is written into pages as
  * text: the same in every release, so that one hash in a content security policy allows it for good.
  */
 function guard(sentence: string, again: string): void {

@@ -13,7 +13,7 @@ let installed = false;
 
 /**
  * From now on every request to the page's own origin says the page's version, and the listed origins hear it too. On a
- * server it changes nothing but what `versioned` returns, so that what is rendered there is what the page would render.
+ * server it only changes what `versioned` returns, so that the server renders what the page would render.
  */
 export function install(options: Options = {}): void {
   const version = options.version ?? builtVersion();

@@ -8,7 +8,7 @@ const RECENTLY = 10_000;
 
 let clicked = { to: "", from: "", at: -Infinity };
 
-/** At a link a person leaves the page anyway: if its release is gone, the link is followed by a load. */
+/** At a link a person leaves the page anyway: if its release is gone, the link becomes a page load. */
 export function watchLinks(): void {
   addEventListener(
     "click",

@@ -9,7 +9,7 @@ interface Answer {
 
 /**
  * Whether the answer, or the answer that the error is about (its `response` or its `cause`), says that the page's
- * release is gone: asking again would bring the same.
+ * release is gone: asking again would get the same answer.
  */
 export function isOutdated(errorOrResponse: unknown): boolean {
   const thing = errorOrResponse as Answer | null | undefined;

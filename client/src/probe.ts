@@ -1,14 +1,14 @@
 import { known, updateOf, type Update } from "./update.js";
 
-/** A socket that is opened again and again must not become as many probes, least of all in an outage. */
+/** A socket that reconnects again and again must not cause as many probes, least of all in an outage. */
 const PAUSE = 10_000;
 
 let asked = -Infinity;
 let answer: Promise<Update | undefined> = Promise.resolve(undefined);
 
 /**
- * Asks for the head of the page's own path: its answer tells an update from an outage and from being offline, for
- * which nothing speaks. An answer that is younger than `age` milliseconds is taken for a new one.
+ * Sends a HEAD request for the page's own path: the answer tells an update from an outage and from being offline. An
+ * answer younger than `age` milliseconds is reused.
  */
 export function probe(age: number): Promise<Update | undefined> {
   if (Date.now() - asked < age) return answer;
@@ -17,7 +17,7 @@ export function probe(age: number): Promise<Update | undefined> {
   return answer;
 }
 
-/** Asks when something happened that an update would explain, while somebody looks at the page. A worker leaves it to its page. */
+/** Asks when something happened that an update would explain, while someone looks at the page. A worker leaves it to its page. */
 export function lookForUpdate(): void {
   if (known !== "required" && isSeen()) void probe(PAUSE);
 }
@@ -28,7 +28,7 @@ function isSeen(): boolean {
 
 async function ask(): Promise<Update | undefined> {
   try {
-    // Without the query: it may hold what can be used only once.
+    // Without the query: it may contain something that can be used only once.
     const response = await fetch(location.pathname, { method: "HEAD", cache: "no-store" });
     return updateOf((name) => response.headers.get(name));
   } catch {

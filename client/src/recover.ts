@@ -6,7 +6,7 @@ import { probe } from "./probe.js";
 import { reload } from "./reload.js";
 import { isTyped } from "./typed.js";
 
-/** An error boundary that is drawn again and again asks once a second at most. */
+/** An error boundary that is rendered again and again asks once a second at most. */
 const PAUSE = 1_000;
 
 /** While the service worker is updated the page is still there, and may ask again. */
@@ -14,7 +14,7 @@ let leaving = false;
 
 /**
  * For an error boundary: leaves for where the person was going if an update is the reason for the error, if nothing
- * that was typed is lost by it, and once. Returns whether it leaves; else there is something to tell.
+ * that was typed is lost, and only once. Returns whether it leaves; if not, show the person something.
  */
 export async function recover(error?: unknown): Promise<boolean> {
   const target = destination();
@@ -28,8 +28,8 @@ export async function recover(error?: unknown): Promise<boolean> {
 }
 
 /**
- * What was known before does not count, because the page may be offline by now. A release that is still served can miss
- * a file, but is no reason for any other error.
+ * What was known before does not count, because the page may be offline by now. A release that is still served may lack
+ * a file, but does not explain any other error.
  */
 async function isReason(error: unknown): Promise<boolean> {
   if (isOutdated(error)) return true;

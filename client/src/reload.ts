@@ -1,6 +1,6 @@
 /**
  * How long a click may wait for the service worker, in milliseconds. It waits only for one that is on its way, and
- * whoever leaves sooner meets the old page again.
+ * whoever leaves sooner gets the old page again.
  */
 const PATIENCE = 10_000;
 
@@ -12,21 +12,21 @@ export async function reload(target?: string | URL): Promise<void> {
   // A button that calls it as its listener gives it an event.
   const isPlace = typeof target === "string" || target instanceof URL;
   const { href, origin } = new URL(isPlace ? target : location.href, document.baseURI);
-  // Without a worker in between the browser goes there by itself, and stays where the target is a download.
+  // Without a worker in between, the browser goes there by itself, and stays if the target is a download.
   const isHere = origin === location.origin && (!!navigator.serviceWorker?.controller || isSame(href));
-  // Before the worker changes: there are applications that load the page when it does, and so they load the right one.
+  // Before the worker changes: some applications reload the page when it does, and so they load the right one.
   if (isHere && href !== location.href) history.pushState(null, "", href);
   await Promise.race([updateWorker(), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
   if (isHere) location.reload();
   else location.assign(href);
 }
 
-/** A load of what differs by its fragment alone is no load. */
+/** Going to a URL that differs only in its fragment does not load anything. */
 function isSame(href: string): boolean {
   return href.split("#")[0] === location.href.split("#")[0];
 }
 
-/** A worker is never unregistered: what it keeps for work offline is the person's. */
+/** A worker is never unregistered: what it keeps for offline use belongs to the person. */
 async function updateWorker(): Promise<void> {
   try {
     const registration = await navigator.serviceWorker?.getRegistration();

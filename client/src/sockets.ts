@@ -2,7 +2,7 @@ import { versioned } from "./carrier.js";
 import { onConstruct } from "./construct.js";
 import { lookForUpdate } from "./probe.js";
 
-/** WebSocket and EventSource: a page can give them no header, and does not see why they were refused. */
+/** WebSocket and EventSource: a page cannot give them headers, and does not see why they were refused. */
 export function patchSockets(): void {
   onConstruct("WebSocket", inQuery, (socket: WebSocket) => {
     let opened = false;

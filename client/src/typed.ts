@@ -5,7 +5,7 @@ export function watchTyping(): void {
   addEventListener("input", (event) => fields.add(event.composedPath()[0] as Element), true);
 }
 
-/** Whether the page shows anything that a person typed or chose: it would be lost. */
+/** Whether the page shows anything that a person typed or chose, and that would be lost. */
 export function isTyped(): boolean {
   for (const field of fields) {
     if (!field.isConnected) fields.delete(field);

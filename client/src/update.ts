@@ -16,14 +16,14 @@ export let known: Update | undefined;
 /** The release that the last hint named, to tell one update from the next. */
 export let wanted: string | null | undefined;
 
-/** Calls the listener when an update becomes available or required, and at once if it already is. Returns how to stop. */
+/** Calls the listener when an update becomes available or required, and at once if it already is. Returns a function that stops it. */
 export function onUpdate(listener: Listener): () => void {
   listeners.add(listener);
   if (known) tell(listener);
   return () => void listeners.delete(listener);
 }
 
-/** Takes notice of an answer to the page, and says what it told. */
+/** Takes note of an answer to the page, and returns what it said. */
 export function notice(header: Headers): Update | undefined {
   const update = updateOf(header);
   if (!update) return undefined;
@@ -35,13 +35,13 @@ export function notice(header: Headers): Update | undefined {
   return update;
 }
 
-/** What an answer's headers tell. */
+/** What an answer's headers say. */
 export function updateOf(header: Headers): Update | undefined {
   const value = header("x-client-update");
   return value === "available" || value === "required" ? value : undefined;
 }
 
-/** In a task of its own: what a listener throws must not reach whoever waits for the answer. */
+/** In a separate task: what a listener throws must not reach whoever waits for the answer. */
 function tell(listener: Listener): void {
   queueMicrotask(() => {
     if (known && listeners.has(listener)) listener(known);

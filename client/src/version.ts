@@ -1,6 +1,6 @@
 declare const __SKEW_GUARD_VERSION__: string;
 
-/** A token that names a release. What a build writes when it forgot its variable is none. */
+/** A token that names a release. What a build writes for an unset variable does not count. */
 const VERSION = /^(?!(undefined|null|nan|none|unknown|true|false)$)[a-z\d][\w.+-]{0,63}$/i;
 
 /** Whether the filter would take this as a version. */
@@ -9,8 +9,8 @@ export function isVersion(text: unknown): text is string {
 }
 
 /**
- * The version that the build wrote down: the constant of a bundler, else `<meta name="app-version">`. An empty one says
- * that this is no build but a development server.
+ * The version that the build wrote: a bundler's constant, or `<meta name="app-version">`. An empty one means that this
+ * is not a build but a development server.
  */
 export function builtVersion(): string | undefined {
   if (typeof __SKEW_GUARD_VERSION__ !== "undefined") return __SKEW_GUARD_VERSION__;

@@ -3,24 +3,24 @@ import type { HtmlTagDescriptor, Plugin, ResolvedConfig } from "vite";
 import { guardText } from "./guard.js";
 import { isVersion } from "./version.js";
 
-/** What the plugin may be told. */
+/** The options of the plugin. */
 export interface BuildOptions {
   /** The version of this build. A build without one fails. */
   version: string | undefined;
   /**
-   * Where the guard of the entry script stands: in the page (`inline`), in a file beside it for a content security
-   * policy that allows no script in pages (`file`), or nowhere.
+   * Where the guard of the entry script goes: into the page (`inline`), into a separate file if the content security
+   * policy allows no inline scripts (`file`), or nowhere (`false`).
    */
   guard?: "inline" | "file" | false;
-  /** What a page says whose script could not be loaded. */
+  /** What a page says if its script could not be loaded. */
   sentence?: string;
-  /** What the link says that loads it again. */
+  /** The text of the link that reloads it. */
   again?: string;
 }
 
 const FILE = "skew-guard.js";
 
-/** One version for all that a build makes: the directory of its assets, and the constant that the client reads. */
+/** One version for everything in a build: the directory of its assets, and the constant that the client reads. */
 export default function skewGuard({
   version,
   guard = "inline",

@@ -10,7 +10,7 @@ export function patchXhr(): void {
 
   prototype.open = function (this: XMLHttpRequest, method: string, url: string | URL, ...rest: unknown[]) {
     const carrier = carrierOf(url);
-    // A third argument that is undefined would make the request a synchronous one, so none is added.
+    // A third argument of undefined would make the request synchronous, so none is added.
     open.apply(this, [method, carrier === "query" ? versioned(url) : url, ...rest] as never);
     carriers.set(this, carrier);
   };
@@ -29,7 +29,7 @@ export function patchXhr(): void {
 }
 
 function takeNotice(this: XMLHttpRequest): void {
-  // To ask for a header that is not exposed to this origin is an error in the console.
+  // Asking for a header that is not exposed to this origin would log an error to the console.
   const exposed = this.getAllResponseHeaders();
   notice((name) => (exposed.includes(name) ? this.getResponseHeader(name) : null));
 }

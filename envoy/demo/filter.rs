@@ -7,7 +7,7 @@ use skew_guard_lab::envoy::Envoy;
 use skew_guard_lab::xds::Files;
 use skew_guard_lab::{module, wait};
 
-/// The filter as it was configured last.
+/// The filter as last configured.
 pub struct ConfiguredFilter {
     filter: Value,
     configuration: Value,
@@ -15,7 +15,8 @@ pub struct ConfiguredFilter {
 }
 
 impl ConfiguredFilter {
-    /// Has the bootstrap discover its filter in these files, with these keys of its configuration added or replaced.
+    /// Makes the bootstrap discover its filter in these files, with these keys of the configuration added or
+    /// replaced.
     pub fn discovered(
         bootstrap: Bootstrap,
         files: &Files,

@@ -1,4 +1,4 @@
-//! The shop to be shown: eight pods behind Envoy, and a page whose buttons deploy, guard and retire for real.
+//! The shop to show: eight pods behind Envoy, and a page whose buttons really deploy, guard and retire.
 //!
 //! What is wanted stands in the [`desired_state`], which buttons change at once. A loop brings the [`fleet`] and the filter's
 //! configuration there, a step at a time, as a controller of Kubernetes would: so a button may be pressed twice, from
@@ -31,12 +31,12 @@ use gateway::Gateway;
 
 use crate::site::{NEW, OLD};
 
-/// Starts everything, tells where it is, and ends it all on Ctrl-C.
+/// Starts everything, prints where it is, and ends it all on Ctrl-C.
 pub async fn run(pages: &Path, listen: SocketAddr, admin: SocketAddr) -> Result<ExitCode> {
     for address in [listen, admin] {
         ensure!(
             address.ip().is_loopback(),
-            "{address}: whoever reaches the demo can press its buttons, so it listens on loopback only"
+            "{address}: whoever reaches the demo can press its buttons, so it only listens on loopback"
         );
     }
     check_pages(pages)?;

@@ -1,4 +1,4 @@
-//! The main job of skew-guard, to be watched: a rolling update under load, without it and with it.
+//! skew-guard's main job, to watch: a rolling update under load, without it and with it.
 
 mod filter;
 mod interactive;
@@ -37,13 +37,13 @@ enum Job {
     /// Roll out release 2.0.0 over 1.4.2 pod by pod under load, first with plain routing, then
     /// with skew-guard
     Rollout {
-        /// How many requests each run has at least
+        /// The minimum number of requests in each run
         #[arg(long, default_value_t = 120_000)]
         requests: u64,
     },
     /// Run the shop until interrupted: both releases behind envoy/envoy.yaml, or the demo's page
     Up {
-        /// The demo's page as it was built, one folder for each release; without it the shop has its own
+        /// The built page of the demo, one folder for each release; without it the shop has its own
         #[arg(long, value_name = "FOLDER")]
         pages: Option<PathBuf>,
         /// Where the demo's page is
@@ -83,7 +83,7 @@ async fn compare(requests: u64) -> Result<ExitCode> {
         "Two releases of a shop, four pods each. Release {NEW} renames a field of the API that {OLD} reads."
     );
     println!(
-        "The last pod of {OLD} leaves when the last tab of {OLD} was loaded again; until then it is draining."
+        "The last pod of {OLD} leaves when the last tab of {OLD} has been reloaded; until then it is draining."
     );
     let runs = Runs {
         plain: rollout::run(Routing::Plain, requests).await?,

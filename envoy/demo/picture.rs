@@ -20,7 +20,7 @@ const BELOW: u32 = 190;
 /// How many points the curve of a run has at most.
 const POINTS: u64 = 100;
 
-/// Draws the runs side by side, and tells where.
+/// Draws the runs side by side, and returns where.
 pub fn write(runs: &Runs) -> Result<PathBuf> {
     let folder = cargo::target().join("demo");
     fs::create_dir_all(&folder)?;
@@ -68,7 +68,7 @@ fn skewed_answers(run: &Outcome, name: &str, left: u32, seconds: f64) -> Panel {
     }
 }
 
-/// The share of skewed answers between one moment and another, at least so many answers later that it says something.
+/// The share of skewed answers between two moments, which are enough answers apart to mean something.
 fn shares(answers: &[Answers]) -> Vec<(f64, f64)> {
     let Some((mut before, last)) = answers.first().zip(answers.last()) else {
         return Vec::new();

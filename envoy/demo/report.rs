@@ -1,4 +1,4 @@
-//! What the roll-outs came to, side by side.
+//! The results of the roll-outs, side by side.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -66,7 +66,7 @@ impl Runs {
             .collect()
     }
 
-    /// What is not as it should be; nothing when skew-guard did its job and there was something to do.
+    /// What is not as it should be; nothing if skew-guard did its job and there was something to do.
     pub fn findings(&self, requests: u64) -> Vec<String> {
         let with = &self.guarded.tally;
         let checks = [
@@ -92,11 +92,11 @@ impl Runs {
             ),
             (
                 self.observed.filter_agrees(),
-                "watching, the filter counted other skew than the tabs".to_owned(),
+                "when watching, the filter counted different skew from the tabs".to_owned(),
             ),
             (
                 self.guarded.filter_agrees(),
-                "routing, the filter counted other skew than the tabs".to_owned(),
+                "when routing, the filter counted different skew from the tabs".to_owned(),
             ),
         ];
         let broken = checks

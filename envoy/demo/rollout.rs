@@ -11,7 +11,7 @@ const VISITORS: usize = 16;
 /// Tabs that were opened before the roll-out and stay open.
 const LONG_LIVED_TABS: usize = 16;
 
-/// What one roll-out came to.
+/// The result of one roll-out.
 pub struct Outcome {
     /// What the visitors saw.
     pub tally: Tally,
@@ -65,7 +65,7 @@ async fn replace_every_pod(site: &mut Site, load: &Load, requests: u64) -> Resul
 }
 
 /// A page whose release has no pod left cannot be served, whatever the routing. So the last old pod stays until the
-/// last old page was loaded again, as a release does that is draining.
+/// last old page has been reloaded, as with a draining release.
 async fn replace_last_old_pod(site: &mut Site, load: &Load) -> Result<()> {
     site.make_new_release_current(load).await?;
     load.reload_pages_of(OLD);

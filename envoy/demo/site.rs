@@ -30,7 +30,7 @@ pub enum Routing {
     SkewGuard,
 }
 
-/// After so many answers every worker has followed a change that the main thread has taken over.
+/// After this many answers every worker has followed a change of the main thread.
 const ANSWERS_TO_FOLLOW: u64 = 500;
 
 /// A running shop.
@@ -95,7 +95,7 @@ impl Site {
         };
         let current = Map::from_iter([("current".to_owned(), json!(NEW))]);
         guard.change(&self.files, &self.envoy, current).await?;
-        // Workers follow the main thread, which shows the gauge, by moments.
+        // Workers lag behind the main thread, which shows the gauge, for a moment.
         load.answers(ANSWERS_TO_FOLLOW).await
     }
 

@@ -7,7 +7,7 @@ use skew_guard_lab::load::Load;
 
 use crate::site::Site;
 
-/// Often enough for a curve, seldom enough not to be noticed by what is measured.
+/// Often enough for a curve, rarely enough not to disturb the measurement.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// A roll-out from beginning to end.
@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Timeline {
     /// What was answered so far, at regular moments.
     pub answers: Vec<Answers>,
-    /// The pods, each time that they had changed.
+    /// The pods, each time they changed.
     pub pods: Vec<Pods>,
 }
 
@@ -30,12 +30,12 @@ pub struct Answers {
     pub skewed: u64,
 }
 
-/// The pods that there are from a moment on.
+/// The pods from a moment on.
 #[derive(Debug, Clone, Copy)]
 pub struct Pods {
     /// Since the load began.
     pub elapsed: Duration,
-    /// Pods of the release that was there at first.
+    /// Pods of the first release.
     pub old: usize,
     /// Pods of the release that is rolled out.
     pub new: usize,

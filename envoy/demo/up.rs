@@ -1,4 +1,4 @@
-//! Both releases side by side behind `envoy/envoy.yaml`, to try things on.
+//! Both releases side by side behind `envoy/envoy.yaml`, to try things out.
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -18,7 +18,7 @@ const ADMIN: &str = "http://127.0.0.1:9901";
 /// The ports before those of each release's pods in `envoy/endpoints`.
 const PORTS: [(&str, u16); 2] = [(OLD, 8100), (NEW, 8200)];
 
-/// Starts everything as the file says, tells what to try, and ends it all on Ctrl-C.
+/// Starts everything as the file says, prints what to try, and ends it all on Ctrl-C.
 pub async fn run() -> Result<ExitCode> {
     module::path()?;
     // Pods end with the value that holds them.

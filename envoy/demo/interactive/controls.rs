@@ -21,7 +21,7 @@ use super::snapshot::Snapshot;
 
 type Shared = State<Arc<Controller>>;
 
-/// Serves it for ever.
+/// Serves it forever.
 pub async fn serve(listener: TcpListener, controller: Arc<Controller>) -> Result<()> {
     let routes = Router::new()
         .route("/demo/state", get(state))

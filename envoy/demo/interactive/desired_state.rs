@@ -108,7 +108,7 @@ impl DesiredState {
             Phase::Before => Some("Pods of 1.4.2 come back first."),
             Phase::Deployed if settled => Some("2.0.0 is deployed."),
             Phase::Deployed => Some("Pods become 2.0.0, one by one …"),
-            Phase::Retired => Some("2.0.0 is all there is."),
+            Phase::Retired => Some("There are only pods of 2.0.0."),
         };
         let retire = match self.phase {
             Phase::Before => Some("Deploy 2.0.0 first."),
@@ -117,10 +117,10 @@ impl DesiredState {
             Phase::Retired => Some("1.4.2 is retired."),
         };
         let weights = match retire {
-            None if !self.guard => Some("Turn skew-guard on: it is what weighs."),
+            None if !self.guard => Some("Turn skew-guard on: it does the weighing."),
             other => other,
         };
-        let preview = (!self.guard).then_some("Turn skew-guard on: it is what knows the key.");
+        let preview = (!self.guard).then_some("Turn skew-guard on: it checks the key.");
         Refusals {
             deploy,
             retire,

@@ -11,7 +11,7 @@ use super::desired_state::{DesiredState, PODS, STAGED};
 use super::gateway::Gateway;
 use crate::site::pod_name;
 
-/// How long a pod that is replaced goes on answering: requests were under way when Envoy's workers were told.
+/// How long a replaced pod keeps answering: requests were under way when Envoy's workers were told.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Eight pods of the two releases, and one of the staged release.

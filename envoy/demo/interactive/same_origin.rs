@@ -24,15 +24,15 @@ fn judge(method: &Method, headers: &HeaderMap) -> Result<(), &'static str> {
         .parse::<Authority>()
         .is_ok_and(|authority| ["127.0.0.1", "localhost", "[::1]"].contains(&authority.host()));
     if !is_loopback {
-        return Err("this answers to 127.0.0.1 and localhost only");
+        return Err("this only answers to 127.0.0.1 and localhost");
     }
     if text("sec-fetch-site").is_some_and(|site| !["same-origin", "none"].contains(&site)) {
-        return Err("this answers to the demo's own page only");
+        return Err("this only answers to the demo's own page");
     }
     let from_page = text(ORIGIN.as_str()).is_some_and(|origin| origin == format!("http://{host}"));
     if method != Method::GET && !from_page {
         return Err(
-            "only the demo's own page presses buttons: its origin is missing, or another's",
+            "only the demo's own page may press buttons: the origin is missing, or that of another page",
         );
     }
     Ok(())

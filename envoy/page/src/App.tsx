@@ -83,7 +83,7 @@ interface ToldProps {
 }
 
 function Told({ sight, isLost, calls }: ToldProps) {
-  const lost = { tone: "bad", title: "The demo does not answer.", text: "Does “make up” still run in its terminal?" };
+  const lost = { tone: "bad", title: "The demo does not answer.", text: "Is “make up” still running in its terminal?" };
   const starting = { tone: "plain", title: "One moment.", text: "The page asks what is deployed." };
   const { tone, title, text } = isLost ? lost : sight ? headline(sight, calls) : starting;
   return (

@@ -30,7 +30,7 @@ function PodTable({ sight }: { sight: Sight }) {
   return (
     <article>
       <h3>Pods</h3>
-      <p>Who Envoy sends requests to, and how many it sent.</p>
+      <p>Where Envoy sends requests, and how many it has sent.</p>
       <table>
         <thead>
           <tr><th scope="col">pod</th><th scope="col">release</th><th scope="col">requests</th></tr>
@@ -99,8 +99,8 @@ function Explained({ revision }: { revision: number }) {
   }, [revision]);
   return (
     <article className="wide">
-      <h3>What becomes of this tab’s last call</h3>
-      <p>The tool’s own answer, for revision {explanation?.revision ?? "…"} of the configuration.</p>
+      <h3>What happens to this tab’s last call</h3>
+      <p>What the tool answers, for revision {explanation?.revision ?? "…"} of the configuration.</p>
       <pre id="explained" tabIndex={0} aria-label="The answer of skew-guard explain">
         <b>$ {explanation?.command ?? "skew-guard explain …"}</b>{"\n"}
         {explanation?.text ?? ""}
@@ -133,7 +133,7 @@ function Weights({ sight: { share, refusals, releases }, refresh }: { sight: Sig
       <input id="share" type="range" min="0" max="100" step="10" ref={slider} defaultValue={share} disabled={refusals.weights !== null}
         onChange={(event) => weigh(event.target.value)} />
       <p className="refusal">{refusals.weights}</p>
-      <button id="visitors" aria-disabled={isBusy} onClick={() => !isBusy && send()}>Let 40 visitors come</button>
+      <button id="visitors" aria-disabled={isBusy} onClick={() => !isBusy && send()}>Send 40 visitors</button>
       <p role="status" id="visited">
         {pages && Object.entries(pages).map(([version, count]) => (
           <span key={version}><Release version={version} /> {count} </span>
@@ -154,7 +154,7 @@ function Preview({ sight: { preview, refusals, releases } }: { sight: Sight }) {
       ) : refusals.preview ? (
         <p className="refusal">{refusals.preview}</p>
       ) : (
-        <p><a id="preview" href={preview}>Open {releases.staged}</a> in this browser, until it is ended there.</p>
+        <p><a id="preview" href={preview}>Open {releases.staged}</a> in this browser, until you end the preview there.</p>
       )}
     </article>
   );

@@ -18,7 +18,7 @@ export function headline(sight: Sight, calls: Calls): Headline {
   const other = recent.findLast((call) => call.kind === "other")?.release;
   if (other) return sight.guard ? ending(sight) : skewed(other, sight);
   if (recent.length > 0 && recent.every((call) => call.kind === "failed")) {
-    return { tone: "bad", title: "No pod answers.", text: "They are started again; this page goes on asking." };
+    return { tone: "bad", title: "No pod answers.", text: "They are being restarted; this page keeps asking." };
   }
   return calm(sight);
 }
