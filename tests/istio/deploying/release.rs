@@ -187,8 +187,16 @@ pub async fn rolled_back(cluster: &Cluster) -> Result<()> {
     until_deployments_are(&pipeline, &left).await?;
 
     // The pages of 2.0.0 were never deployed.
-    let without_pods = ["rollback", "--to", "2.0.0", "--timeout", "30s"];
-    let ended = pipeline.run(&without_pods).await?;
+    let to_none = [
+        "rollback",
+        "--bad",
+        "1.4.2",
+        "--to",
+        "2.0.0",
+        "--timeout",
+        "30s",
+    ];
+    let ended = pipeline.run(&to_none).await?;
     ended.badly("service web has no ready pod of 2.0.0")?;
     pipeline
         .expect_list("2.1.0 retired, 2.0.0 live, 1.4.2 live", json!("1.4.2"))
