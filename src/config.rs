@@ -1,7 +1,7 @@
-//! The configuration: what there is to be said, and its defaults.
+//! The configuration: its keys and their defaults.
 //!
-//! [`Config::load`] is the only way to one, and refuses what is wrong with all its problems at once.
-//! `keys` reads it, key by key, over the nodes of `reader`; `check` finds what cannot be meant together.
+//! [`Config::load`] is the only way to get one. It refuses a wrong one and reports all its problems at once.
+//! `keys` reads it, key by key, over the nodes of `reader`; `check` finds contradictions.
 
 use crate::origin::OriginPattern;
 use crate::pin::PinCookie;
@@ -23,9 +23,10 @@ pub use problems::{Problem, Problems};
 pub const MAX_SERVED: usize = 256;
 /// The most retired releases.
 pub const MAX_RETIRED: usize = 4096;
-/// The most patterns in all `accepts` together: a version that no release has is held against each.
+/// The most patterns in all `accepts` together: a version that no release has is compared with
+/// each.
 pub const MAX_ACCEPTED: usize = 1024;
-/// The largest weight of a release: what counts is the proportion, so nobody needs more.
+/// The largest weight of a release: only the ratio matters, so nobody needs more.
 pub const MAX_WEIGHT: u64 = 10_000;
 /// The longest age of a cookie, in seconds: 400 days, at which browsers cap it (RFC 6265bis, 5.5).
 const MAX_COOKIE_AGE: u64 = 400 * 24 * 60 * 60;
@@ -33,9 +34,9 @@ const MAX_COOKIE_AGE: u64 = 400 * 24 * 60 * 60;
 /// The whole configuration, with its defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Host names that are guarded; absent: all.
+    /// The host names in scope; absent: all.
     pub hosts: Option<Vec<HostPattern>>,
-    /// Path prefixes that are guarded; absent: all.
+    /// The path prefixes in scope; absent: all.
     pub paths: Option<Vec<PathPrefix>>,
     /// The request header that is written for the mesh.
     pub route_header: String,
@@ -43,7 +44,7 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// The releases, newest first.
     pub releases: Vec<ReleaseConfig>,
-    /// Who answers requests without a version; absent: the mesh chooses.
+    /// The release for requests without a version; absent: the mesh chooses.
     pub current: Option<CurrentConfig>,
     /// Path prefixes whose navigations stay on the client's version.
     pub pinned_navigation: Vec<PathPrefix>,
@@ -51,33 +52,33 @@ pub struct Config {
     pub unpinned_paths: Vec<PathPrefix>,
     /// The cookie that remembers a visitor's version.
     pub pin_cookie: Option<PinCookie>,
-    /// What is done for a client version that no release names or accepts.
+    /// What happens to a client version that no release has or accepts.
     pub unknown_version: UnknownVersion,
-    /// The oldest version that is served at all.
+    /// Versions below this one are gone.
     pub min_version: Option<MinVersion>,
     /// Versions that are never served.
     pub denied: Vec<Version>,
     /// The answer to a client that has to reload.
     pub reload: ReloadConfig,
-    /// Cross-origin access to answers that the filter makes itself.
+    /// Cross-origin access to the filter's own answers.
     pub cors: Option<CorsConfig>,
-    /// What becomes of conditions on what the client has already.
+    /// What happens to conditional headers.
     pub conditional: Conditional,
-    /// Whether a stale client is told so.
+    /// Whether a stale client is told that there is a newer release.
     pub hints: bool,
     /// Whether `Vary` names the header sources on answers to API calls.
     pub vary: bool,
-    /// Whether an asset that is answered with a page becomes 404.
+    /// Whether an asset request that is answered with a page gets a 404.
     pub asset_fallback: bool,
-    /// In which response header a pod says its version.
+    /// The response header in which a pod says its version.
     pub upstream_version: Option<UpstreamVersionConfig>,
     /// How testers reach staged releases.
     pub preview: Option<PreviewAccess>,
-    /// Whether decisions are carried out; else they are only counted.
+    /// Whether decisions are carried out or only counted.
     pub enforce: bool,
     /// Whether the outcome is noted on the stream, for access logs.
     pub log_outcome: bool,
-    /// The number by which a pipeline knows this configuration.
+    /// The number by which a pipeline recognises this configuration.
     pub revision: Option<u64>,
 }
 
@@ -85,7 +86,7 @@ impl Config {
     /// The request header that is written for the mesh, where none is named.
     pub const DEFAULT_ROUTE_HEADER: &'static str = "x-release";
 
-    /// The configuration that these bytes are, or all that is wrong with it.
+    /// Parses a configuration, or reports everything that is wrong with it.
     ///
     /// # Errors
     /// Every problem at once, each with its path and what is allowed there.
@@ -114,18 +115,18 @@ impl Config {
 /// One release.
 #[derive(Clone, Debug)]
 pub struct ReleaseConfig {
-    /// Where it stands, for problems that are found later: `releases[1]`.
+    /// Its place in the configuration, for problems that are found later: `releases[1]`.
     pub at: String,
     /// The version that names it.
     pub version: Version,
-    /// The value of the route header that selects it; the version where it was left out. While a
-    /// configuration is checked, it is empty where it could not be read.
+    /// The value of the route header that selects it; by default the version. While a configuration
+    /// is checked, it is empty if it could not be read.
     pub route: String,
     /// Where it is in its life.
     pub state: State,
-    /// Other client versions whose API calls it also serves.
+    /// Other client versions whose calls it can answer.
     pub accepts: Vec<VersionPattern>,
-    /// When a draining release is retired; kept as seconds since 1970, UTC.
+    /// When a draining release begins to count as retired, in seconds since 1970, UTC.
     pub until: Option<u64>,
 }
 
@@ -137,14 +138,14 @@ pub enum State {
     /// Clients that ask for it get it.
     #[default]
     Live,
-    /// As live, and its clients are told that there is a newer one.
+    /// Like live, and its clients are told that there is a newer release.
     Draining,
-    /// Its pods are gone; kept listed as long as its clients may live.
+    /// No longer served; stays listed as long as tabs of it may be open.
     Retired,
 }
 
 impl State {
-    /// All states, in the order of a life.
+    /// All states, in the order of a release's life.
     pub const ALL: [Self; 4] = [Self::Staged, Self::Live, Self::Draining, Self::Retired];
 
     /// The state as a configuration writes it.
@@ -159,12 +160,12 @@ impl State {
     }
 }
 
-/// Who answers requests without a version.
+/// The release for requests without a version.
 #[derive(Clone, Debug)]
 pub enum CurrentConfig {
     /// One release.
     One(Version),
-    /// Several, each with its share of the visitors.
+    /// Several releases, each with its share of the visitors.
     Weighted(Vec<Share>),
 }
 
@@ -190,19 +191,19 @@ impl CurrentConfig {
 /// A release's share of the visitors.
 #[derive(Clone, Debug)]
 pub struct Share {
-    /// Where it stands, for problems that are found later: `current[0]`.
+    /// Its place in the configuration, for problems that are found later: `current[0]`.
     pub at: String,
     /// The release.
     pub version: Version,
-    /// Its weight; only the proportion to the others counts.
+    /// Its weight; only the ratio to the others matters.
     pub weight: u64,
 }
 
-/// What is done for a client version that no release names or accepts.
+/// What happens to a client version that no release has or accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownVersion {
-    /// With `current`: gone. Without: gone when it is older than every live release, else the mesh
-    /// chooses.
+    /// With `current`: gone. Without: gone if it and all live releases are semver and it is older
+    /// than every one of them; otherwise the mesh chooses.
     #[default]
     Auto,
     /// The current release answers.
@@ -211,14 +212,14 @@ pub enum UnknownVersion {
     Reload,
 }
 
-/// What becomes of conditions on what the client has already: `if-none-match` and its like.
+/// What happens to conditional headers such as `if-none-match`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Conditional {
-    /// They go where something else than the URL chose the release: releases often share an ETag, and
-    /// "not modified" would give the client what it has of another one.
+    /// They are removed where something other than the URL chose the release: releases often share an
+    /// ETag, and "not modified" would leave the client with what it has from another release.
     #[default]
     Auto,
-    /// They stay: for an application whose every ETag is a hash of the content.
+    /// They stay, for an application whose ETags are all hashes of the content.
     Keep,
 }
 
@@ -238,7 +239,7 @@ pub struct ReloadConfig {
     pub status: u16,
     /// The JSON body; absent: one that says which version is gone and which is current.
     pub body: Option<String>,
-    /// Clusters whose failures count as a release's own.
+    /// Clusters whose failures count as a release's although their names do not contain its route.
     pub clusters: Vec<String>,
 }
 
@@ -247,7 +248,7 @@ impl ReloadConfig {
     pub const DEFAULT_STATUS: u16 = 409;
 }
 
-/// Cross-origin access to answers that the filter makes itself.
+/// Cross-origin access to the filter's own answers.
 #[derive(Clone, Debug)]
 pub struct CorsConfig {
     /// Whose scripts may read them.
@@ -263,13 +264,13 @@ pub struct UpstreamVersionConfig {
     pub response_header: String,
 }
 
-/// What can still be read of a wrong configuration: enough to keep a forged route header away, and to tell
-/// whose it is. `None` is what cannot be read.
+/// What can still be read of a wrong configuration: enough to remove a forged route header, and to tell
+/// which application it is for. `None` could not be read.
 #[derive(Clone, Debug)]
 pub struct PartialConfig {
-    /// Host names that are guarded; absent within: all.
+    /// The host names in scope; an inner `None` means all.
     pub hosts: Option<Option<Vec<HostPattern>>>,
-    /// Path prefixes that are guarded; absent within: all.
+    /// The path prefixes in scope; an inner `None` means all.
     pub paths: Option<Option<Vec<PathPrefix>>>,
     /// The request header that is written for the mesh.
     pub route_header: Option<String>,
@@ -277,7 +278,7 @@ pub struct PartialConfig {
     pub versions: Vec<Version>,
 }
 
-/// What can be read of a configuration that is wrong somewhere; `None` where it is no JSON object.
+/// What can be read of a wrong configuration; `None` if it is not a JSON object.
 #[must_use]
 pub fn load_partial(bytes: &[u8]) -> Option<PartialConfig> {
     keys::read_partial(bytes)

@@ -1,5 +1,5 @@
-//! What can be decided on a request: the words in which the rules speak, and by which answers, counters
-//! and the command-line tool follow them.
+//! What can be decided on a request: the vocabulary that the rules, the answers, the counters and the
+//! command-line tool share.
 
 use std::fmt;
 use std::rc::Rc;
@@ -24,11 +24,11 @@ pub struct Decision {
     pub class: Class,
     /// The version that the client said it has.
     pub client: Option<Client>,
-    /// What becomes of the request.
+    /// What happens to the request.
     pub action: Action,
 }
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// It goes on.
@@ -40,30 +40,31 @@ pub enum Action {
 /// A request that goes on, and what its answer needs.
 #[derive(Clone, Debug)]
 pub struct Forward {
-    /// The release that shall answer; absent: the mesh chooses, and no route header is written.
+    /// The release that is to answer; absent: the mesh chooses, and no route header is written.
     pub release: Option<Rc<Release>>,
     /// What shared and private caches may do with the answer.
     pub caching: Caching,
-    /// The request headers that are removed, because they make the answer depend on what the client has
-    /// already: releases often share an ETag, and a 304 would give it what it has of another release.
+    /// The request headers that are removed because they make the answer depend on what the client
+    /// already has: releases often share an ETag, and a 304 would leave it with what it has from
+    /// another release.
     pub removed: Vec<&'static str>,
-    /// Whether the browser said the origin of the page, so that the answer's headers may have to be
-    /// exposed to its scripts.
+    /// Whether the browser said the page's origin: then the answer's headers may have to be exposed
+    /// to its scripts.
     pub has_origin: bool,
     /// The visitor's pin as a navigation found it, where there is a pin cookie to keep.
     pub visitor: Option<Visitor>,
-    /// What is done where Envoy cannot reach the release; absent: Envoy's answer stands.
+    /// What happens if Envoy cannot reach the release; absent: Envoy's answer stands.
     pub if_gone: Option<IfGone>,
 }
 
-/// What is done where Envoy finds no pod, or no cluster, of the release that was asked.
+/// What happens if Envoy finds no pod, or no cluster, of the release that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfGone {
-    /// The client is told as one whose version is gone.
+    /// The client is told that its version is gone.
     Reply(GoneReply),
-    /// A page is led to current.
+    /// A page is sent to current.
     Leave {
-        /// Where the browser is sent, when it was the URL that named the release; absent: Envoy's answer
+        /// Where the browser is sent if it was the URL that named the release; absent: Envoy's answer
         /// stands.
         location: Option<String>,
         /// Whether the visitor's pin is taken away.
@@ -72,23 +73,25 @@ pub enum IfGone {
 }
 
 /// How a client is told that its release is gone, in a way that it understands. An origin is that of
-/// the page whose script may read the answer, where another than the site's own may.
+/// the page whose script may read the answer, if that is not the site itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GoneReply {
     /// "Reload", to a script.
     Reload {
-        /// Whose scripts may read it.
+        /// The origin whose scripts may read it.
         origin: Option<String>,
-        /// The dialect of gRPC to say it in.
+        /// The dialect of gRPC to use.
         grpc: Option<Grpc>,
-        /// The URL of the page that called a Server Action of Next.js, which leads its router there.
+        /// The URL of the page that called a Server Action of Next.js; the router of Next.js goes
+        /// there.
         action_from: Option<String>,
     },
     /// "Reload", to the person who sent a form.
     Page,
-    /// "Reload", to the person who sees a frame.
+    /// "Reload", to the person who looks at a frame.
     Frame,
-    /// 204: what the preflight asks for is allowed, so that the request itself is made, and told.
+    /// 204: what the preflight asks for is allowed, so that the request itself is made and then
+    /// told.
     Preflight {
         /// The page's, which is an allowed one.
         origin: String,
@@ -97,9 +100,9 @@ pub enum GoneReply {
         /// The headers that are asked for; empty for none.
         headers: String,
     },
-    /// 404 without store: the file of a release that is gone.
+    /// 404, not stored: the file of a release that is gone.
     NotFound {
-        /// Whose scripts may read it.
+        /// The origin whose scripts may read it.
         origin: Option<String>,
     },
 }
@@ -122,12 +125,12 @@ pub enum LocalReply {
     NoSuchPreview(Version),
 }
 
-/// A version that a client said, and where.
+/// A version that a client stated, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// The version.
     pub version: Version,
-    /// Where it stood.
+    /// Where it was found.
     pub carrier: Carrier,
 }
 
@@ -140,11 +143,11 @@ pub enum Rule {
     UnpinnedPath = 4,
     /// The preview key was presented.
     Preview = 5,
-    /// A navigation is assigned to current; anything else that carries no version is, too.
+    /// A navigation is assigned to current, and so is anything else without a version.
     Current = 6,
     /// The version is denied, or below the oldest that is served.
     Refused = 7,
-    /// A release is named by the version.
+    /// A release has the version.
     Named = 8,
     /// A release accepts the version.
     Accepted = 9,
@@ -159,7 +162,7 @@ impl fmt::Display for Rule {
                 "a CORS preflight follows the URL's version, else current, and is never refused"
             }
             Self::UnpinnedPath => "the path is one of unpinnedPaths",
-            Self::Preview => "the preview key opens releases that are not public",
+            Self::Preview => "the preview key opens staged releases and served ones",
             Self::Current => "a navigation, or a request without a usable version, goes to current",
             Self::Refused => "the version is denied or below minVersion",
             Self::Named => "a release has this version",
@@ -183,7 +186,8 @@ pub enum Outcome {
     Unversioned,
     /// As unversioned, but a source held something that is not a version.
     Invalid,
-    /// As unversioned, but a page of this origin made the request: it has a version, and did not say it.
+    /// As unversioned, but a page of this origin made the request, and it has a version that it did not
+    /// say.
     Uncovered,
     /// Assigned to current, or left to the mesh, because no release knows its version.
     Unknown,
@@ -191,7 +195,8 @@ pub enum Outcome {
     Gone,
     /// Routed by a preview key.
     Preview,
-    /// A speculative load that would have changed the pin cookie, sent back to be made in earnest.
+    /// A speculative load that would have changed the pin cookie; the browser repeats it when it is
+    /// meant.
     Declined,
     /// Passed through, because no good configuration is known.
     Unconfigured,
@@ -238,14 +243,14 @@ impl Outcome {
     }
 }
 
-/// What caches may do with an answer, where the upstream's word does not hold.
+/// What caches may do with an answer, if not what the upstream says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caching {
-    /// The upstream knows.
+    /// What the upstream says.
     AsUpstreamSays,
-    /// Something decided that is no part of a cache's key: for this visitor alone.
+    /// For this visitor only: something decided that is not part of a cache's key.
     Private,
-    /// The answer may not be what the URL names: for nobody.
+    /// For nobody: the answer may not be what the URL names.
     NoStore,
     /// As [`Caching::NoStore`], unless the pod says that it has the version of the request.
     NoStoreUnlessItsVersion,
@@ -254,7 +259,7 @@ pub enum Caching {
 /// A visitor's pin as a navigation found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visitor {
-    /// The bucket that the cookie has, or that was drawn now.
+    /// The bucket in the cookie, or the one drawn now.
     pub bucket: Option<Bucket>,
     /// Whether the bucket was drawn now.
     pub is_new: bool,
@@ -262,7 +267,7 @@ pub struct Visitor {
     pub version: Option<Version>,
     /// Whether the visitor has a pin cookie.
     pub has_cookie: bool,
-    /// Whether the browser only loads ahead.
+    /// Whether the browser is only loading ahead.
     pub is_speculative: bool,
 }
 
@@ -290,7 +295,8 @@ impl Decision {
         self.client.as_ref().map(|client| &client.version)
     }
 
-    /// The same, as a log may hold it: a cookie's value may be a secret, if a configuration names the wrong cookie.
+    /// The same, if a log may contain it: a cookie's value may be a secret if a configuration names the wrong
+    /// cookie.
     #[must_use]
     pub fn client_version_for_logs(&self) -> Option<&Version> {
         let client = self.client.as_ref();

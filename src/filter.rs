@@ -1,4 +1,4 @@
-//! The shell around the decision: it takes a configuration into force, and for each request reads,
+//! The shell around the decision: it puts a configuration into force, and for each request reads,
 //! decides, applies and counts.
 
 use std::cell::OnceCell;
@@ -37,7 +37,7 @@ pub struct Exchange<H: Host> {
 
 /// What the answer is awaited for.
 enum Pending {
-    /// Nothing: it is passed on as it is.
+    /// Nothing: it is passed on unchanged.
     Nothing,
     /// The decision was carried out, and goes on with the answer.
     Amendment(Decision),
@@ -66,7 +66,7 @@ impl<H: Host + Clone> Exchange<H> {
         }
     }
 
-    /// The request's headers are there.
+    /// The request's headers have arrived.
     pub fn on_request_headers(&mut self) -> Flow {
         let installation = Rc::clone(&self.installation);
         match &installation.mode {
@@ -209,7 +209,7 @@ impl<H: Host + Clone> Exchange<H> {
             .request(&self.host, release, outcome, class);
     }
 
-    /// At most once a second: where labels and routes disagree, every answer would be a line.
+    /// At most once a second: if labels and routes disagree, every answer would be a line.
     fn log_skew(&self, decision: &Decision, amendment: &Amendment) {
         let Some(pod) = &amendment.skewed_to else {
             return;
@@ -237,7 +237,7 @@ fn is_forged(policy: &Policy, request: &Request<'_>, decision: &Decision) -> boo
     matches!(decision.action, Action::Reply(_)) && request.header(&policy.route_header).is_some()
 }
 
-/// The answer that the host has; its headers are read when something is asked about them.
+/// The answer that the host has; its headers are read only when they are needed.
 struct HostResponse<'h, H> {
     host: &'h H,
     headers: OnceCell<Vec<u8>>,

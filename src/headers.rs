@@ -1,4 +1,4 @@
-//! A header map as the host hands it over in one piece, looked at where it lies.
+//! A header map as the host hands it over in one piece, parsed in place.
 //!
 //! One read of the whole map costs what one read of a single header costs, because what a call to the
 //! host costs is the call. So a message is read once, and everything that is asked about it borrows
@@ -19,7 +19,7 @@ pub struct Headers<'b> {
 const LENGTH: usize = 4;
 
 impl<'b> Headers<'b> {
-    /// The headers in these bytes. Any bytes are welcome: what is no pair ends the map.
+    /// The headers in these bytes. Any bytes are allowed: what is not a pair ends the map.
     #[must_use]
     pub fn new(map: &'b [u8]) -> Self {
         let Some((count, rest)) = split_length(map) else {

@@ -1,20 +1,20 @@
-//! The good configurations that were in force lately, for when a wrong one comes.
+//! The good configurations that were recently in force, for when a wrong one arrives.
 //!
-//! They are kept under the plugin's name, which may be anybody's: plain Envoy asks for none. So several
-//! are kept, one for each scope and route header, and one stands in for a wrong configuration only where
-//! nothing that can be read of that one speaks against it. Each says when it was last in force: what was
-//! left behind by a plugin that was uninstalled must not come back for the next one of its name.
+//! They are kept under the plugin's name, which several plugins may share: plain Envoy requires none. So
+//! several are kept, one for each scope and route header, and one replaces a wrong configuration only if
+//! nothing that can be read of the wrong one contradicts it. Each records when it was last in force:
+//! what an uninstalled plugin left behind must not come back for the next one of its name.
 
 use crate::config::{Config, PartialConfig};
 use crate::headers;
 use crate::scope::overlap;
 
-/// For how long what is not in force any more may stand in, in seconds. A plugin is away for moments when
-/// it is upgraded, and for good when it is uninstalled.
+/// How long a configuration that is no longer in force may be used again, in seconds. A plugin is away
+/// for a moment when it is upgraded, and for good when it is uninstalled.
 const MAX_ABSENCE: u64 = 60 * 60;
 /// How often a configuration in force has to be noted again, in seconds, so that it is not taken for absent.
 pub const NOTE_INTERVAL: u32 = 10 * 60;
-/// The most that are kept: the newest.
+/// How many are kept, the newest ones.
 const MAX_ENTRIES: usize = 64;
 
 /// What is kept under one name, newest first.
@@ -30,7 +30,7 @@ struct Entry {
     bytes: Vec<u8>,
 }
 
-/// A configuration that stands in for a wrong one.
+/// A configuration that replaces a wrong one.
 #[derive(Debug)]
 pub struct StandIn {
     /// The configuration.
@@ -42,7 +42,7 @@ pub struct StandIn {
 }
 
 impl LastGood {
-    /// What these bytes keep; any bytes are welcome.
+    /// Reads them from bytes; any bytes are allowed.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Self {
         let entries = headers::Headers::new(bytes).filter_map(|(last, bytes)| {
@@ -54,7 +54,7 @@ impl LastGood {
         Self(entries.collect())
     }
 
-    /// The bytes that keep it.
+    /// Writes them to bytes.
     #[must_use]
     pub fn written(&self) -> Vec<u8> {
         let entries = self.0.iter();
@@ -64,8 +64,7 @@ impl LastGood {
         headers::serialize(&pairs)
     }
 
-    /// Notes that a configuration was taken into force, in the place of what had its scope and header, which is given
-    /// back.
+    /// Notes that a configuration was put into force, and returns the one with its scope and header that it replaces.
     pub fn take(&mut self, bytes: &[u8], config: &Config, now: u64) -> Vec<Config> {
         let mut replaced = Vec::new();
         self.0.retain(|entry| match entry.load() {
@@ -86,7 +85,8 @@ impl LastGood {
         replaced
     }
 
-    /// Notes that a configuration is still in force, if it was not replaced; whether it was there.
+    /// Notes that a configuration is still in force, if it was not replaced. Returns whether it was
+    /// known.
     pub fn note(&mut self, bytes: &[u8], now: u64) -> bool {
         let found = self.0.iter_mut().find(|entry| entry.bytes == bytes);
         if let Some(entry) = found {
@@ -96,8 +96,8 @@ impl LastGood {
         false
     }
 
-    /// What stands in for a wrong configuration of which this much can be read. `is_in_force` tells which
-    /// are in force at this moment, as far as this VM knows: those come first.
+    /// What replaces a wrong configuration of which this much can be read. `is_in_force` tells which are
+    /// in force now, as far as this VM knows: those come first.
     #[must_use]
     pub fn stand_in_for(
         &self,
@@ -122,7 +122,7 @@ impl LastGood {
             .filter_map(|entry| entry.stand_in(now))
             .collect();
         let Some(partial) = partial else {
-            // Nothing tells whose the wrong one is.
+            // Nothing tells which application the wrong one is for.
             return possible.pop().filter(|_| possible.is_empty());
         };
         possible.retain(|kept| !is_contradicted(&kept.config, partial));
@@ -157,7 +157,7 @@ fn is_alike(one: &Config, other: &Config) -> bool {
     one.hosts == other.hosts && one.paths == other.paths && one.route_header == other.route_header
 }
 
-/// Whether all that can be read of a wrong configuration's scope is this one's to the letter.
+/// Whether everything that can be read of a wrong configuration's scope equals this one's.
 fn has_scope_of(kept: &Config, partial: &PartialConfig) -> bool {
     partial
         .hosts
@@ -169,8 +169,8 @@ fn has_scope_of(kept: &Config, partial: &PartialConfig) -> bool {
             .is_none_or(|paths| *paths == kept.paths)
 }
 
-/// Whether something that can be read of a wrong configuration says that this is another application's,
-/// or one of long ago.
+/// Whether something that can be read of a wrong configuration shows that this one is another
+/// application's, or long outdated.
 fn is_contradicted(kept: &Config, partial: &PartialConfig) -> bool {
     let header = partial.route_header.as_ref();
     let hosts = partial.hosts.as_ref();

@@ -16,7 +16,7 @@
 //!  answer ────────► reply::amend: hints, caches, pin cookie, reload ◄─┘
 //! ```
 //!
-//! The modules below stand in the order of that flow. What one of them imports stands above it; only
+//! The modules below are in the order of that flow, and import only from those above them. Only
 //! [`filter`] knows that there is a host, and only `proxy_wasm` knows which.
 
 pub mod version;

@@ -1,4 +1,4 @@
-//! Origins whose scripts may read what the filter answers itself.
+//! Origins whose scripts may read the filter's own answers.
 
 use crate::scope::HostPattern;
 
@@ -8,7 +8,7 @@ pub struct OriginPattern {
     /// Lower-case.
     scheme: String,
     host: HostPattern,
-    /// Absent where it is the scheme's own: browsers leave that out.
+    /// Absent if it is the scheme's default, which browsers leave out.
     port: Option<u16>,
 }
 
@@ -17,7 +17,7 @@ impl OriginPattern {
     pub const ALLOWED: &'static str =
         "an origin \"https://app.example.com\", or all below one \"https://*.example.com\"";
 
-    /// The pattern that a text spells, or `None`. An application's own scheme is welcome:
+    /// The pattern that a text spells, or `None`. An application's own scheme is allowed:
     /// `capacitor://localhost`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -34,7 +34,7 @@ impl OriginPattern {
         })
     }
 
-    /// Whether this is what a browser says of such a page.
+    /// Whether this is what a browser sends for such a page.
     #[must_use]
     pub fn holds(&self, origin: &str) -> bool {
         let Some(origin) = Self::parse(origin) else {
@@ -62,7 +62,7 @@ fn is_scheme(text: &str) -> bool {
 
 fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     match authority.rsplit_once(':') {
-        // A colon within brackets is a part of an address.
+        // A colon in brackets is part of an address.
         Some((host, port)) if !port.ends_with(']') => Some((host, Some(port.parse().ok()?))),
         _ => Some((authority, None)),
     }

@@ -2,7 +2,7 @@
 //! random bucket that decides which release the visitor gets.
 //!
 //! Its value is `2.0.0`, or `3fa2c1d0~2.0.0`: a bucket of eight hexadecimal digits before a `~`, which
-//! no version holds.
+//! no version contains.
 
 use sha2::{Digest, Sha256};
 
@@ -14,9 +14,9 @@ use crate::version::{Reading, Version};
 pub struct PinCookie {
     /// Its name.
     pub name: String,
-    /// How long the browser keeps it, in seconds; absent: as long as the session.
+    /// How long the browser keeps it, in seconds; absent: for the session.
     pub max_age_seconds: Option<u64>,
-    /// The domain that it is sent to; absent: the host alone.
+    /// The domain that it is sent to; absent: only the host.
     pub domain: Option<String>,
     /// The path that it is sent to.
     pub path: String,
@@ -56,14 +56,14 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// The pins that the request carries, in order. There are several where the cookie was once written
-    /// with another domain or path.
+    /// The pins that the request carries, in order. There are several if the cookie was once set with
+    /// another domain or path.
     pub fn all<'b>(request: &Request<'b>, name: &str) -> impl Iterator<Item = Self> {
         request.cookies(name).map(Self::parse)
     }
 
-    /// The pin that a cookie's value spells. Any bytes are welcome: what is no bucket and version is
-    /// an invalid version.
+    /// The pin that a cookie's value spells. Any bytes are allowed: what is not a bucket and a
+    /// version is an invalid version.
     #[must_use]
     pub fn parse(value: &[u8]) -> Self {
         let (bucket, version) = match value.iter().position(|&byte| byte == b'~') {
@@ -92,7 +92,7 @@ impl Bucket {
     /// scores and no others, so it moves visitors towards that release only
     /// ([Schindelhauer and Schomaker, 2005](https://doi.org/10.1145/1073970.1074008)).
     ///
-    /// `None` where no release has a weight.
+    /// `None` if no release has a weight.
     #[must_use]
     pub fn choose<'r, R>(self, shares: impl Iterator<Item = (&'r Version, u64, R)>) -> Option<R> {
         shares

@@ -1,7 +1,7 @@
 //! The policy: a configuration, compiled for answering requests.
 //!
-//! [`Config::load`] lets no configuration with a problem through, so nothing from here on has to think of
-//! one.
+//! [`Config::load`] lets no configuration with a problem through, so nothing from here on has to
+//! consider one.
 
 use std::collections::BinaryHeap;
 use std::rc::Rc;
@@ -16,10 +16,10 @@ use crate::scope::{PathPrefix, Scope};
 use crate::source::{Carrier, Source};
 use crate::version::{Version, VersionPattern};
 
-/// What the filter does, valid by construction.
+/// What the filter does; valid by construction.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Which requests are ours.
+    /// Which requests are in scope.
     pub scope: Scope,
     /// The request header that is written for the mesh.
     pub route_header: String,
@@ -29,7 +29,7 @@ pub struct Policy {
     pub further_sources: Vec<Source>,
     /// The releases that are not retired, newest first.
     pub releases: Vec<Rc<Release>>,
-    /// Who answers requests without a version; absent: the mesh chooses.
+    /// The release for requests without a version; absent: the mesh chooses.
     pub current: Option<Current>,
     /// Path prefixes whose navigations stay on the client's version.
     pub pinned_navigation: Vec<PathPrefix>,
@@ -37,19 +37,19 @@ pub struct Policy {
     pub unpinned_paths: Vec<PathPrefix>,
     /// The cookie that remembers a visitor's version.
     pub pin_cookie: Option<PinCookie>,
-    /// What is done for a client version that no release names or accepts.
+    /// What happens to a client version that no release has or accepts.
     pub unknown_version: UnknownVersion,
     /// The answer to a client that has to reload.
     pub reload: ReloadConfig,
-    /// Cross-origin access to answers that the filter makes itself.
+    /// Cross-origin access to the filter's own answers.
     pub cors: Option<CorsConfig>,
-    /// What becomes of conditions on what the client has already.
+    /// What happens to conditional headers.
     pub conditional: Conditional,
-    /// Whether a stale client is told so.
+    /// Whether a stale client is told that there is a newer release.
     pub hints: bool,
     /// The header sources for `Vary` on answers to API calls; empty where they are not to be named.
     pub vary: Vec<String>,
-    /// Whether an asset that is answered with a page becomes 404.
+    /// Whether an asset request that is answered with a page gets a 404.
     pub asset_fallback: bool,
     /// The response header in which a pod says its version.
     pub upstream_version: Option<String>,
@@ -57,9 +57,9 @@ pub struct Policy {
     pub preview: Option<PreviewAccess>,
     /// Whether the outcome is noted on the stream, for access logs.
     pub log_outcome: bool,
-    /// Whether decisions are carried out; else they are only counted.
+    /// Whether decisions are carried out or only counted.
     pub enforce: bool,
-    /// The number by which a pipeline knows this configuration.
+    /// The number by which a pipeline recognises this configuration.
     pub revision: Option<u64>,
     /// The versions of the releases in order, each behind its first bytes and with the place of its release.
     by_version: Vec<(u64, Version, usize)>,
@@ -74,7 +74,7 @@ pub struct Policy {
     min_version: Option<MinVersion>,
 }
 
-/// A release that is not retired, as far as its entry says.
+/// A release that is not listed as retired.
 #[derive(Debug)]
 pub struct Release {
     /// The version that names it.
@@ -89,7 +89,7 @@ pub struct Release {
 }
 
 impl Release {
-    /// Whether clients that ask for it get it, at this time.
+    /// Whether clients that ask for it get it at this time.
     #[must_use]
     pub fn is_served(&self, now: impl FnOnce() -> u64) -> bool {
         match self.state {
@@ -99,7 +99,7 @@ impl Release {
         }
     }
 
-    /// Its state, as the list says it.
+    /// Its state, as listed.
     #[must_use]
     pub fn state(&self) -> State {
         self.state
@@ -123,7 +123,7 @@ impl Release {
         !self.accepts.is_empty() && self.accepts_as(version, version.semver().as_ref())
     }
 
-    /// The same for a version that was read as semver already.
+    /// The same for a version that has already been parsed as semver.
     fn accepts_as(&self, version: &Version, semver: Option<&semver::Version>) -> bool {
         self.accepts
             .iter()
@@ -131,7 +131,7 @@ impl Release {
     }
 }
 
-/// Who answers requests without a version.
+/// The release for requests without a version.
 #[derive(Clone, Debug)]
 pub struct Current {
     /// The release with the largest weight, the first on a tie.
@@ -156,7 +156,7 @@ impl Current {
 /// Why a client version is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GoneReason {
-    /// It is listed as retired, or drained until its time.
+    /// It is listed as retired, or its draining time is over.
     Retired,
     /// It is one of those that are never served.
     Denied,
@@ -222,7 +222,7 @@ impl Policy {
         self.retired.binary_search(version).is_ok()
     }
 
-    /// Why a version is never served, whatever releases say; `None` where it may be.
+    /// Why a version is never served, whatever the releases say; `None` if it may be.
     #[must_use]
     pub fn refuses(&self, version: &Version) -> Option<GoneReason> {
         if self.denied.binary_search(version).is_ok() {
@@ -234,7 +234,7 @@ impl Policy {
             .then_some(GoneReason::BelowMinimum)
     }
 
-    /// Whether a version is semver and older than every live release, of which there is one.
+    /// Whether a version is semver and older than every live release, and there is one.
     #[must_use]
     pub fn is_older_than_every_live_release(&self, version: &Version) -> bool {
         self.oldest_live
@@ -356,7 +356,7 @@ impl Release {
 }
 
 impl Current {
-    /// What names no release is left out; there is nothing of the kind in what [`Config::load`] gives.
+    /// A version that names no release is left out; [`Config::load`] lets none through.
     fn compile(config: CurrentConfig, releases: &[Rc<Release>]) -> Option<Self> {
         let shares = match config {
             CurrentConfig::One(version) => {
@@ -383,14 +383,14 @@ impl Current {
     }
 }
 
-/// The release of a version, while the order is not made yet.
+/// The release of a version, before the index exists.
 fn find<'r>(releases: &'r [Rc<Release>], version: &Version) -> Option<&'r Rc<Release>> {
     releases.iter().find(|release| release.version == *version)
 }
 
-/// Those that accept other versions, in the order in which they are asked. Releases of current come first:
-/// a release that is only listed may have no pods yet, and must not take another's clients. Without current
-/// the oldest live release comes first, for it is the one that has been there.
+/// Those that accept other versions, in the order in which they are asked. Releases in current come first:
+/// one that is only listed may have no pods yet, and must not take another's clients. Without current the
+/// oldest live release comes first, because it has been there longest.
 fn accepting(releases: &[Rc<Release>], current: Option<&Current>) -> Vec<Rc<Release>> {
     let all = || {
         releases
@@ -412,7 +412,7 @@ fn accepting(releases: &[Rc<Release>], current: Option<&Current>) -> Vec<Rc<Rele
     first
 }
 
-/// By semver where all of them are, else from the end of the list, which begins with the newest.
+/// By semver if all of them are, otherwise from the end of the list, which begins with the newest.
 fn oldest_first<'r>(releases: impl Iterator<Item = &'r Rc<Release>>) -> Vec<Rc<Release>> {
     let mut releases: Vec<_> = releases.cloned().collect();
     releases.reverse();
@@ -438,7 +438,7 @@ fn by_version(releases: &[Rc<Release>]) -> Vec<(u64, Version, usize)> {
     sorted(placed.collect())
 }
 
-/// A version's first bytes as a number, which compares like them, and without a call.
+/// A version's first bytes as a number, which compares like the bytes, but without a call.
 fn head_of(version: &Version) -> u64 {
     let bytes = version.as_str().bytes().chain(std::iter::repeat(0));
     bytes
@@ -467,7 +467,7 @@ fn header_sources(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
-/// In order: by a heap, which is a tenth of the code of `sort`.
+/// Sorts with a heap, which takes a tenth of the code of `sort`.
 fn sorted<T: Ord>(values: Vec<T>) -> Vec<T> {
     BinaryHeap::from(values).into_sorted_vec()
 }

@@ -1,5 +1,5 @@
-//! How a tester reaches a staged release: a key that only testers know, in a header, a link or the
-//! cookie that the link leaves behind.
+//! How a tester reaches a staged release: with a key that only testers know, in a header, a link or
+//! the cookie that the link sets.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use crate::request::{Request, query};
 use crate::version::Version;
 
-/// Where the key is looked for, and by what it is known.
+/// Where the key is looked for, and its hash.
 #[derive(Clone, Debug)]
 pub struct PreviewAccess {
     /// The SHA-256 of the key.
@@ -21,7 +21,7 @@ pub struct PreviewAccess {
     pub query: String,
     /// The cookie that keeps them.
     pub cookie: String,
-    /// The domain that the cookie is sent to; absent: the host alone.
+    /// The domain that the cookie is sent to; absent: only the host.
     pub domain: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// The preview that a request presents a valid key for.
+    /// The preview for which a request presents a valid key.
     #[must_use]
     pub fn presented(access: &PreviewAccess, request: &Request<'_>) -> Option<Self> {
         let by_cookie = request
@@ -77,8 +77,8 @@ pub struct Redirect {
 }
 
 impl Link {
-    /// The preview link that this request's URL is. A wrong key is no key: nothing tells that it was
-    /// one.
+    /// The preview link that this request's URL is. A wrong key counts as none, and nothing gives
+    /// away that it was one.
     #[must_use]
     pub fn read(access: &PreviewAccess, request: &Request<'_>) -> Option<Self> {
         let value = query::values(request.query(), &access.query).next()?;
@@ -125,7 +125,7 @@ fn open(access: &PreviewAccess, value: &[u8]) -> Option<Version> {
         .flatten()
 }
 
-/// Bytes that are longer are no key, and are not hashed: anybody may send them.
+/// Longer values cannot be the key and are not hashed: anybody may send them.
 const MAX_KEY_LENGTH: usize = 256;
 
 fn is_key(access: &PreviewAccess, key: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! The SDK brings the entry points of the module and the table of contexts behind them; the calls to the
 //! host are declared here, because the SDK's own panic on a status that they do not expect, and a panic
-//! ends the VM. Here every status but success is nothing, and the filter goes on without.
+//! ends the VM. Here any status but success means no result, and the filter goes on without one.
 //!
 //! What can still panic is the SDK's dispatcher, where the host breaks the protocol:
 //! - a callback for a context that was not created, or is deleted. Envoy makes a context with
@@ -12,9 +12,9 @@
 //! - a callback within another, as the table is borrowed meanwhile. Envoy defers what a call of ours
 //!   causes (`DeferAfterCallActions`), the local reply among it, until our callback has returned.
 //!
-//! The route cache is never cleared by us: the SDK exports ABI 0.2.1, for which Envoy does it itself
-//! whenever a request header is changed (`Context::addHeaderMapValue` and its like call `clearRouteCache`
-//! unless the module's ABI is newer, `source/extensions/common/wasm/context.cc`).
+//! We never clear the route cache: the SDK exports ABI 0.2.1, for which Envoy clears it itself whenever a
+//! request header is changed (`Context::addHeaderMapValue` and its like call `clearRouteCache` unless the
+//! module's ABI is newer, `source/extensions/common/wasm/context.cc`).
 
 #![expect(
     unsafe_code,
@@ -133,7 +133,7 @@ fn level(level: log::Level) -> u32 {
     }
 }
 
-/// The proxy, by the Proxy-Wasm ABI.
+/// The proxy, through the Proxy-Wasm ABI.
 #[derive(Clone, Copy, Debug)]
 struct ProxyWasm;
 
@@ -147,12 +147,12 @@ thread_local! {
 }
 
 impl ProxyWasm {
-    /// What the proxy would print. It is asked once a configuration, because it costs a call.
+    /// What the proxy would print. It is asked once per configuration, because it costs a call.
     fn log_level(self) -> LevelFilter {
         let mut level = INFO;
         // SAFETY: it is a place to write to.
         let status = unsafe { abi::proxy_get_log_level(&raw mut level) };
-        succeeded(status, "the log level was not told");
+        succeeded(status, "the log level was not given");
         match level {
             0..INFO => LevelFilter::Debug,
             INFO => LevelFilter::Info,
@@ -176,7 +176,7 @@ impl Environment for ProxyWasm {
         let mut nanoseconds = 0;
         // SAFETY: it is a place to write to.
         let status = unsafe { abi::proxy_get_current_time_nanoseconds(&raw mut nanoseconds) };
-        succeeded(status, "the time was not told");
+        succeeded(status, "the time was not given");
         nanoseconds / 1_000_000_000
     }
 
@@ -388,7 +388,7 @@ fn taken(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     Some(unsafe { Vec::from_raw_parts(data, length, length) })
 }
 
-/// Whether a call did what it was asked for. Where it did not, the filter goes on without.
+/// Whether a call succeeded. If it did not, the filter goes on without its result.
 fn succeeded(status: u32, what: &str) -> bool {
     if status != OK {
         log::debug!("{what}: status {status} of the host");

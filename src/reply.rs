@@ -1,5 +1,5 @@
-//! Answers and response headers, as data: what the filter says itself, and what it changes in what
-//! others say.
+//! Answers and response headers, as data: what the filter itself answers, and what it changes in
+//! others' answers.
 
 pub mod amend;
 mod caching;

@@ -9,7 +9,7 @@ pub mod query;
 
 pub use class::{Class, Grpc};
 
-/// What a decision asks beside the headers. The Proxy-Wasm host answers in production, a table in
+/// What a decision asks besides the headers. The Proxy-Wasm host answers in production, a table in
 /// tests and in the command-line tool.
 pub trait Environment {
     /// Seconds since 1970, UTC.
@@ -26,7 +26,7 @@ pub struct Request<'b> {
     known: KnownHeaders<'b>,
 }
 
-/// The first value of each header that has a meaning of its own here.
+/// The first value of each header that has a meaning here.
 #[derive(Default)]
 struct KnownHeaders<'b> {
     accept: Option<&'b [u8]>,
@@ -106,14 +106,15 @@ impl<'b> Request<'b> {
             .flat_map(move |line| cookies::values(line, name))
     }
 
-    /// The host that is asked, without port, and without the dot that ends an absolute name.
+    /// The requested host, without the port and without the dot that ends an absolute name.
     #[must_use]
     pub fn host(&self) -> Option<&'b [u8]> {
         let host = without_port(self.known.authority?);
         Some(host.strip_suffix(b".").unwrap_or(host))
     }
 
-    /// Whether the path names a file that is no page: its last segment has an extension, and not `.html`.
+    /// Whether the path names a file other than a page: its last segment has an extension that is not
+    /// `.html`.
     #[must_use]
     pub fn names_file(&self) -> bool {
         let mut segments = self.path().rsplit(|&byte| byte == b'/');
@@ -132,7 +133,7 @@ impl<'b> Request<'b> {
         path_of(self.target())
     }
 
-    /// The query, without its question mark; empty where there is none.
+    /// The query, without its question mark; empty if there is none.
     #[must_use]
     pub fn query(&self) -> &'b [u8] {
         let target = self.target();
@@ -144,8 +145,8 @@ impl<'b> Request<'b> {
             .unwrap_or_default()
     }
 
-    /// Path and query without the parameters of these names, for a redirect. Slashes at its start are
-    /// made one, because a browser takes `//elsewhere` for another host.
+    /// Path and query without the parameters of these names, for a redirect. Leading slashes become
+    /// one, because a browser takes `//elsewhere` for another host.
     #[must_use]
     pub fn location_without(&self, parameters: &[&str]) -> String {
         let path = self.path();
@@ -186,7 +187,7 @@ impl<'b> Request<'b> {
         self.environment.draw()
     }
 
-    /// The method; empty where there is none.
+    /// The method; empty if there is none.
     #[must_use]
     pub fn method(&self) -> &'b [u8] {
         self.known.method.unwrap_or_default()
@@ -236,7 +237,7 @@ impl<'b> Request<'b> {
 
     /// The headers that make the answer depend on what the client has already, on a request that only
     /// reads ([RFC 9110, 13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)). On other methods
-    /// they guard a write, and are none of these.
+    /// they guard a write, and are not listed here.
     #[must_use]
     pub fn conditions(&self) -> Vec<&'static str> {
         let known = &self.known;
@@ -253,7 +254,7 @@ impl<'b> Request<'b> {
             ("if-none-match", known.if_none_match),
             ("if-modified-since", known.if_modified_since),
             ("if-range", known.if_range),
-            // Without its condition a range would be of whatever there is now.
+            // Without its condition, a range would be cut from whatever is there now.
             ("range", known.if_range),
         ]
         .into_iter()
@@ -273,7 +274,7 @@ impl<'b> Request<'b> {
         self.known.sec_fetch_site == Some(b"same-origin")
     }
 
-    /// Whether another site led the browser here.
+    /// Whether the browser came from another site.
     #[must_use]
     pub fn is_cross_site(&self) -> bool {
         self.known.sec_fetch_site == Some(b"cross-site")
@@ -307,8 +308,8 @@ impl<'b> Request<'b> {
     }
 
     /// The URL of the page of this host that called a Server Action of Next.js; absent where the request is
-    /// no such call, or nothing says safely where it came from. It is the whole URL, because Next puts its
-    /// `basePath` before a path, and the page's has it already. The path begins with one slash, because
+    /// not such a call, or nothing reliable says where it came from. It is the whole URL, because Next puts
+    /// its `basePath` before a path, and the page's has it already. The path begins with one slash, because
     /// Next's router takes it out of the URL again.
     #[must_use]
     pub fn action_page(&self) -> Option<String> {

@@ -1,7 +1,7 @@
-//! From one configuration to the next: what goes wrong while some gateways have the one and some the
+//! From one configuration to the next: what goes wrong while some gateways have one and some the
 //! other, which steps in between are safe, and which step a release takes next.
 //!
-//! Only the command-line tool needs this; nothing of it is in the module.
+//! Only the command-line tool needs this; none of it is in the module.
 
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ pub use hazard::Hazard;
 pub use lifecycle::{Lifecycle, Refusal, ReleaseSpec, Step};
 pub use path::{changes, safe_path};
 
-/// A configuration that is in force in some gateways.
+/// A configuration in force in some gateways.
 #[derive(Clone, Debug)]
 pub struct Side {
     /// As it was written.

@@ -1,21 +1,21 @@
-//! What the filter is concerned with: a gateway is shared, and other applications on it must not
-//! notice that we are there.
+//! The requests that the filter handles: a gateway is shared, and other applications on it must not
+//! notice the filter.
 
 use std::fmt;
 
 use crate::request::Request;
 
-/// Which requests are ours.
+/// Which requests are in scope.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// The guarded hosts; empty: all.
+    /// The hosts in scope; empty: all.
     hosts: Vec<HostPattern>,
-    /// The guarded paths; empty: all.
+    /// The paths in scope; empty: all.
     paths: Vec<PathPrefix>,
 }
 
 impl Scope {
-    /// A scope of hosts and paths; an absent list holds all.
+    /// A scope of hosts and paths; an absent list means all.
     #[must_use]
     pub fn new(hosts: Option<Vec<HostPattern>>, paths: Option<Vec<PathPrefix>>) -> Self {
         let mut hosts = hosts.unwrap_or_default();
@@ -28,7 +28,7 @@ impl Scope {
         }
     }
 
-    /// Whether the request is ours.
+    /// Whether the request is in scope.
     #[must_use]
     pub fn holds(&self, request: &Request<'_>) -> bool {
         self.holds_host(request) && (self.paths.is_empty() || self.holds_path(request.path()))
@@ -143,9 +143,8 @@ impl PathPrefix {
         (text.starts_with('/') && is_plain).then(|| Self(text.trim_end_matches('/').to_owned()))
     }
 
-    /// Whether a path, without query, is this one or below it. Parameters of a segment
-    /// (`;jsessionid=…`, [RFC 3986, 3.3](https://www.rfc-editor.org/rfc/rfc3986#section-3.3)) are none of
-    /// its name.
+    /// Whether a path, without query, is this one or below it. Parameters of a segment (`;jsessionid=…`,
+    /// [RFC 3986, 3.3](https://www.rfc-editor.org/rfc/rfc3986#section-3.3)) are not part of its name.
     #[must_use]
     pub fn holds(&self, path: &[u8]) -> bool {
         path.strip_prefix(self.0.as_bytes())
@@ -165,9 +164,9 @@ pub fn is_below(prefixes: &[PathPrefix], path: &[u8]) -> bool {
     prefixes.iter().any(|prefix| prefix.holds(path))
 }
 
-/// What may stand for more than itself in a scope.
+/// A pattern in a scope.
 pub trait Overlaps {
-    /// Whether there is something that both stand for.
+    /// Whether anything matches both.
     fn overlaps(&self, other: &Self) -> bool;
 }
 

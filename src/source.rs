@@ -39,19 +39,19 @@ impl fmt::Display for Source {
     }
 }
 
-/// What carries a client version: it decides what caches may do, and whom the version may pin.
+/// What carries a client version. It determines what caches may do, and what the version may pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
     /// A request header, or baggage.
     Header,
     /// Query or path, which a link can choose.
     Url,
-    /// A cookie, which is no part of a cache's key.
+    /// A cookie, which is not part of a cache's key.
     Cookie,
 }
 
 impl Source {
-    /// Whether the version stands in the URL, which a link can choose.
+    /// Whether the version is in the URL, which a link can choose.
     #[must_use]
     pub fn is_in_url(&self) -> bool {
         self.carrier() == Carrier::Url
@@ -67,7 +67,7 @@ impl Source {
         }
     }
 
-    /// What the request holds in this place. Any bytes are welcome.
+    /// What the request has in this place. Any bytes are allowed.
     #[must_use]
     pub fn read(&self, request: &Request<'_>) -> Reading {
         match self {
@@ -92,7 +92,7 @@ impl Source {
     }
 }
 
-/// A header's value where two that add it wrote the same: `1.4.2, 1.4.2`.
+/// A header's value if it was added twice with the same content: `1.4.2, 1.4.2`.
 fn once(value: &[u8]) -> &[u8] {
     let mut values = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
     match values.next() {
@@ -101,7 +101,7 @@ fn once(value: &[u8]) -> &[u8] {
     }
 }
 
-/// The first usable version: a parameter may come twice, and be empty once.
+/// The first usable version: a parameter may occur twice, once empty.
 fn first_usable(readings: impl Iterator<Item = Reading>) -> Reading {
     let mut found = Reading::Absent;
     for reading in readings {
@@ -119,7 +119,7 @@ fn first_usable(readings: impl Iterator<Item = Reading>) -> Reading {
 pub struct PathTemplate {
     /// All before the version: `/assets/v-`.
     before: String,
-    /// What follows the version in its segment, mostly nothing.
+    /// What follows the version in its segment, usually nothing.
     behind: String,
     /// All after that segment, with its slash: `/`. Empty where the segment may be the last.
     rest: String,
@@ -157,7 +157,7 @@ impl PathTemplate {
         })
     }
 
-    /// The bytes that stand in a path where the version should, if the path fits.
+    /// The bytes in a path in the place of the version, if the path fits.
     fn find<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         let after = path.strip_prefix(self.before.as_bytes())?;
         let segment_ends = after

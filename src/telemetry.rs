@@ -2,7 +2,8 @@
 //!
 //! Envoy names a stat in one string; tags stand in it as `key=.=value;.;` before the name, and one
 //! `stats_tags` expression each takes them out again. It is Istio's convention for `extraStatTags`
-//! too. Only what the configuration names becomes a tag's value: a client cannot make time series.
+//! too. Only what the configuration names becomes a tag's value: a client cannot create time
+//! series.
 
 use crate::config::State;
 use crate::decision::Outcome;
@@ -15,10 +16,11 @@ pub mod log_line;
 /// `wasm.skew_guard.outcome` (`Context::setProperty`, `source/extensions/common/wasm/context.cc`).
 pub const OUTCOME: &str = "skew_guard.outcome";
 
-/// What was seen on an answer.
+/// What was noticed about an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
-    /// A pod of another release answered than was asked, and it does not accept the client's version.
+    /// A pod of another release than the one asked for has answered, and it does not accept the
+    /// client's version.
     Skewed,
     /// Envoy could not reach the release, and its failure became the reload answer.
     Gone,
@@ -54,7 +56,7 @@ pub enum ReleaseState {
     NotServed = 0,
     /// Testers reach it.
     Staged = 1,
-    /// Who asks for it gets it.
+    /// Whoever asks for it gets it.
     Live = 2,
     /// Visitors are assigned to it, all of them or some.
     Current = 3,
@@ -82,7 +84,7 @@ impl ReleaseState {
         Self::new(release.state(), is_current)
     }
 
-    /// The stage of a release in this state, and perhaps in `current`.
+    /// The stage of a release in this state that may be in `current`.
     #[must_use]
     pub fn new(state: State, is_current: bool) -> Self {
         match state {
@@ -183,8 +185,8 @@ pub fn refusals(plugin: &str) -> String {
     format!("{}skew_guard_config_refusals_total", plugin_tag(plugin))
 }
 
-/// Several skew-guards may run in one gateway; each has a name. It comes first, for releases of two may have one
-/// route.
+/// Several skew-guards may run in one gateway, each with a name. It comes first, because releases of two of them
+/// may have the same route.
 fn plugin_tag(plugin: &str) -> String {
     format!("plugin=.={plugin};.;")
 }

@@ -1,19 +1,19 @@
-//! The token that names a release, and the patterns that speak of several.
+//! The token that names a release, and the patterns that match several.
 //!
-//! A [`Version`] is the only thing of a client's making that may enter a header, a cookie or an
-//! answer: its alphabet holds nothing that could end a header line, a cookie or a JSON string.
+//! A [`Version`] is the only thing from a client that may enter a header, a cookie or an answer:
+//! its alphabet contains nothing that could end a header line, a cookie or a JSON string.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 
-/// The most characters that a version may have: a pod label has no more (63) but for one.
+/// The most characters that a version may have: one more than a pod label may have (63).
 pub const MAX_LENGTH: usize = 64;
 
 /// An opaque token that names a release: semver, a git SHA, a build number.
 ///
-/// Matches `[A-Za-z0-9][A-Za-z0-9._+-]{0,63}`, always, and is none of the words that a build writes which
-/// forgot its version: `undefined`, `null`, `nan`, `none`, `unknown`, `true`, `false`, in any case.
+/// Matches `[A-Za-z0-9][A-Za-z0-9._+-]{0,63}`, always, and is not one of the words that a build writes if
+/// its version was not set: `undefined`, `null`, `nan`, `none`, `unknown`, `true`, `false`, in any case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(String);
 
@@ -21,7 +21,7 @@ impl Version {
     /// What [`Version::parse`] takes, for error messages.
     pub const ALLOWED: &'static str = "1 to 64 of the characters A-Z a-z 0-9 . _ + -, the first a letter or a digit; not undefined, null, nan, none, unknown, true or false";
 
-    /// The version that these bytes spell, or `None` where they spell none: any bytes are welcome.
+    /// The version that these bytes spell, if they spell one. Any bytes are allowed.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         if !is_version(bytes) {
@@ -38,7 +38,7 @@ impl Version {
         &self.0
     }
 
-    /// The version as semver, where it is one. Not every version is: a git SHA is a version too.
+    /// The version as semver, if it is that. Not every version is: a git SHA is a version too.
     #[must_use]
     pub fn semver(&self) -> Option<semver::Version> {
         semver::Version::parse(&self.0).ok()
@@ -53,7 +53,7 @@ impl Version {
     }
 }
 
-/// What a place in a request held.
+/// What was found in a place in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// Nothing.
@@ -65,7 +65,7 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// What these bytes hold; none are nothing.
+    /// What these bytes are; no bytes are nothing.
     #[must_use]
     pub fn of(value: &[u8]) -> Self {
         if value.is_empty() {
@@ -94,8 +94,8 @@ fn is_version(bytes: &[u8]) -> bool {
         && !is_forgotten(bytes)
 }
 
-/// What scripts and templates make of a variable that was not set. Taken for versions, one forgotten
-/// variable would be a reload answer for every visitor.
+/// What scripts and templates make of an unset variable. If they counted as versions, one forgotten
+/// variable would mean a reload answer for every visitor.
 const FORGOTTEN: [&[u8]; 7] = [
     b"undefined",
     b"null",
@@ -114,7 +114,7 @@ fn is_forgotten(bytes: &[u8]) -> bool {
             .any(|word| bytes.eq_ignore_ascii_case(word))
 }
 
-/// Whether a byte may stand in a version, and so in a route: what a "word" is made of.
+/// Whether a byte may occur in a version, and so in a route: what a "word" is made of.
 #[must_use]
 pub fn is_version_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'+' | b'-')
@@ -125,7 +125,7 @@ pub fn is_version_byte(byte: u8) -> bool {
 pub enum VersionPattern {
     /// This version.
     Exact(Version),
-    /// All versions that begin so: `1.4.*` is the prefix `1.4.`.
+    /// All versions with this beginning: `1.4.*` is the prefix `1.4.`.
     Prefix(String),
     /// All semver versions in a range: `>=1.2, <2`.
     Range(semver::VersionReq),
@@ -153,7 +153,7 @@ impl VersionPattern {
         semver::VersionReq::parse(text).ok().map(Self::Range)
     }
 
-    /// Whether the pattern speaks of this version.
+    /// Whether the pattern matches this version.
     ///
     /// A range compares by precedence, so build metadata never matters; a pre-release is in a range
     /// only where the range names a pre-release of the same version, as everywhere in Rust's and
@@ -163,7 +163,7 @@ impl VersionPattern {
         self.matches_as(version, version.semver().as_ref())
     }
 
-    /// The same for a version that was read as semver already, and is it or not.
+    /// The same for a version that has already been parsed as semver, successfully or not.
     #[must_use]
     pub fn matches_as(&self, version: &Version, semver: Option<&semver::Version>) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What cannot be meant together, though each part of it could be.
+//! Contradictions between parts that would each be right by themselves.
 
 use std::collections::BinaryHeap;
 
@@ -14,7 +14,7 @@ use super::{
     UnknownVersion,
 };
 
-/// Notes what contradicts itself, beside the problems that reading has found.
+/// Notes contradictions, in addition to the problems that reading has found.
 pub fn check(config: &Config, problems: &mut Problems) {
     let hides_a_release = problems
         .iter()
@@ -93,7 +93,7 @@ impl<'c> Check<'c> {
             self.problems.add(
                 format!("{at}.route"),
                 format!(
-                    "\"{route}\" is the route of {first} too; allowed: a route of its own for each release that is not retired"
+                    "\"{route}\" is the route of {first} too; allowed: a different route for each release that is not retired"
                 ),
             );
         }
@@ -113,7 +113,7 @@ impl<'c> Check<'c> {
             self.problems.add(
                 format!("{}.until", release.at),
                 format!(
-                    "a {} release does not end by itself; allowed: until beside \"state\": \"draining\"",
+                    "a {} release does not end by itself; allowed: until with \"state\": \"draining\"",
                     release.state.name()
                 ),
             );
@@ -121,7 +121,7 @@ impl<'c> Check<'c> {
         if release.state == State::Staged && self.lacks_current() {
             self.problems.add(
                 format!("{}.state", release.at),
-                "\"staged\" needs the key current: without it the mesh spreads requests over all pods, the staged ones too; allowed without it: live, draining and retired",
+                "\"staged\" needs the key current: without it the mesh spreads requests over all pods, staged ones included; allowed without it: live, draining and retired",
             );
         }
     }
@@ -139,7 +139,7 @@ impl<'c> Check<'c> {
         if patterns > MAX_ACCEPTED {
             self.problems.add(
                 "releases",
-                format!("all accepts together have {patterns} patterns; allowed: up to {MAX_ACCEPTED}; say several versions by a range or a prefix"),
+                format!("all accepts together have {patterns} patterns; allowed: up to {MAX_ACCEPTED}; cover several versions with a range or a prefix"),
             );
         }
         for (version, first, at) in repeated(accepted) {
@@ -228,13 +228,13 @@ impl<'c> Check<'c> {
             {
                 self.problems.add(
                     "sources",
-                    format!("{source} is there twice; allowed: each source once"),
+                    format!("{source} is listed twice; allowed: each source once"),
                 );
             }
             if *source == Source::Header(config.route_header.clone()) {
                 self.problems.add(
                     "sources",
-                    format!("{source} is the routeHeader, which is removed from what the client sent; allowed: another header"),
+                    format!("{source} is the routeHeader, which is removed from what clients send; allowed: another header"),
                 );
             }
         }
@@ -249,7 +249,7 @@ impl<'c> Check<'c> {
                 self.problems.add(
                     "minVersion",
                     format!(
-                        "\"{}\" cannot be compared with \"{}\" of {}, which is not semver; allowed: where all releases are semver",
+                        "\"{}\" cannot be compared with \"{}\" of {}, which is not semver; allowed: only if all releases are semver",
                         floor.written, release.version, release.at
                     ),
                 );
@@ -297,7 +297,7 @@ impl<'c> Check<'c> {
             self.problems.add(
                 "preview.cookie",
                 format!(
-                    "\"{}\" is the pinCookie too; allowed: a cookie of its own",
+                    "\"{}\" is the pinCookie too; allowed: another cookie",
                     pin.name
                 ),
             );
@@ -311,7 +311,7 @@ impl<'c> Check<'c> {
         if preview.sha256 == Sha256::digest("").as_slice() {
             self.problems.add(
                 "preview.sha256",
-                "this is the SHA-256 of nothing, as a variable that was not set gives it: whoever sends an empty key would preview; allowed: that of a key",
+                "this is the SHA-256 of nothing, which is what an unset variable gives: an empty key would open the preview; allowed: the SHA-256 of a key",
             );
         }
         if preview.cookie.starts_with("__Host-") && preview.domain.is_some() {

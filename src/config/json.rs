@@ -1,5 +1,5 @@
-//! JSON with nothing of it lost: a number is the digits that its writer gave it, and an object its
-//! entries in order, also those that are there twice.
+//! JSON with nothing lost: a number keeps its digits as written, and an object its entries in
+//! order, including duplicates.
 
 //!
 //! `serde_json` says what is JSON and where each value ends. It is not asked for strings, lists or maps of its own:
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-/// A JSON value as it was written. What is below it is looked at when it is asked for.
+/// A JSON value as it was written. What is below it is parsed when it is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'b>(&'b RawValue);
 

@@ -1,8 +1,8 @@
 //! The keys of a configuration: which there are, and what each may hold.
 //!
 //! Reading goes on after a problem, so that all are reported at once; a deserializer that stops at the
-//! first would send its reader around the loop once a typo. What could not be read is left out, or has
-//! its default: the rest can still be looked at.
+//! first would send its user around the loop once per typo. What could not be read is left out, or has
+//! its default, so the rest can still be checked.
 
 use crate::origin::OriginPattern;
 use crate::pin::{PinCookie, SameSite};
@@ -102,7 +102,7 @@ fn whole<T>(report: &Report, read: impl FnOnce() -> T) -> Option<T> {
     report.take().is_empty().then_some(value)
 }
 
-/// A list that means something else where it is empty than where it is absent.
+/// A list that means something different when it is empty than when it is absent.
 const NOT_EMPTY: &str = "a list that is not empty; leave the key out for its default";
 
 fn read_hosts(root: &Object<'_>) -> Option<Vec<HostPattern>> {

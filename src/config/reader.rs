@@ -1,5 +1,5 @@
-//! Reading with every problem in mind: a node knows where it stands, and notes what is wrong with it in
-//! the words of the person who wrote it.
+//! Reading that collects every problem: a node knows its place, and notes what is wrong with it in the
+//! words of the person who wrote it.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub struct Node<'v> {
 }
 
 impl<'v> Node<'v> {
-    /// The value that these bytes are, or a problem.
+    /// Parses a value, or notes a problem.
     pub fn root(bytes: &'v [u8], report: &'v Report) -> Option<Self> {
         if bytes.trim_ascii().is_empty() {
             report.add(
@@ -99,7 +99,8 @@ impl<'v> Node<'v> {
         integer
     }
 
-    /// A list whose every item is read by `read`; those that cannot be are left out, with a problem.
+    /// A list whose items are read by `read`; those that cannot be read are left out, with a
+    /// problem.
     pub fn list_of<T>(&self, read: impl FnMut(Node<'v>) -> Option<T>) -> Vec<T> {
         self.items().into_iter().filter_map(read).collect()
     }
@@ -127,8 +128,8 @@ impl<'v> Node<'v> {
         }
     }
 
-    /// An object with these keys and no others, each once, or a problem. JSON lets the last of two
-    /// equal keys win in silence; half of a list lost in a merge is nothing to be silent about.
+    /// An object with these keys and no others, each once, or a problem. JSON silently lets the
+    /// last of two equal keys win; but half of a list lost in a merge should not go unnoticed.
     pub fn object(&self, known: &[&str]) -> Option<Object<'v>> {
         if self.json.kind() != Kind::Object {
             return self.not(&format!("an object with the keys {}", enumerated(known)));
@@ -146,13 +147,13 @@ impl<'v> Node<'v> {
             if !known.contains(&key) {
                 object.add(key, unknown_key(key, known));
             } else if object.keys().take(index).any(|earlier| earlier == key) {
-                object.add(key, "this key is there twice; allowed: once");
+                object.add(key, "this key occurs twice; allowed: once");
             }
         }
         Some(object)
     }
 
-    /// Notes that the value is of a wrong kind.
+    /// Notes that the value is of the wrong kind.
     pub fn not<T>(&self, allowed: &str) -> Option<T> {
         let kind = match self.json.kind() {
             Kind::Null => "no value",

@@ -1,4 +1,4 @@
-//! What the texts of a configuration may be, each with what is allowed in the words of a problem.
+//! What the strings of a configuration may be, each with what is allowed, as problems say it.
 
 use time::{Date, Month};
 
@@ -17,10 +17,10 @@ pub const COOKIE_DOMAIN: &str = "a host name: \"example.com\"";
 pub const COOKIE_PATH: &str = "a path that begins with \"/\"";
 pub const SHA256: &str = "the SHA-256 of the key, 64 hexadecimal digits";
 
-/// The first of 1970, as `time` counts days.
+/// 1 January 1970, as `time` counts days.
 const FIRST_DAY: i32 = 2_440_588;
 
-/// Headers that are not the application's to choose.
+/// Headers that the application must not choose.
 const RESERVED_HEADERS: &[&str] = &[
     "authorization",
     "connection",
@@ -46,7 +46,7 @@ pub fn header(text: &str) -> Option<String> {
         .then_some(name)
 }
 
-/// A name that needs no quotes, wherever it stands.
+/// A name that needs no quotes anywhere.
 pub fn token(text: &str) -> Option<String> {
     is_token(text).then(|| text.to_owned())
 }
@@ -71,7 +71,7 @@ pub fn min_version(text: &str) -> Option<MinVersion> {
 
 /// In seconds since 1970.
 ///
-/// The format is read here and the calendar left to `time`, whose own reading of it would be 10 KB of the module; the
+/// The format is parsed here and the calendar left to `time`, whose own parser would add 10 KB to the module; the
 /// tests compare the two.
 pub fn time(text: &str) -> Option<u64> {
     // Between date and time may stand what is most readable (RFC 3339, section 5.6).
@@ -79,7 +79,7 @@ pub fn time(text: &str) -> Option<u64> {
     let (_, rest) = rest.split_first()?;
     let (time, rest) = rest.split_at_checked(8)?;
     let seconds = day(date)? * 86_400 + second_of_day(time)? - offset(after_fraction(rest)?)?;
-    // A leap second ends a month. It is taken for the second before.
+    // A leap second ends a month. It counts as the second before.
     let is_leap = time.ends_with(b"60");
     let seconds = seconds - i64::from(is_leap);
     if is_leap && !ends_month(seconds) {
@@ -88,7 +88,7 @@ pub fn time(text: &str) -> Option<u64> {
     u64::try_from(seconds).ok()
 }
 
-/// The number of a day, `2026-01-31`, counted from the first of 1970.
+/// The number of a day, `2026-01-31`, counted from 1 January 1970.
 fn day(date: &[u8]) -> Option<i64> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else {
         return None;
@@ -109,7 +109,7 @@ fn second_of_day(time: &[u8]) -> Option<i64> {
         .then(|| i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second))
 }
 
-/// What comes behind a fraction of a second, where there is one.
+/// What follows the fraction of a second, if there is one.
 fn after_fraction(text: &[u8]) -> Option<&[u8]> {
     let Some(fraction) = text.strip_prefix(b".") else {
         return Some(text);

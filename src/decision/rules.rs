@@ -18,7 +18,7 @@ use crate::version::{Reading, Version};
 mod facts;
 mod forward;
 
-/// What is done with a request; `None` where it is none of ours.
+/// What is done with a request; `None` if it is out of scope.
 #[must_use]
 pub fn decide(policy: &Policy, request: &Request<'_>) -> Option<Decision> {
     policy
@@ -37,9 +37,9 @@ struct Evaluation<'a> {
 /// What the sources held.
 #[derive(Default)]
 struct Found {
-    /// What counts.
+    /// The version that counts.
     client: Option<Client>,
-    /// A version in the URL that does not count, and yet is part of every cache's key.
+    /// A version in the URL that does not count but is part of every cache's key.
     ignored: Option<Version>,
     held_something_else: bool,
 }
@@ -55,8 +55,8 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// The class, which a path that holds a version tells where Fetch Metadata is missing. A page and what has
-/// no extension may be anything.
+/// The class. Without Fetch Metadata, a path that contains a version tells it; a page, or a path without
+/// an extension, may be anything.
 fn class_of(policy: &Policy, request: &Request<'_>) -> Class {
     let is_file = || {
         request.reads()
@@ -87,8 +87,8 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The version in an asset's path, which goes before all others: a cache that ignores `Vary` would
-    /// keep under this path what another version chose.
+    /// The version in an asset's path, which takes precedence: a cache that ignores `Vary` would keep
+    /// under this path what another version chose.
     fn in_path_of_asset(&self) -> Option<Client> {
         if self.class != Class::Asset {
             return None;
@@ -97,7 +97,7 @@ impl Evaluation<'_> {
             .client
     }
 
-    /// Rule 2: a browser sends no header of ours with a preflight or a navigation, so that it is neither,
+    /// Rule 2: a browser sends no version header with a preflight or a navigation, so this is neither,
     /// and an asset is neither anyway.
     fn named_outright(&self, client: Client) -> Decision {
         if self.is_unpinned_path() {
@@ -152,7 +152,7 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Rule 3. A version that cannot be had is not refused here: the request that follows is told.
+    /// Rule 3. A version that is gone is not refused here: the request that follows is told.
     fn preflight(&self) -> Decision {
         let found = self.search(
             self.policy.further_sources.iter(),
@@ -183,15 +183,15 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Rule 5, but for a request that names a staged version: rule 8 opens that.
+    /// Rule 5, except for a request that itself names a staged version: `by_version` opens that.
     fn by_preview(&self, client: Option<&Client>) -> Option<Decision> {
         let access = self.policy.preview.as_ref()?;
         let is_navigation = self.class == Class::Navigation;
         if is_navigation && let Some(link) = preview::Link::read(access, self.request) {
             return Some(self.follow(link));
         }
-        // What the request says itself goes before the preview's cookie, but not the pin's: else a page of
-        // the preview would have the scripts of the visitor's pin.
+        // What the request itself says takes precedence over the preview cookie, but the pin cookie does
+        // not: otherwise a previewed page would get the scripts of the visitor's pin.
         if !is_navigation && client.is_some_and(|client| client.carrier != Carrier::Cookie) {
             return None;
         }
@@ -273,7 +273,7 @@ impl Evaluation<'_> {
         }
     }
 
-    /// A page is replaced by a current one; everything else is told to reload.
+    /// A page is replaced with the current one; everything else is told to reload.
     fn gone(&self, rule: Rule, why: GoneReason, client: Client) -> Decision {
         if self.class.is_document() {
             return self.assigned(rule, Outcome::Gone, Some(client), None);

@@ -8,7 +8,7 @@ use crate::policy::{Policy, Release};
 use crate::request::Class;
 use crate::telemetry::{self, PREDEFINED_CLASSES, ReleaseState, Sight};
 
-/// The ids of the metrics that were needed so far, by release, outcome or sight, and class.
+/// The ids of the metrics needed so far, by release, outcome or sight, and class.
 #[derive(Default)]
 pub struct Counters {
     plugin: String,
@@ -34,8 +34,8 @@ impl Counters {
         &self.plugin
     }
 
-    /// Defines what says that a release is idle, for each that a policy serves: nobody who asks shall have to tell
-    /// nothing from 0. `left` are the routes of those that it does not serve any more.
+    /// Defines the series that show that a release is idle, for each release that a policy serves, so that nobody
+    /// has to tell absence from 0. `left` are the routes of releases that it no longer serves.
     pub fn define(&self, host: &dyn Host, policy: &Policy, left: &[String]) {
         for release in &policy.releases {
             for class in PREDEFINED_CLASSES {
@@ -70,7 +70,7 @@ impl Counters {
         }
     }
 
-    /// Counts an answer that something was seen on.
+    /// Counts an answer about which something was noticed.
     pub fn answer(&self, host: &dyn Host, release: Option<&Release>, sight: Sight) {
         let slot = slot_of(release) * Sight::ALL.len() + sight.index();
         let id = id_at(&self.answers, slot, || {
@@ -81,7 +81,7 @@ impl Counters {
         }
     }
 
-    /// Counts a stream that is open as long as what is returned.
+    /// Counts a stream as open for as long as the returned value lives.
     pub fn open_stream<H: Host>(
         &self,
         host: H,
@@ -113,8 +113,8 @@ impl Counters {
     }
 }
 
-/// A stream that is counted as open until it is dropped. The gauge is never set: it is every worker's, and outlives a
-/// VM and its configurations, so that only who added one may take one away.
+/// A stream that is counted as open until it is dropped. The gauge is never set: all workers share it, and it
+/// outlives a VM and its configurations, so only whoever added one may take one away.
 pub struct OpenStream<H: Host> {
     host: H,
     gauge: u32,

@@ -14,7 +14,7 @@ use crate::telemetry;
 /// A configuration in force, and what counts by it.
 pub struct Installation {
     pub(super) mode: Mode,
-    /// Where a good configuration is in force: how it was written, for who has to note it.
+    /// If a good configuration is in force, its text, to note it by.
     in_force: Option<Rc<[u8]>>,
     storage_key: String,
     pub(super) counters: Counters,
@@ -33,8 +33,9 @@ pub(super) enum Mode {
 }
 
 impl Installation {
-    /// Takes a configuration into force. A wrong one is reported, and the last good one stays: a typo
-    /// must not take a site down, and Envoy re-applies what a filter refuses to every later change.
+    /// Puts a configuration into force. A wrong one is reported, and the last good one stays: a typo
+    /// must not take a site down, and Envoy would apply what a filter rejects again with every later
+    /// change.
     pub fn configure(host: &dyn Host, configuration: &[u8]) -> Self {
         let plugin = plugin_name(host);
         let storage_key = storage_key(host, &plugin);
@@ -101,7 +102,7 @@ impl Installation {
         let Some(bytes) = &self.in_force else {
             return;
         };
-        // Not what this VM kept: it may be an old one, whose last stream is still open.
+        // Not what this VM kept: the VM may be an old one whose last stream is still open.
         let kept = host.kept_by_any(&self.storage_key).unwrap_or_default();
         let mut kept = LastGood::read(&kept);
         if kept.note(bytes, host.now()) {
@@ -191,7 +192,7 @@ fn stand_in(
     (mode, None)
 }
 
-/// The plugin's name up to a `~`, behind which Istio notes how the plugin came about: an upgrade of
+/// The plugin's name up to a `~`, after which Istio notes where the plugin came from: an upgrade of
 /// Istio changes that.
 fn plugin_name(host: &dyn Host) -> String {
     let name = host.attribute(&["plugin_name"]).unwrap_or_default();

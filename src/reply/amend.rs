@@ -1,4 +1,4 @@
-//! What the filter changes in an answer that an upstream, or Envoy in its place, gives.
+//! What the filter changes in an answer of an upstream, or of Envoy in its place.
 
 use crate::decision::{Action, Caching, Decision, Forward, GoneReply, IfGone, Outcome, Visitor};
 use crate::headers::Headers;
@@ -124,7 +124,7 @@ impl<'a> Amender<'a> {
         }
     }
 
-    /// The whole body, where there is one: one cannot be added to an answer that has none.
+    /// Replaces the whole body, if there is one: a body cannot be added to an answer without one.
     fn replace_body(&mut self, body: Vec<u8>) {
         let body = if self.response.has_body() {
             body
@@ -189,7 +189,7 @@ impl Amender<'_> {
     }
 }
 
-/// Pods that are not what was asked for.
+/// Pods other than the one asked for.
 impl Amender<'_> {
     fn version_of_pod(&self) -> Option<Version> {
         Version::parse(self.header(self.policy.upstream_version.as_ref()?)?)
@@ -206,10 +206,10 @@ impl Amender<'_> {
     }
 }
 
-/// A page where a file should be.
+/// A page instead of a file.
 impl Amender<'_> {
-    /// Whether an asset is answered with the application's index.html: a script that is a page, which
-    /// caches would keep as the script.
+    /// Whether an asset is answered with the application's index.html: a page that caches would keep
+    /// as the script.
     fn is_page_for_asset(&self) -> bool {
         self.policy.asset_fallback
             && self.decision.class == Class::Asset
@@ -223,7 +223,7 @@ impl Amender<'_> {
     }
 
     fn replace_page(&mut self) {
-        // A skewed answer that is also no file is counted as what it came from.
+        // A skewed answer that is also a page is counted as skewed, which is the cause.
         self.amendment.sight = self.amendment.sight.or(Some(Sight::Fallback));
         self.set(":status", "404");
         self.set_all(vec![owned(NO_STORE)]);
@@ -231,7 +231,7 @@ impl Amender<'_> {
         self.replace_body(Vec::new());
     }
 
-    /// What describes the body that was there.
+    /// Removes what described the former body.
     fn forget_representation(&mut self) {
         for name in [
             "accept-ranges",
@@ -250,7 +250,8 @@ impl Amender<'_> {
 
 /// What clients and caches are told.
 impl Amender<'_> {
-    /// Whether another version header would have got another answer: API calls, and what was routed by one.
+    /// Whether another version header would have led to another answer: API calls, and what a header
+    /// routed.
     fn depends_on_headers(&self) -> bool {
         let client = self.decision.client.as_ref();
         matches!(self.decision.class, Class::Api | Class::Other)
@@ -275,7 +276,7 @@ impl Amender<'_> {
         if !self.policy.hints || self.decision.class == Class::Asset || !self.is_stale(forward) {
             return;
         }
-        // Of two gateways in a row, the one behind may have found that the release is gone.
+        // If two gateways are chained, the inner one may have found that the release is gone.
         if self.header("x-client-update").is_some() {
             return;
         }
@@ -290,11 +291,11 @@ impl Amender<'_> {
         }
     }
 
-    /// Whether the client is of a release that there is a newer one of.
+    /// Whether there is a newer release than the client's.
     fn is_stale(&self, forward: &Forward) -> bool {
         match (self.decision.outcome, &forward.release) {
             (Outcome::Pinned, Some(release)) => self.policy.is_superseded(release),
-            // Its own release is no more, or it would not have to be accepted by another.
+            // Its own release is gone, or it would not have to be accepted by another.
             (Outcome::Compatible, _) => true,
             (Outcome::Unknown, _) => self.policy.current.is_some(),
             _ => false,
@@ -314,7 +315,7 @@ impl Amender<'_> {
         self.silence_shared_caches();
     }
 
-    /// A cache that obeys a header of its own would not look at `cache-control`.
+    /// A cache with a header of its own would not look at `cache-control`.
     fn silence_shared_caches(&mut self) {
         for name in caching::OF_SHARED_CACHES {
             self.remove_if_there(name);
@@ -334,14 +335,14 @@ impl Amender<'_> {
 
 /// The visitor's pin.
 impl Amender<'_> {
-    /// Writes the pin cookie where the page that answers changes it, or its age has to begin again; whether
-    /// it did.
+    /// Writes the pin cookie if the answering page changes it, or if its age has to start again. Returns
+    /// whether it did.
     fn keep_pin(&mut self, forward: &Forward, pod: Option<&Version>) -> bool {
         let (Some(visitor), Some(cookie)) = (&forward.visitor, &self.policy.pin_cookie) else {
             return false;
         };
         let release = forward.release.as_ref().map(|release| &release.version);
-        // The page is of the pod that answered, whatever labels and routes say.
+        // The page belongs to the pod that answered, whatever labels and routes say.
         let answering = pod
             .filter(|pod| release.is_none() || self.policy.named(pod).is_some())
             .or(release);
@@ -356,7 +357,7 @@ impl Amender<'_> {
             self.decline();
             return false;
         }
-        // Of two gateways in a row, the one behind chose the release and says so.
+        // If two gateways are chained, the inner one chose the release and says so.
         if !self.sets_cookie(&cookie.name) {
             self.add(
                 "set-cookie",
@@ -366,7 +367,7 @@ impl Amender<'_> {
         true
     }
 
-    /// The cookie's age counts from the last page. On a draining release it does not, or nobody would ever
+    /// The cookie's age counts from the last page, but not on a draining release, or nobody would ever
     /// leave it.
     fn begins_age_again(&self, forward: &Forward, cookie: &PinCookie, visitor: &Visitor) -> bool {
         let is_draining = forward
@@ -392,8 +393,8 @@ impl Amender<'_> {
         }
     }
 
-    /// A load ahead of a click whose page would change the pin, as the decision could not know before
-    /// the mesh had chosen a pod.
+    /// Declines a speculative load whose page would change the pin, which the decision could not know
+    /// before the mesh had chosen a pod.
     fn decline(&mut self) {
         self.set(":status", "503");
         self.set_all(vec![owned(NO_STORE)]);

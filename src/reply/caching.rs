@@ -3,7 +3,7 @@
 
 use crate::request::Class;
 
-/// `cache-control` for an answer that is for this visitor alone, from what the upstream said.
+/// `cache-control` for an answer for this visitor only, made from what the upstream said.
 pub fn private(upstream: &str, class: Class) -> String {
     if has(upstream, "no-store") {
         return upstream.to_owned();
@@ -21,7 +21,7 @@ pub fn private(upstream: &str, class: Class) -> String {
     directives.join(", ")
 }
 
-/// The headers that shared caches obey before `cache-control`: those of
+/// The headers that shared caches obey in preference to `cache-control`: those of
 /// [RFC 9213](https://www.rfc-editor.org/rfc/rfc9213), of the Edge Architecture Specification, and of vendors.
 pub const OF_SHARED_CACHES: [&str; 7] = [
     "cdn-cache-control",
@@ -33,7 +33,7 @@ pub const OF_SHARED_CACHES: [&str; 7] = [
     "x-accel-expires",
 ];
 
-/// `cache-control` for an answer that nobody may keep.
+/// `cache-control` for an answer that must not be stored.
 pub const NO_STORE: &str = "private, no-store";
 
 fn has(value: &str, name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Envoy's own failures: no pod of the release that was asked, or no cluster of it.
+//! Envoy's own failures: no pod of the release that was asked for, or no cluster.
 
 use crate::headers::Headers;
 use crate::policy::{Policy, Release};
@@ -6,7 +6,7 @@ use crate::version::is_version_byte;
 
 use super::response::Response;
 
-/// The name that chart and examples give the route that catches a release which is not there.
+/// The name that the chart and the examples give the route that catches a missing release.
 const CATCH_ALL_ROUTE: &[u8] = b"skew-guard-absent";
 
 /// Envoy's response flags
@@ -15,8 +15,8 @@ const CATCH_ALL_ROUTE: &[u8] = b"skew-guard-absent";
 const NO_HEALTHY_UPSTREAM: u64 = 0x2;
 const NO_CLUSTER_FOUND: u64 = 0x0100_0000;
 
-/// Whether an answer is Envoy's own, because it found no pod of this release, or no cluster of it. It
-/// is told by the response flags, since a status may be anything, and is 200 in gRPC.
+/// Whether an answer is Envoy's own, because it found no pod of this release, or no cluster of it.
+/// The response flags tell, since a status may be anything, and is 200 in gRPC.
 pub fn is_of(policy: &Policy, release: &Release, response: &dyn Response) -> bool {
     if is_upstreams(response.headers()) {
         return false;
@@ -40,16 +40,15 @@ pub fn is_of(policy: &Policy, release: &Release, response: &dyn Response) -> boo
     }
 }
 
-/// Whether the headers show that an upstream gave the answer, which saves a call to the host: Envoy's
-/// router notes the time that an upstream took, unless it is told to suppress its headers, and notes
-/// none on its own replies
+/// Whether the headers show that an upstream gave the answer, which saves a call to the host: Envoy's router notes the
+/// time that an upstream took, unless it is told to suppress its headers, and notes none on its own replies
 /// ([router filter](https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-upstream-service-time)).
-/// How many headers there are says nothing, since a route may add as many as it likes to either.
+/// The number of headers says nothing, since a route may add as many as it likes to either.
 fn is_upstreams(headers: Headers<'_>) -> bool {
     headers.first("x-envoy-upstream-service-time").is_some()
 }
 
-/// 0 where the host does not tell.
+/// 0 if the host does not tell.
 fn flags(response: &dyn Response) -> u64 {
     response
         .attribute(&["response", "flags"])
@@ -71,7 +70,7 @@ fn is_cluster_of(policy: &Policy, release: &Release, cluster: &[u8]) -> bool {
 }
 
 /// Whether a cluster is that of a route. Istio's names have parts, `outbound|8080|v1-4-2|api.shop.svc`, of
-/// which the third is the subset: a version may look like a port. Other names hold it as a whole word.
+/// which the third is the subset: a version may look like a port. Other names contain it as a whole word.
 fn holds_route(cluster: &[u8], route: &[u8]) -> bool {
     match cluster
         .split(|&byte| byte == b'|')
@@ -83,8 +82,8 @@ fn holds_route(cluster: &[u8], route: &[u8]) -> bool {
     }
 }
 
-/// Whether a name holds a route as a whole word: `shop-v1-4` and `v1-4|api` hold `v1-4`. `v1-4-2` does not,
-/// since what follows could go on a route, and a shorter one is not meant by it.
+/// Whether a name contains a route as a whole word: `shop-v1-4` and `v1-4|api` contain `v1-4`. `v1-4-2`
+/// does not, because what follows could continue a route, and then the shorter one is not meant.
 fn holds_word(name: &[u8], word: &[u8]) -> bool {
     name.windows(word.len()).enumerate().any(|(start, window)| {
         let before = start.checked_sub(1).and_then(|at| name.get(at));

@@ -17,10 +17,10 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
-/// What no cache may keep.
+/// `cache-control` for what must not be stored.
 pub const NO_STORE: (&str, &str) = ("cache-control", "no-store");
 
-/// What says that a client's version is gone in the way that it understands.
+/// Says that a client's version is gone, in a way that the client understands.
 pub fn message(policy: &Policy, client: Option<&Client>, reply: &GoneReply) -> Message {
     match reply {
         GoneReply::Reload {
@@ -104,8 +104,8 @@ fn not_stored(more: Headers) -> Headers {
     headers
 }
 
-/// What tells a script to reload. The router of Next.js 15 and 16 asks no header of ours; where a Server
-/// Action's answer is no component but redirects, it leaves by one load of that page
+/// What tells a script to reload. The router of Next.js 15 and 16 does not look at our headers; if a Server Action's
+/// answer is not a component but redirects, it loads that page once
 /// ([`server-action-reducer.ts`](https://github.com/vercel/next.js/blob/canary/packages/next/src/client/components/router-reducer/reducers/server-action-reducer.ts)).
 fn to_script(policy: &Policy, action_from: Option<&String>) -> Headers {
     let mut headers = update_required(policy);
@@ -113,8 +113,8 @@ fn to_script(policy: &Policy, action_from: Option<&String>) -> Headers {
     headers
 }
 
-/// What a person sees whose form was sent from a page of a release that is gone. It does not send the
-/// form again by itself: nobody knows what that would do, since a pod may have done the work before it went.
+/// What a person sees after sending a form from a page of a release that is gone. The form is not sent again
+/// automatically: nobody knows what that would do, since a pod may have done the work before it went.
 const FORM_PAGE: &str = "<!doctype html>
 <html lang=\"en\">
 <meta charset=\"utf-8\">
@@ -143,7 +143,7 @@ fn update_required(policy: &Policy) -> Headers {
     headers
 }
 
-/// The heaviest release of current: for information, and not for comparing.
+/// The heaviest release in current: for information, not for comparison.
 pub fn current_version(policy: &Policy) -> Option<(&'static str, String)> {
     let current = policy.current.as_ref()?;
     Some(("x-client-current", current.heaviest.version.to_string()))
@@ -153,7 +153,7 @@ fn reload_body(policy: &Policy, client: Option<&Client>) -> String {
     if let Some(body) = &policy.reload.body {
         return body.clone();
     }
-    // A version holds nothing that JSON would want escaped.
+    // A version contains nothing that JSON would escape.
     let member = |name: &str, version: &Version| format!(",\"{name}\":\"{version}\"");
     let client = client.map_or_else(String::new, |client| member("client", &client.version));
     let current = policy.current.as_ref().map_or_else(String::new, |current| {
@@ -162,8 +162,8 @@ fn reload_body(policy: &Policy, client: Option<&Client>) -> String {
     format!("{{\"error\":\"client_outdated\"{client}{current}}}")
 }
 
-/// The headers by which a script on another origin may read the message; none where the configuration
-/// says nothing about other origins.
+/// The headers that let a script on another origin read the message; none if the configuration says
+/// nothing about other origins.
 pub fn cors(policy: &Policy, reply: &GoneReply) -> Headers {
     let Some(cors) = &policy.cors else {
         return Vec::new();
@@ -173,7 +173,7 @@ pub fn cors(policy: &Policy, reply: &GoneReply) -> Headers {
         GoneReply::Preflight { origin, .. } => Some(origin),
         GoneReply::Page | GoneReply::Frame => return Vec::new(),
     };
-    // Also without an allowed origin: a cache must not give that answer to one.
+    // Even without an allowed origin: a cache must not give that answer to one.
     let mut headers = vec![("vary", "Origin".to_owned())];
     if let Some(origin) = origin {
         headers.push(("access-control-allow-origin", origin.clone()));
@@ -185,7 +185,7 @@ pub fn cors(policy: &Policy, reply: &GoneReply) -> Headers {
     headers
 }
 
-/// What a script on another origin is to see of the filter's headers, gRPC-web's status among them.
+/// The filter's headers that a script on another origin may see, gRPC-web's status among them.
 const EXPOSED: &str = "x-client-update, x-client-current, grpc-status, grpc-message";
 
 /// A constant header as one of several.

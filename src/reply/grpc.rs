@@ -9,7 +9,7 @@ pub type Headers = Vec<(&'static str, String)>;
 /// ([gRPC status codes](https://grpc.io/docs/guides/status-codes/)).
 pub const FAILED_PRECONDITION: u32 = 9;
 
-/// What is wrong, for who reads the message.
+/// What is wrong, for whoever reads the message.
 pub const MESSAGE: &str = "client_outdated";
 
 /// A gRPC-web frame of trailers: a flag byte, the length in four bytes, and the trailers as header lines

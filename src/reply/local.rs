@@ -19,7 +19,7 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Why, for the access log's `%RESPONSE_CODE_DETAILS%`.
     pub details: &'static str,
-    /// The gRPC status, for a request of which Envoy knows that it is gRPC.
+    /// The gRPC status, for a request that Envoy knows to be gRPC.
     pub grpc_status: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! An answer on its way to the client, as it may be asked about.
+//! An answer on its way to the client, and what may be asked about it.
 
 use crate::headers::Headers;
 

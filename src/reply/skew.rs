@@ -1,12 +1,12 @@
-//! Answers of pods that are not of the release that was asked.
+//! Answers from pods of another release than the one asked for.
 
 use crate::decision::{Action, Decision, Outcome};
 use crate::policy::Policy;
 use crate::request::Class;
 use crate::version::Version;
 
-/// The version that the answer to a request should have, where the decision was carried out: the
-/// client's where it is followed, else that of the release.
+/// The version that the answer to a request should have if the decision was carried out: the
+/// client's if that was followed, otherwise the release's.
 pub fn expected(decision: &Decision) -> Option<&Version> {
     let release = decision.release().map(|release| &release.version);
     match decision.outcome {
@@ -27,7 +27,7 @@ pub fn expected_unenforced(decision: &Decision) -> Option<&Version> {
     decision.client_version().filter(|_| would_count)
 }
 
-/// Whether a pod of this version is neither what was expected nor serves who expects it.
+/// Whether a pod of this version is neither the expected one nor accepts the expected version.
 pub fn is_skewed(policy: &Policy, decision: &Decision, expected: &Version, pod: &Version) -> bool {
     let is_release = decision
         .release()

@@ -2,7 +2,8 @@
 
 use super::{Request, media_type};
 
-/// What kind of request a browser makes: it decides what a version may mean and how "gone" is said.
+/// What kind of request a browser makes: it determines what a version may mean and how "gone" is
+/// answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// The top-level document load: the only moment at which a client can change version.
@@ -80,7 +81,7 @@ impl Grpc {
 impl Request<'_> {
     /// Whether what this opens may stay open for long: a WebSocket or another protocol, an event stream, a gRPC call.
     /// Over HTTP/2 and HTTP/3 a WebSocket is an extended CONNECT, which Envoy makes an `upgrade` of before any filter
-    /// sees it. `h2c` is no other protocol: some clients offer it with every request.
+    /// sees it. `h2c` does not count as another protocol: some clients offer it with every request.
     #[must_use]
     pub fn opens_stream(&self) -> bool {
         self.known

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode;
 /// The values of a cookie in one line, in order: a browser with cookies of several paths or domains
 /// sends the name more than once. Names are exact, the first `=` splits, quotes around the value are
 /// none of it ([RFC 6265, 4.1.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1)); what has no
-/// `=` is no cookie.
+/// `=` is not a cookie.
 pub fn values<'b>(line: &'b [u8], name: &str) -> impl Iterator<Item = &'b [u8]> {
     line.split(|&byte| byte == b';')
         .filter_map(move |pair| value_of(pair, name))

@@ -14,7 +14,7 @@ pub fn values<'b>(query: &'b [u8], name: &str) -> impl Iterator<Item = Cow<'b, [
         .map(|(_, value)| Cow::from(percent_decode(value)))
 }
 
-/// A query without the parameters of this name, as it was otherwise.
+/// A query without the parameters of this name, otherwise unchanged.
 #[must_use]
 pub fn without(query: &[u8], name: &str) -> Vec<u8> {
     query
@@ -34,7 +34,7 @@ fn split_parameter(parameter: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Whether a key is this name. Decoding makes nothing longer, so that most keys are told by their length.
+/// Whether a key is this name. Decoding makes nothing longer, so the length rules most keys out.
 fn is_called(key: &[u8], name: &str) -> bool {
     key == name.as_bytes() || key.len() > name.len() && percent_decode(key).eq(name.bytes())
 }

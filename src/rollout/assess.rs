@@ -1,9 +1,9 @@
 //! Whether a step is safe: the decision itself is asked, for every page that a gateway may give out
-//! during the step, and every tab that may be open, what becomes of its requests at a gateway that has
-//! the other configuration.
+//! during the step, and every tab that may be open, what happens to its requests at a gateway with the
+//! other configuration.
 //!
-//! What is taken for granted is what the steps of a release's life say: the pods of a release are
-//! there once every gateway lists it, and until no gateway serves it any more.
+//! It takes for granted what the steps of a release's life say: the pods of a release are up from
+//! when every gateway lists it until no gateway serves it.
 
 use std::collections::BTreeSet;
 
@@ -27,12 +27,12 @@ use samples::{
 /// within that time is a part of the step.
 pub const HORIZON: u64 = 60 * 60;
 
-/// What is to be said of a step.
+/// The assessment of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assessment {
     /// What goes wrong; empty where the step is safe.
     pub hazards: Vec<Hazard>,
-    /// What its maker should know.
+    /// What whoever takes it should know.
     pub notes: Vec<String>,
 }
 
@@ -95,7 +95,7 @@ struct Assessor<'a> {
     assessment: Assessment,
 }
 
-/// What becomes of a request of a page.
+/// What happens to a page's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Effect {
     /// A release answers that is the page's, or accepts it.
@@ -156,11 +156,11 @@ impl Assessor<'_> {
         })
     }
 
-    /// How the old configuration takes a request of a new page, where it is not taken rightly.
+    /// How the old configuration treats a new page's request, if it does so wrongly.
     fn cause(&self, request: &Table, version: &Version, kind: Kind) -> Option<Cause> {
         match self.effect(self.old, request, version, kind) {
             Effect::Served => None,
-            // Whoever names a path in unpinnedPaths wants any release to answer it.
+            // A path in unpinnedPaths is meant to be answered by any release.
             Effect::Unpinned(_) if self.is_unpinned(self.new, request) => None,
             Effect::Unpinned(_) => Some(Cause::Unpinned),
             Effect::Gone | Effect::Skewed(_) => Some(self.cause_in_old(version)),
@@ -195,8 +195,8 @@ impl Assessor<'_> {
         }
     }
 
-    /// Tabs that were opened before: the new configuration must answer them rightly or tell them to
-    /// reload, and what was gone must stay gone.
+    /// Tabs that were opened before: the new configuration must answer them correctly or tell them
+    /// to reload, and what was gone must stay gone.
     fn check_open_tabs(&mut self) {
         let versions = self.versions_of_tabs();
         let sources = sources(self.old);
@@ -309,8 +309,8 @@ impl Assessor<'_> {
             .collect()
     }
 
-    /// Every version that a tab may have of which either configuration speaks. Of those that are
-    /// retired in both, which are alike, a few.
+    /// Every version that a tab may have and that either configuration mentions. Of those that are
+    /// retired in both, which are all alike, only a few.
     fn versions_of_tabs(&self) -> BTreeSet<Version> {
         const ALIKE: usize = 3;
         let mut alike = 0;

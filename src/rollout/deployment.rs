@@ -1,8 +1,8 @@
 //! A whole deployment, and a whole way back: from whatever state an earlier run was left in, the next
 //! safe step.
 //!
-//! Nothing is remembered between steps but what the cluster itself says, so that a run that was killed
-//! is gone on with by asking again.
+//! Nothing is remembered between steps except what the cluster itself says, so a run that was killed
+//! is continued by asking again.
 
 use super::{Edit, Lifecycle, Refusal, ReleaseSpec, Side, Step, assess, lifecycle};
 use crate::config::State;
@@ -11,12 +11,13 @@ use crate::version::Version;
 /// What was seen of a cluster before a step.
 #[derive(Clone, Debug)]
 pub struct ObservedState<'a> {
-    /// The newest list that was given out.
+    /// The newest list that was rolled out.
     pub newest: &'a Side,
     /// The lists before it that a gateway may still have, the oldest first: the last one that every
     /// gateway had for sure, and those that were given out since.
     pub earlier: &'a [Side],
-    /// Whether the newest list was given out whole: the upgrade neither failed nor was broken off.
+    /// Whether the newest list was rolled out completely: the upgrade neither failed nor was
+    /// interrupted.
     pub is_complete: bool,
     /// Whether every gateway was seen to have the newest list.
     pub is_in_force: bool,
@@ -37,7 +38,7 @@ pub enum Pods {
     Answering,
 }
 
-/// How far a release is to be brought.
+/// How far a release is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
     /// Only testers reach it.
@@ -79,7 +80,7 @@ pub enum NextStep {
 pub struct Deployment<'a> {
     /// The release. Its step is chosen here.
     pub spec: &'a ReleaseSpec,
-    /// How far it is to be brought.
+    /// How far it is to go.
     pub goal: Goal,
     /// The newest list with the settings of the team, where these are others.
     pub settings: Option<&'a Side>,
@@ -89,7 +90,7 @@ impl Deployment<'_> {
     /// The next step.
     ///
     /// # Errors
-    /// Where the deployment makes no sense from here, or no step is safe.
+    /// If the deployment makes no sense from here, or no step is safe.
     pub fn next(
         &self,
         observed: &ObservedState<'_>,
@@ -115,7 +116,7 @@ impl Deployment<'_> {
             Goal::Preview => Step::Staged,
             Goal::Rolling if observed.newest.config.current.is_some() => {
                 return Err(Refusal::NotApplicable(
-                    "there is a current, and with it every release has pods of its own; a rolling update is for a list without current".to_owned(),
+                    "there is a current, and with it every release has separate pods; a rolling update is for a list without current".to_owned(),
                 ));
             }
             Goal::Current if observed.newest.config.current.is_none() => {
@@ -170,7 +171,7 @@ impl Deployment<'_> {
         if edits.is_empty() {
             return Ok(NextStep::Done);
         }
-        // Of a release that has visitors already nothing has to be applied.
+        // Nothing has to be applied for a release that already has visitors.
         let has_visitors = observed.is_in_current(&self.spec.version);
         let seen = if has_visitors {
             pods.max(Pods::Applied)
@@ -223,7 +224,7 @@ impl Deployment<'_> {
 /// Retires what has drained, and has what belonged to it deleted.
 ///
 /// # Errors
-/// Where no step is safe.
+/// If no step is safe.
 pub fn tidy_up(observed: &ObservedState<'_>, has_deleted: bool) -> Result<NextStep, Refusal> {
     if let Some(next) = observed.settle()? {
         return Ok(next);
@@ -253,7 +254,7 @@ impl Rollback<'_> {
     /// The next step: as few as are safe, whatever state a deployment was left in.
     ///
     /// # Errors
-    /// Where there is nothing to go back to, or no step is safe.
+    /// If there is nothing to go back to, or no step is safe.
     pub fn next(&self, observed: &ObservedState<'_>) -> Result<NextStep, Refusal> {
         let edits = Lifecycle::new(observed.newest, observed.now).rollback(self.bad, self.to)?;
         if edits.is_empty() {

@@ -12,14 +12,14 @@ pub enum Edit {
     List {
         /// The keys that the plugin knows.
         entry: Map<String, Value>,
-        /// The labels of its pods, of which only the chart knows.
+        /// The labels of its pods, which only the chart knows.
         labels: Map<String, Value>,
     },
     /// A listed release gets another state.
     State {
         /// The release.
         version: Version,
-        /// Its state from now on; `live`, the default, is not written.
+        /// Its new state; `live`, the default, is not written.
         state: State,
         /// The `until` of a draining release. A retired one keeps what it has.
         until: Option<String>,
@@ -37,11 +37,11 @@ pub enum Edit {
 pub enum Reader {
     /// The plugin: the whole configuration.
     Plugin,
-    /// The chart: releases with labels and `current`, and all else below `config`.
+    /// The chart: releases with labels and `current`, and everything else below `config`.
     Chart,
 }
 
-/// Carries out changes on an object that holds `releases` and `current`.
+/// Applies changes to an object that contains `releases` and `current`.
 pub fn apply(edits: &[Edit], root: &mut Value, reader: Reader) {
     for edit in edits {
         match edit {

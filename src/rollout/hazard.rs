@@ -1,4 +1,4 @@
-//! What may go wrong during a step, said to the person who wants to make it.
+//! What may go wrong during a step, as told to the person who wants to take it.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use crate::version::Version;
 /// One thing that goes wrong while some gateways have the old configuration and some the new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hazard {
-    /// The new configuration gives out pages of a release that the old one does not keep.
+    /// The new configuration hands out pages of a release that the old one does not keep.
     TooEarly {
         /// The release.
         version: Version,
-        /// How the old configuration takes it.
+        /// How the old configuration treats it.
         cause: Cause,
         /// Where the page says its version.
         source: Source,
@@ -28,7 +28,7 @@ pub enum Hazard {
         /// Who would answer; absent: any pod.
         by: Option<Version>,
     },
-    /// A release leaves the list while the old configuration gives its pages out.
+    /// A release leaves the list while the old configuration hands its pages out.
     StillGivenOut {
         /// The release.
         version: Version,
@@ -40,14 +40,14 @@ pub enum Hazard {
         /// A version whose clients are answered by another release.
         version: Version,
     },
-    /// The new configuration does not guard requests that the old one guards.
+    /// Requests that are in the old configuration's scope are not in the new one's.
     ScopeNarrowed {
         /// Such a request's host and path.
         place: String,
         /// A version whose clients are answered by another release.
         version: Version,
     },
-    /// The new configuration only observes.
+    /// The new configuration only watches.
     NotEnforced {
         /// A version whose clients are answered by another release.
         version: Version,
@@ -61,7 +61,7 @@ pub enum Hazard {
         /// Its route as it would be.
         to: String,
     },
-    /// A route goes over to another release.
+    /// A route passes to another release.
     RouteReused {
         /// The route.
         route: String,
@@ -70,20 +70,20 @@ pub enum Hazard {
         /// Whose it would be.
         to: Version,
     },
-    /// Plugin and routes would speak of different headers, with several releases to mix up.
+    /// Plugin and routes would disagree about the header, with several releases to mix up.
     RouteHeaderChanged {
         /// The header as it is.
         from: String,
         /// The header as it would be.
         to: String,
     },
-    /// A release does not accept the clients of a version any more.
+    /// A release no longer accepts the clients of a version.
     AcceptsDropped {
         /// The version.
         version: Version,
         /// The release that accepted it.
         by: Version,
-        /// Who would answer, any pod where none is named; absent: they are told to reload.
+        /// Who would answer, any pod if none is named; absent: they are told to reload.
         left_to: Option<Option<Version>>,
     },
     /// Clients of a version are sent to a release that the old configuration does not list.
@@ -95,7 +95,7 @@ pub enum Hazard {
         /// The release that would answer.
         to: Version,
     },
-    /// A path is pinned no longer.
+    /// A path is no longer pinned.
     PathUnpinned {
         /// The path.
         path: PathPrefix,
@@ -104,7 +104,7 @@ pub enum Hazard {
         /// Who would answer; absent: any pod.
         by: Option<Version>,
     },
-    /// Page loads below a path are pinned no longer.
+    /// Page loads below a path are no longer pinned.
     NavigationUnpinned {
         /// The path.
         path: PathPrefix,
@@ -125,11 +125,11 @@ pub enum Hazard {
         /// The name.
         name: String,
     },
-    /// A plugin is in the old documents only.
+    /// A plugin is only in the old documents.
     PluginRemoved {
         /// Its name.
         name: String,
-        /// A plugin that is in the new ones only.
+        /// A plugin that is only in the new ones.
         renamed_to: Option<String>,
     },
     /// Clients of a version that is served are answered by another release, for another reason.
@@ -143,7 +143,7 @@ pub enum Hazard {
     },
 }
 
-/// How a configuration takes a release whose pages another one gives out.
+/// How a configuration treats a release whose pages another one hands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// It does not list it.
@@ -161,7 +161,7 @@ pub enum Cause {
 }
 
 impl Hazard {
-    /// Whether another one need not be told once this one has been.
+    /// Whether another one need not be reported once this one has been.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
@@ -225,7 +225,7 @@ impl fmt::Display for Hazard {
                 source,
             } => write!(
                 f,
-                "{version} is given to visitors by a gateway that has the new configuration, and a gateway that has the old one does not see the version of such a page in {source}: another release would answer it. Let every gateway read {source} first"
+                "a gateway with the new configuration gives visitors {version}, and a gateway with the old one does not see the version of such a page in {source}: another release would answer it. Let every gateway read {source} first"
             ),
             Self::TooEarly {
                 version,
@@ -233,20 +233,20 @@ impl fmt::Display for Hazard {
                 ..
             } => write!(
                 f,
-                "{version} is given to visitors by a gateway that has the new configuration, while a gateway that has the old one leaves some requests of such a page to any release by its unpinnedPaths. Let every gateway have the new unpinnedPaths before or after"
+                "a gateway with the new configuration gives visitors {version}, while a gateway with the old one leaves some requests of such a page to any release, because of its unpinnedPaths. Let every gateway have the new unpinnedPaths before or after"
             ),
             Self::TooEarly { version, cause, .. } => write!(
                 f,
-                "{version} is given to visitors by a gateway that has the new configuration, while {cause} for one that has the old one, which would send them back or to another release. Let every gateway have it as live first"
+                "a gateway with the new configuration gives visitors {version}, while {cause} for a gateway with the old one, which would send them back or to another release. Let every gateway have it as live first"
             ),
             Self::Removed { version, until, by } => {
                 write!(
                     f,
-                    "{version} is taken off the list, and the new configuration leaves versions that it does not know to {}: a tab of {version} would be answered by another release. Safe when no tab of {version} can be open any more",
+                    "{version} is taken off the list, and the new configuration leaves unknown versions to {}: a tab of {version} would be answered by another release. Safe once no tab of {version} can be open",
                     answerer(by.as_ref())
                 )?;
                 if let Some(until) = until {
-                    write!(f, " (it drained until {})", written_time(*until))?;
+                    write!(f, " (it was draining until {})", written_time(*until))?;
                 }
                 f.write_str(
                     "; until then keep it listed as retired, or set unknownVersion to reload",
@@ -254,31 +254,31 @@ impl fmt::Display for Hazard {
             }
             Self::StillGivenOut { version } => write!(
                 f,
-                "{version} is taken off the list, and its routes with it, while a gateway that has the old configuration still sends visitors there. Put it to retired in this step, and take it off the list later"
+                "{version} is taken off the list, and its routes with it, while a gateway with the old configuration still sends visitors there. Set it to retired in this step, and take it off the list later"
             ),
             Self::SourceDropped { source, version } => write!(
                 f,
-                "{source} is not read any more: a tab of {version} that says its version only there would be answered by another release. Safe while one release is served, and no tab of another can be open"
+                "{source} is no longer read: a tab of {version} that says its version only there would be answered by another release. Safe while one release is served and no tab of another can be open"
             ),
             Self::ScopeNarrowed { place, version } => write!(
                 f,
-                "{place} is not guarded any more: a tab of {version} would be answered there by another release. Safe while one release is served, and no tab of another can be open"
+                "{place} is no longer guarded: a tab of {version} would be answered there by another release. Safe while one release is served and no tab of another can be open"
             ),
             Self::NotEnforced { version } => write!(
                 f,
-                "enforce is switched off: a tab of {version} would be answered by another release. Safe while one release is served, and no tab of another can be open"
+                "enforce is switched off: a tab of {version} would be answered by another release. Safe while one release is served and no tab of another can be open"
             ),
             Self::RouteChanged { version, from, to } => write!(
                 f,
-                "the route of {version} changes from {from} to {to}: no gateway learns plugin and routes at one moment, so that its clients would find no route, or a wrong one. A release keeps its route as long as it is listed"
+                "the route of {version} changes from {from} to {to}: no gateway learns plugin and routes at the same moment, so its clients would find no route, or a wrong one. A release keeps its route as long as it is listed"
             ),
             Self::RouteReused { route, from, to } => write!(
                 f,
-                "the route {route} of {from} goes over to {to}: tabs of {from} would be answered by {to}. Give {to} a route of its own"
+                "the route {route} of {from} passes to {to}: tabs of {from} would be answered by {to}. Give {to} a different route"
             ),
             Self::RouteHeaderChanged { from, to } => write!(
                 f,
-                "routeHeader changes from {from} to {to}: for a moment plugin and routes speak of different headers, and every request takes the default route. Safe while one release is served"
+                "routeHeader changes from {from} to {to}: for a moment plugin and routes disagree about the header, and every request takes the default route. Safe while one release is served"
             ),
             Self::AcceptsDropped {
                 version,
@@ -286,7 +286,7 @@ impl fmt::Display for Hazard {
                 left_to: None,
             } => write!(
                 f,
-                "{by} does not accept {version} any more: a tab of {version} that it answers would be told to reload. Safe when no tab of {version} can be open any more; until then keep it in accepts, or list {version} as retired to say that its tabs shall reload"
+                "{by} no longer accepts {version}: a tab of {version} that it answers would be told to reload. Safe once no tab of {version} can be open; until then keep it in accepts, or list {version} as retired if its tabs are to reload"
             ),
             Self::AcceptsDropped {
                 version,
@@ -294,43 +294,43 @@ impl fmt::Display for Hazard {
                 left_to: Some(left_to),
             } => write!(
                 f,
-                "{by} does not accept {version} any more: a tab of {version} would be left to {}. Safe when no tab of {version} can be open any more; until then keep it in accepts, or list {version} as retired",
+                "{by} no longer accepts {version}: a tab of {version} would be left to {}. Safe once no tab of {version} can be open; until then keep it in accepts, or list {version} as retired",
                 answerer(left_to.as_ref())
             ),
             Self::AcceptedTooEarly { version, from, to } => write!(
                 f,
-                "API calls of {version} go from {from} to {to}, which is not listed by the old configuration, so that its pods need not be there. List {to} first, let {from} accept {version} until every gateway has that, and its pods are there"
+                "API calls of {version} go from {from} to {to}, which the old configuration does not list, so its pods may not exist yet. List {to} first, and let {from} accept {version} until every gateway has that and its pods are up"
             ),
             Self::PathUnpinned { path, version, by } => write!(
                 f,
-                "{path} is in unpinnedPaths now: a tab of {version}, which its own release answers there, would be left to {}. Right for what every release may answer, an update probe or a service worker, when one release is served and no tab of another can be open; else leave it out",
+                "{path} is in unpinnedPaths now: a tab of {version}, which its own release answers there, would be left to {}. Right for what any release may answer, such as an update probe or a service worker, while one release is served and no tab of another can be open; otherwise leave it out",
                 answerer(by.as_ref())
             ),
             Self::NavigationUnpinned { path, version, by } => write!(
                 f,
-                "{path} is not in pinnedNavigation any more: a visitor of {version} in the midst of it would get a page of {}. Safe while one release is served, or when no visitor of another can be there",
+                "{path} is no longer in pinnedNavigation: a visitor of {version} in the middle of it would get a page of {}. Safe while one release is served, or once no visitor of another can be there",
                 answerer(by.as_ref())
             ),
             Self::SourcesReordered { before, after } => write!(
                 f,
-                "{after} would be read before {before}: a request that says another version in each goes to the one or the other release while gateways disagree, and to another than before in the end. Keep the order, and add new sources behind; safe while one release is served, and no tab of another can be open"
+                "{after} would be read before {before}: a request that says a different version in each goes to one release or the other while gateways disagree, and ends up with a different one than before. Keep the order, and add new sources at the end; safe while one release is served and no tab of another can be open"
             ),
             Self::PinCookieMoved { name } => write!(
                 f,
-                "the cookie \"{name}\" gets another domain or path: browsers that have one keep it beside the new one, send the elder first, and stay with its version for ever. Give the cookie a new name"
+                "the cookie \"{name}\" gets another domain or path: browsers that have the old cookie keep it next to the new one, send the older one first, and stay with its version forever. Give the cookie a new name"
             ),
             Self::PluginRemoved { name, renamed_to } => {
                 write!(
                     f,
-                    "{name} is not there any more: while several releases are served, its clients would be answered by any of them, and a client's own route header would choose one"
+                    "{name} is gone: while several releases are served, its clients would be answered by any of them, and a client's own route header would choose one"
                 )?;
                 match renamed_to {
                     Some(new) => write!(
                         f,
-                        ". If {new} is the same under another name: gateways have both for a moment, or neither. Let the old one stay until every gateway has the new one, and take it away then"
+                        ". If {new} is the same under another name: for a moment gateways have both, or neither. Keep the old one until every gateway has the new one, then remove it"
                     ),
                     None => f.write_str(
-                        ". Safe while one release is served, and no tab of another can be open",
+                        ". Safe while one release is served and no tab of another can be open",
                     ),
                 }
             }
@@ -340,7 +340,7 @@ impl fmt::Display for Hazard {
                 by,
             } => write!(
                 f,
-                "a tab of {version} that says its version in {source} would be left to {} by a gateway that has the new configuration",
+                "a tab of {version} that says its version in {source} would be left to {} by a gateway with the new configuration",
                 answerer(by.as_ref())
             ),
         }

@@ -17,15 +17,15 @@ pub enum Step {
     Staged,
     /// List it as live: whoever asks for it gets it, nobody else.
     Live,
-    /// Put it into current, and its predecessor to draining.
+    /// Put it into current, and set its predecessor to draining.
     Current,
-    /// Put it to retired: its tabs are told to reload.
+    /// Set it to retired: its tabs are told to reload.
     Retired,
     /// Take it off the list.
     Removed,
 }
 
-/// What is to become of a release.
+/// What is to happen to a release.
 #[derive(Clone, Debug)]
 pub struct ReleaseSpec {
     /// The release.
@@ -36,13 +36,13 @@ pub struct ReleaseSpec {
     pub drain_until: u64,
     /// Its share of the visitors in percent; absent: all.
     pub percent: Option<u8>,
-    /// Its route, where it has to be listed; absent: its version.
+    /// Its route, if it has to be listed; absent: its version.
     pub route: Option<String>,
     /// The labels of its pods, for the chart.
     pub labels: Map<String, Value>,
 }
 
-/// Why a step is not made.
+/// Why a step is not taken.
 #[derive(Clone, Debug)]
 pub enum Refusal {
     /// It makes no sense from here.
@@ -86,11 +86,11 @@ impl<'a> Lifecycle<'a> {
         Self { side, now }
     }
 
-    /// The changes that the named, or next, step of a release makes; none where nothing is left to
+    /// The changes that the named, or the next, step of a release makes; none if nothing is left to
     /// do.
     ///
     /// # Errors
-    /// Where the step makes no sense from here, or is not safe.
+    /// If the step makes no sense from here, or is not safe.
     pub fn release(&self, spec: &ReleaseSpec) -> Result<Edits, Refusal> {
         let step = match spec.step {
             Some(step) => step,
@@ -166,7 +166,7 @@ impl<'a> Lifecycle<'a> {
         }
     }
 
-    /// Releases that have drained count as retired already; this writes it down.
+    /// Releases that have drained already count as retired; this writes it down.
     pub(super) fn retire_drained(&self) -> impl Iterator<Item = Edit> {
         self.releases()
             .iter()
@@ -275,8 +275,8 @@ impl<'a> Lifecycle<'a> {
         }
     }
 
-    /// The changes, where the configuration after them is a right one and the step to it safe. The
-    /// revision is counted up where there is one.
+    /// The changes, if the configuration after them is right and the step to it is safe. The
+    /// revision is raised, if there is one.
     pub(super) fn checked(&self, mut edits: Edits) -> Result<Edits, Refusal> {
         if edits.is_empty() {
             return Ok(edits);

@@ -8,7 +8,7 @@ use super::{Side, assess};
 use crate::config::{CurrentConfig, ReleaseConfig, State};
 use crate::version::{Version, VersionPattern};
 
-/// What may change by itself on the way; a step makes one or more of these changes.
+/// What may change separately on the way; a step makes one or more of these changes.
 const PARTS: [Part; 4] = [Part::Listed, Part::Settings, Part::Current, Part::Removed];
 /// All of them.
 const ALL: u8 = (1 << PARTS.len()) - 1;
@@ -17,7 +17,7 @@ const ALL: u8 = (1 << PARTS.len()) - 1;
 enum Part {
     /// Releases that the old configuration does not serve are listed as live.
     Listed = 0,
-    /// All keys but the list of releases and `current`.
+    /// All keys except the list of releases and `current`.
     Settings = 2,
     /// `current`, and the states of the releases that both list.
     Current = 1,
@@ -32,7 +32,7 @@ impl Part {
 }
 
 /// The shortest way from one configuration to another on which every step is safe: the configurations
-/// after each step, the new one last. `None` where no way was found.
+/// after each step, the new one last. `None` if no way was found.
 #[must_use]
 pub fn safe_path(old: &Side, new: &Side, now: u64) -> Option<Vec<Side>> {
     let configurations: Vec<Option<Side>> = (0..=ALL)
@@ -50,7 +50,7 @@ pub fn safe_path(old: &Side, new: &Side, now: u64) -> Option<Vec<Side>> {
     let mut came_from = BTreeMap::new();
     let mut waiting = VecDeque::from([0_u8]);
     while let Some(at) = waiting.pop_front() {
-        // The farthest first, so that a step does as much as it safely can.
+        // The farthest first, so that each step does as much as it safely can.
         for next in (0..=ALL).rev() {
             let is_forward = next != at && next & at == at;
             if !is_forward || came_from.contains_key(&next) {
@@ -142,7 +142,7 @@ fn is_brought_back(before: &Value, after: &Value) -> bool {
         || before.get("state") == Some(&json!("draining")) && after.get("state").is_none()
 }
 
-/// The entry as a release is first listed: what it will be later comes later.
+/// The entry as a release is first listed; later states come later.
 fn as_live(entry: &Value) -> Value {
     let mut entry = entry.as_object().cloned().unwrap_or_else(Map::new);
     if matches!(
@@ -155,7 +155,7 @@ fn as_live(entry: &Value) -> Value {
     Value::Object(entry)
 }
 
-/// What changes from one configuration to another, a line each.
+/// What changes from one configuration to another, one line per change.
 #[must_use]
 pub fn changes(old: &Side, new: &Side) -> Vec<String> {
     let mut lines = Vec::new();
@@ -184,7 +184,7 @@ pub fn changes(old: &Side, new: &Side) -> Vec<String> {
         lines.extend(before.and_then(|before| accepting(before, release)));
     }
     if is_reordered(old, new) {
-        lines.push("put the releases into another order".to_owned());
+        lines.push("reorder the releases".to_owned());
     }
     let removed = old.config.releases.iter().filter(|release| {
         !new.config
@@ -225,7 +225,7 @@ fn pattern(pattern: &VersionPattern) -> String {
     }
 }
 
-/// Whether releases that both list stand in another order.
+/// Whether releases that both list are in a different order.
 fn is_reordered(old: &Side, new: &Side) -> bool {
     let kept = |one: &Side, other: &Side| -> Vec<Version> {
         let versions = one.config.releases.iter().map(|release| &release.version);

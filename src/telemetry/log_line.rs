@@ -1,13 +1,12 @@
-//! What the debug log says of one request: a line, of which a client makes no more than one, and that holds no secret of
-//! its.
+//! What the debug log says about one request: a single line, whatever the client sends, without the client's secrets.
 
 use std::fmt;
 
 use crate::decision::{Action, Decision};
 use crate::request::Request;
 
-/// A request as a line names it: method, host and path. What a client sent is escaped and cut off, and the query is left
-/// out, because a preview key may stand there.
+/// A request as a line names it: method, host and path. What a client sent is escaped and cut off, and the query is
+/// left out, because it may contain a preview key.
 pub struct RequestName<'a>(pub &'a Request<'a>);
 
 impl fmt::Display for RequestName<'_> {
@@ -20,7 +19,7 @@ impl fmt::Display for RequestName<'_> {
     }
 }
 
-/// The most bytes of a part of a request.
+/// The most bytes shown of a part of a request.
 const MAX_LENGTH: usize = 256;
 
 fn escape(part: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -204,7 +204,7 @@ fn anchors_merges_and_repeated_keys_are_read_as_they_are_meant() {
     workspace
         .run(&["check", "plugin.yaml"])
         .ends(1)
-        .says("hints: this key is there twice")
+        .says("hints: this key occurs twice")
         .never_says("releases");
 }
 
@@ -256,7 +256,7 @@ fn what_will_hurt_is_a_warning() {
     for (configuration, warning) in [
         (
             r#"{"releases":[{"version":"1"}],"sources":[{"header":"x-v"}]}"#,
-            "the version of an asset cannot be known",
+            "an asset's version cannot be known",
         ),
         (
             r#"{"releases":[{"version":"1"}],"current":"1","pinCookie":{"name":"p"}}"#,
@@ -285,11 +285,11 @@ fn what_will_hurt_is_a_warning() {
         ),
         (
             r#"{"releases":[{"version":"2"},{"version":"1","state":"draining"}]}"#,
-            "1 drains without until",
+            "1 is draining without until",
         ),
         (
             r#"{"releases":[{"version":"2"},{"version":"1","state":"draining","until":"2020-01-01T00:00:00Z"}]}"#,
-            "1 drained until 2020-01-01T00:00:00Z",
+            "1 was draining until 2020-01-01T00:00:00Z",
         ),
         (
             r#"{"releases":[{"version":"1"}],"paths":["/app"],"sources":[{"path":"/assets/v-{version}/"}]}"#,
@@ -301,11 +301,11 @@ fn what_will_hurt_is_a_warning() {
         ),
         (
             r#"{"releases":[{"version":"1"}],"unpinnedPaths":["/"]}"#,
-            "unpinnedPaths holds \"/\": no request is pinned at all",
+            "unpinnedPaths contains \"/\": no request is pinned at all",
         ),
         (
             r#"{"releases":[{"version":"1"}],"pinnedNavigation":["/checkout","/"]}"#,
-            "pinnedNavigation holds \"/\": a visitor never gets a newer release",
+            "pinnedNavigation contains \"/\": a visitor gets no newer release",
         ),
         (
             r#"{"releases":[{"version":"1"}],"sources":[{"query":"v"},{"header":"x-v"}],"preview":{"sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","query":"v"}}"#,
@@ -448,7 +448,7 @@ fn a_configuration_that_envoy_discovers_is_found_in_its_own_file() {
     workspace.write("envoy.yaml", &envoy("[shop.example]", "", true));
     let run = workspace.run(&["check", "envoy.yaml"]).ends(2);
     assert!(
-        run.err.contains("give that: /etc/envoy/guard.yaml"),
+        run.err.contains("give that one: /etc/envoy/guard.yaml"),
         "{run:?}"
     );
 }
@@ -521,7 +521,7 @@ fn an_image_that_is_named_by_its_tag_is_warned_of() {
     };
     let (tag, file) = ("oci://registry.example.com/guard:1", "file:///guard.wasm");
     let pinned = format!("{tag}@sha256:{digest}");
-    let words = format!("warning: {tag} is a tag: what stands under it may change");
+    let words = format!("warning: {tag} is a tag, which may be moved");
     for (written, warned) in [
         (format!("{values}plugin: {{url: \"{tag}\"}}"), true),
         (format!("{values}plugins: [{{url: \"{tag}\"}}]"), true),

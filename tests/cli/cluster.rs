@@ -95,7 +95,7 @@ fn without_kubectl_it_is_said_what_is_missing() {
     let arguments = ["wait", "--helm-release", "shop"];
     workspace
         .run_with_path(&workspace.path(""), &arguments)
-        .gives_up("there is no kubectl on the PATH");
+        .gives_up("kubectl, which asks the cluster, is not on the PATH");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_kubectl_that_is_too_old_is_refused() {
 fn a_kubectl_that_says_nothing_sensible_is_named() {
     Cluster::answering("*) echo sorry;;")
         .wait()
-        .gives_up("the answer of `kubectl version` is not understood");
+        .gives_up("cannot understand the answer of `kubectl version`");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_chart_without_a_plugin_is_nothing_to_wait_for() {
     let plain = r#"{"items": [{"metadata": {"name": "shop"}, "spec": {"hosts": ["a"]}}]}"#;
     Cluster::new(&format!("*virtualservices*) echo '{plain}';;"))
         .wait()
-        .gives_up("has no plugin: either it was installed with enabled: false");
+        .gives_up("has no plugin: it was installed either with enabled: false");
     Cluster::new(&format!(
         "*virtualservices*) echo '{ROUTES}';;\n{}",
         failing(

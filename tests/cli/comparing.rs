@@ -38,7 +38,7 @@ fn a_rollback_is_safe_in_one_step_from_wherever_the_roll_out_stands() {
 fn a_release_straight_into_current_is_not_safe_and_the_two_steps_are_named() {
     diff(ONE, TWO)
         .ends(1)
-        .says("2.0.0 is given to visitors by a gateway that has the new configuration, while it is not listed")
+        .says("a gateway with the new configuration gives visitors 2.0.0, while it is not listed")
         .says("1. list 2.0.0 as live\n")
         .says("2. 1.0.0: live becomes draining until 2026-11-22T12:00:00Z; current: 1.0.0 becomes 2.0.0");
 }
@@ -53,7 +53,7 @@ fn a_staged_release_straight_into_current_is_not_safe() {
 fn going_back_to_a_retired_release_takes_a_step_more() {
     diff(RETIRED, BACK)
         .ends(1)
-        .says("1.0.0 is given to visitors")
+        .says("gives visitors 1.0.0")
         .says("it is retired")
         .says("1. 1.0.0: retired becomes live");
 }
@@ -69,7 +69,7 @@ fn a_release_that_visitors_still_get_is_not_taken_off_the_list() {
     diff(TWO, ONE)
         .ends(1)
         .says("2.0.0 is taken off the list, and its routes with it, while")
-        .says("safe, each when");
+        .says("safe, if each waits");
 }
 
 #[test]
@@ -84,16 +84,16 @@ fn what_was_gone_stays_gone_or_the_removal_is_unsafe_until_its_tabs_are_closed()
         .ends(1)
         .says("1.0.0 is taken off the list")
         .says("a tab of 1.0.0 would be answered by another release")
-        .says("Safe when no tab of 1.0.0 can be open any more")
+        .says("Safe once no tab of 1.0.0 can be open")
         .says("no order of these changes is safe");
     let drained = TWO.replace("2026-11-22", "2026-11-20");
     diff(&with(&drained), &with(REMOVED))
         .ends(1)
-        .says("(it drained until 2026-11-20T12:00:00Z)");
+        .says("(it was draining until 2026-11-20T12:00:00Z)");
     let plain = r#"{"releases":[{"version":"b0c1"},{"version":"a1b2","state":"retired"}]}"#;
     diff(plain, r#"{"releases":[{"version":"b0c1"}]}"#)
         .ends(1)
-        .says("leaves versions that it does not know to");
+        .says("leaves unknown versions to");
     let semver = r#"{"releases":[{"version":"2.0.0"},{"version":"1.0.0","state":"retired"}]}"#;
     diff(semver, r#"{"releases":[{"version":"2.0.0"}]}"#).ends(0);
 }
@@ -106,7 +106,7 @@ fn a_source_that_tabs_rely_on_is_not_dropped_while_two_releases_are_open() {
         &with(r#"{"header":"x-a"}"#),
     )
     .ends(1)
-    .says("query \"v\" is not read any more");
+    .says("query \"v\" is no longer read");
     diff(
         &with(r#"{"header":"x-a"}"#),
         &with(r#"{"header":"x-a"},{"query":"v"}"#),
@@ -136,7 +136,7 @@ fn routes_stay_with_their_releases() {
     let reused = r#"{"releases":[{"version":"2.0.0","route":"blue"},{"version":"1.0.0","state":"retired"}],"current":"2.0.0"}"#;
     diff(blue, reused)
         .ends(1)
-        .says("the route blue of 1.0.0 goes over to 2.0.0");
+        .says("the route blue of 1.0.0 passes to 2.0.0");
 }
 
 #[test]
@@ -158,10 +158,10 @@ fn scope_and_enforcement_are_kept_while_tabs_of_another_release_are_open() {
         &with(TWO, r#""hosts":["a.example"]"#),
     )
     .ends(1)
-    .says("b.example/any is not guarded any more");
+    .says("b.example/any is no longer guarded");
     diff(TWO, &with(TWO, r#""paths":["/app"]"#))
         .ends(1)
-        .says("/any is not guarded any more");
+        .says("/any is no longer guarded");
     diff(TWO, &with(TWO, r#""enforce":false"#))
         .ends(1)
         .says("enforce is switched off");
@@ -248,7 +248,9 @@ fn a_release_goes_on_accepting_whom_it_accepts_while_their_tabs_live() {
     diff(&with(r#""1.9.*""#, ""), &with("", ""))
         .ends(1)
         .says("2.0.0: accepts 1.9.* becomes none")
-        .says("2.0.0 does not accept 1.9.0 any more: a tab of 1.9.0 that it answers would be told to reload")
+        .says(
+            "2.0.0 no longer accepts 1.9.0: a tab of 1.9.0 that it answers would be told to reload",
+        )
         .says("until then keep it in accepts");
     let lenient = r#","unknownVersion":"current""#;
     diff(&with(r#""1.9.*""#, lenient), &with("", lenient))
@@ -265,7 +267,7 @@ fn clients_that_another_release_accepts_do_not_go_to_one_that_has_no_pods_yet() 
     let before = r#"{"releases":[{"version":"2.0.0","accepts":["1.9.*"]}],"current":"2.0.0"}"#;
     let moved = r#"{"releases":[{"version":"2.1.0","accepts":["1.9.*"]},{"version":"2.0.0"}],"current":"2.0.0"}"#;
     diff(before, moved).ends(1).says(
-        "API calls of 1.9.0 go from 2.0.0 to 2.1.0, which is not listed by the old configuration",
+        "API calls of 1.9.0 go from 2.0.0 to 2.1.0, which the old configuration does not list",
     );
     let listed = r#"{"releases":[{"version":"2.1.0"},{"version":"2.0.0","accepts":["1.9.*"]}],"current":"2.0.0"}"#;
     diff(listed, moved)
@@ -297,7 +299,7 @@ fn a_page_of_a_new_release_does_not_meet_an_old_gateway_that_leaves_its_path_to_
     let unpinned = r#","unpinnedPaths":["/api"]"#;
     diff(&listed(unpinned), TWO)
         .ends(1)
-        .says("leaves some requests of such a page to any release by its unpinnedPaths")
+        .says("leaves some requests of such a page to any release, because of its unpinnedPaths")
         .says("1. change unpinnedPaths")
         .says("2. 1.0.0: live becomes draining");
 }
@@ -308,7 +310,7 @@ fn a_page_load_that_was_pinned_stays_pinned_while_another_release_is_served() {
     let not = r#","pinCookie":{"name":"pin"}"#;
     diff(&both(pinned), &both(not))
         .ends(1)
-        .says("/checkout is not in pinnedNavigation any more: a visitor of 1.4.2 in the midst of it would get a page of 2.0.0");
+        .says("/checkout is no longer in pinnedNavigation: a visitor of 1.4.2 in the middle of it would get a page of 2.0.0");
     diff(&both(not), &both(pinned)).ends(0);
     diff(&alone(pinned), &alone(not)).ends(0);
     let by_header =
@@ -316,7 +318,7 @@ fn a_page_load_that_was_pinned_stays_pinned_while_another_release_is_served() {
     let by_query = by_header.replace("/checkout", "/exam");
     diff(&both(by_header), &both(&by_query))
         .ends(1)
-        .says("/checkout is not in pinnedNavigation");
+        .says("/checkout is no longer in pinnedNavigation");
 }
 
 #[test]
@@ -352,7 +354,7 @@ fn a_pin_cookie_of_another_domain_or_path_has_another_name() {
     diff(&alone(&plain), &alone(renamed)).ends(0);
     diff(&both(&plain), &both(renamed))
         .ends(1)
-        .says("pinCookie \"pin\" is not read any more");
+        .says("pinCookie \"pin\" is no longer read");
     diff(&both(&plain), &both("")).ends(1);
     diff(&alone(&plain), &alone(&cookie(r#","maxAgeSeconds":60"#))).ends(0);
 }
@@ -378,7 +380,7 @@ fn a_plugin_that_is_removed_or_renamed_is_not_passed_over() {
     let old = file(&[("a", TWO), ("b", ONE)]);
     diff(&old, &file(&[("b", ONE)]))
         .ends(1)
-        .says("WasmPlugin a is not there any more: while several releases are served")
+        .says("WasmPlugin a is gone: while several releases are served")
         .says("WasmPlugin b\nnothing changes");
     diff(&old, &file(&[("c", TWO), ("b", ONE)]))
         .ends(1)
@@ -403,7 +405,5 @@ fn a_plugin_that_is_removed_or_renamed_is_not_passed_over() {
 #[test]
 fn releases_in_another_order_are_a_change() {
     let reordered = r#"{"releases":[{"version":"1.0.0"},{"version":"2.0.0"}],"current":"1.0.0"}"#;
-    diff(LISTED, reordered)
-        .ends(0)
-        .says("put the releases into another order");
+    diff(LISTED, reordered).ends(0).says("reorder the releases");
 }

@@ -91,10 +91,13 @@ fn a_helm_that_is_missing_or_too_old_is_said_so() {
     machine.program("helm", "version*) echo pardon;;");
     assert_gives_up(
         &machine.run(&["tidy"]),
-        "helm says that it is of version \"pardon\"",
+        "helm says that its version is \"pardon\"",
     );
     fs::remove_file(machine.0.path("helm")).expect("removed");
-    assert_gives_up(&machine.run(&["tidy"]), "there is no helm on the PATH");
+    assert_gives_up(
+        &machine.run(&["tidy"]),
+        "helm, which makes the upgrades, is not on the PATH",
+    );
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn a_first_installation_is_told_how() {
     );
     assert_refuses(
         &machine.run(&["deploy", "2.0.0", "--dry-run"]),
-        "there is no Helm release shop in namespace shop. The first installation is made by hand",
+        "there is no Helm release shop in namespace shop. Make the first installation by hand",
     );
 }
 
@@ -118,7 +121,7 @@ fn a_chart_of_another_version_or_of_somebody_else_is_refused_with_the_way_out() 
     );
     assert_refuses(
         &run("platform-3.1.0"),
-        "was installed from the chart platform-3.1.0, which is not skew-guard's own",
+        "was installed from the chart platform-3.1.0, which is not skew-guard's.",
     );
     let named = Machine::with_chart("skew-guard-0.0.7");
     let named = named.run(&["tidy", "--dry-run", "--chart", "./chart"]);
@@ -190,7 +193,7 @@ fn a_deployment_of_a_release_that_is_served_is_not_overwritten() {
     );
     assert_refuses(
         &machine.run(&["deploy", "2.0.0", "--apply", "k8s", "--dry-run"]),
-        "Deployment api-v2-0-0 is there already and has the pods of 1.4.2, which is live",
+        "Deployment api-v2-0-0 exists already and has the pods of 1.4.2, which is live",
     );
 }
 
@@ -225,7 +228,7 @@ fn an_image_that_the_registry_does_not_have_is_refused_before_anything_is_change
 #[test]
 fn where_nobody_can_know_whether_an_image_is_there_it_is_said_and_gone_on() {
     for (registry, words) in [
-        ("", "there is no skopeo on the PATH"),
+        ("", "skopeo, which asks the registry, is not on the PATH"),
         (
             "*) echo 'dial tcp: connection refused' >&2; exit 1;;",
             "connection refused",
@@ -239,7 +242,7 @@ fn where_nobody_can_know_whether_an_image_is_there_it_is_said_and_gone_on() {
         assert_eq!(run.code, 0, "{run:?}");
         assert!(
             run.err
-                .contains("oci://registry.example.com/skew-guard:2 was not asked for"),
+                .contains("oci://registry.example.com/skew-guard:2 was not looked for"),
             "{run:?}"
         );
         assert!(run.err.contains(words), "{words:?} in {run:?}");
@@ -360,7 +363,7 @@ fn the_pipelines_in_the_charts_folder_call_the_tool_rightly() {
             let words: Vec<_> = words.collect();
             let words: Vec<_> = words.iter().map(String::as_str).collect();
             let run = workspace.run_with_path(&workspace.path(""), &words);
-            assert_gives_up(&run, "there is no kubectl on the PATH");
+            assert_gives_up(&run, "kubectl, which asks the cluster, is not on the PATH");
             calls += 1;
         }
     }

@@ -164,11 +164,11 @@ fn a_rule_beside_the_gateways_wins_over_ours() {
     for host in ["api.shop.svc.cluster.local", "*.svc.cluster.local"] {
         let mut answers = Answers::good();
         answers.rules += &other("ingress", host);
-        answers.found(1, "problem: DestinationRule ingress/theirs is for api.shop.svc.cluster.local and stands beside the gateways, where it wins over ours");
+        answers.found(1, "problem: DestinationRule ingress/theirs is for api.shop.svc.cluster.local and is in the gateways' namespace, where it wins over the chart's");
     }
     let mut answers = Answers::good();
     answers.rules += &other("shop", "api");
-    answers.found(0, "warning: DestinationRule shop/theirs is for api.shop.svc.cluster.local, too, and merged with ours");
+    answers.found(0, "warning: DestinationRule shop/theirs is for api.shop.svc.cluster.local, too, and is merged with the chart's");
     let mut answers = Answers::good();
     answers.rules += &other("ingress", "api");
     assert_eq!(
@@ -181,8 +181,11 @@ fn a_rule_beside_the_gateways_wins_over_ours() {
 #[test]
 fn a_virtual_service_of_others_for_our_host_is_told_with_its_age() {
     for (created, words) in [
-        ("2026-01-31T00:00:00Z", "older: where it has a path"),
-        ("2026-02-02T00:00:00Z", "newer: what ours has a path for"),
+        ("2026-01-31T00:00:00Z", "is older: where it has a path"),
+        (
+            "2026-02-02T00:00:00Z",
+            "is newer: requests for the chart's paths",
+        ),
     ] {
         let mut answers = Answers::good();
         answers.routes += &format!(
@@ -218,7 +221,7 @@ fn an_image_that_the_registry_does_not_give_out_is_a_problem() {
     answers.skopeo = "echo 'level=fatal msg=\"manifest unknown\"' >&2; exit 1".to_owned();
     answers.found(
         1,
-        "cannot be pulled: manifest unknown. A gateway that starts now goes without it",
+        "cannot be pulled: manifest unknown. A gateway that starts now runs without it",
     );
     answers.skopeo = "echo 'dial tcp: connection refused' >&2; exit 1".to_owned();
     answers.found(0, "not seen: plugin ingress.shop.shop-skew-guard: ");
@@ -235,10 +238,10 @@ fn an_istio_that_was_never_tried_is_told() {
     answers.istiods = istiod("1.20.3");
     answers.found(
         0,
-        "warning: istiod is 1.20.3, and nothing before 1.24.0 was tried",
+        "warning: istiod is 1.20.3; nothing before 1.24.0 has been tested",
     );
     answers.istiods = String::new();
-    answers.found(0, "not seen: the version of Istio: no pod app=istiod");
+    answers.found(0, "not seen: the version of Istio: no app=istiod pod");
 }
 
 #[test]

@@ -124,7 +124,7 @@ async fn the_next_step_is_the_one_that_release_makes_and_says_what_it_waits_for(
         .says("next: 2.0.0: live becomes draining until ")
         .says("current: 2.0.0 becomes 2.1.0")
         .says("skew-guard release shop.json 2.1.0\n")
-        .never_says("it waits");
+        .never_says("waiting:");
     let late = Gateway::showing(&[&metrics(6, 0, 0, 0)]).await?;
     status(
         &workspace,
@@ -132,7 +132,7 @@ async fn the_next_step_is_the_one_that_release_makes_and_says_what_it_waits_for(
     )
     .await?
     .ends(1)
-    .says(&format!("it waits: {} still has revision 6", late.url()));
+    .says(&format!("waiting: {} still has revision 6", late.url()));
     let alone = LIST.replace("{\"version\": \"2.1.0\", \"route\": \"v2-1-0\"},", "");
     workspace.write("shop.json", &alone);
     status(&workspace, &[&list[..], &[&ready.url()]].concat())
@@ -140,7 +140,7 @@ async fn the_next_step_is_the_one_that_release_makes_and_says_what_it_waits_for(
         .ends(0)
         .says("next: 1.4.2: draining becomes retired")
         .says("skew-guard release shop.json 1.4.2 --step retired")
-        .says("it waits: whether 1.4.2 may be retired cannot be said");
+        .says("waiting: it is unclear whether 1.4.2 may be retired");
     Ok(())
 }
 
@@ -155,7 +155,7 @@ async fn an_old_release_may_go_when_nobody_asked_for_it_for_long_enough() -> Res
     status(&workspace, &[&quiet.url()])
         .await?
         .ends(0)
-        .says("whether v1-4-2 may be retired cannot be said: no request in the 1s that were looked at, and no open stream; 30m without one would tell")
+        .says("it is unclear whether v1-4-2 may be retired: no request in the 1s that were looked at, and no open stream; 30m without one would settle it")
         .says("--watch");
     let busy = Gateway::showing(&[&metrics(7, 40, 10, 0), &metrics(7, 41, 10, 0)]).await?;
     status(&workspace, &["--idle-for", "1s", &busy.url()])
@@ -166,7 +166,7 @@ async fn an_old_release_may_go_when_nobody_asked_for_it_for_long_enough() -> Res
         .await?
         .ends(1)
         .says(&format!(
-            "whether v1-4-2 may be retired cannot be said: {nobody} cannot be reached"
+            "it is unclear whether v1-4-2 may be retired: {nobody} cannot be reached"
         ));
     workspace.write(
         "shop.json",
@@ -177,7 +177,7 @@ async fn an_old_release_may_go_when_nobody_asked_for_it_for_long_enough() -> Res
     );
     status(&workspace, &["--config", "shop.json", &busy.url()])
         .await?
-        .says("1.4.2 may be retired: it was to drain until 2020-01-01T00:00:00Z");
+        .says("1.4.2 may be retired: it was draining until 2020-01-01T00:00:00Z");
     Ok(())
 }
 
@@ -328,7 +328,7 @@ async fn what_was_before_is_known_to_prometheus() -> Result<()> {
     // One series began when its first request came, and one began again.
     asked(&[&[39, 39, 39, 39], &[1]])
         .await?
-        .says("v1-4-2 may be retired cannot be said: no request in the 0s");
+        .says("it is unclear whether v1-4-2 may be retired: no request in the 0s");
     asked(&[&[50, 50, 3, 3], &[37, 37, 37, 37]])
         .await?
         .says(&format!("{may} for 59m"));
@@ -338,7 +338,7 @@ async fn what_was_before_is_known_to_prometheus() -> Result<()> {
     asked(&[&[39, 39, 39]])
         .await?
         .ends(1)
-        .says("not known: Prometheus: it has 39 requests of v1-4-2, and the gateways 40")
+        .says("not known: Prometheus: it has 39 requests of v1-4-2, and the gateways have 40")
         .never_says(may);
     asked(&[])
         .await?
@@ -422,7 +422,7 @@ async fn a_cluster_is_told_with_its_pods_and_left_without_a_port_that_is_still_o
         "ingress/gateway-1         7  in force",
         "api 1/2",
         "skew-guard deploy 2.1.0 --helm-release shop --namespace shop",
-        "it waits: there is no pod behind api",
+        "waiting: there is no pod behind api",
         "1.3.0 is retired in every gateway: its pods may go",
     ] {
         assert!(told.contains(words), "{words:?} in {told}");
@@ -479,7 +479,7 @@ fn watching(workspace: &Workspace, url: &str) -> Watch {
     let mut watching = Watch(workspace.start(&arguments, Stdio::piped()));
     let mut said = BufReader::new(watching.0.stderr.take().expect("stderr")).lines();
     let said = said.next().expect("a word").expect("text");
-    assert!(said.contains("requests are counted"), "{said}");
+    assert!(said.contains("counting requests"), "{said}");
     watching
 }
 

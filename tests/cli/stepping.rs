@@ -109,7 +109,7 @@ fn a_rollback_is_one_step_and_a_second_one_does_nothing() {
     workspace
         .step(&["rollback", "shop.yaml"])
         .ends(0)
-        .says("it was rolled back already");
+        .says("it has already been rolled back");
     assert_eq!(workspace.read("shop.yaml"), after);
 }
 
@@ -153,7 +153,7 @@ fn a_release_to_go_back_to_is_never_ignored() {
         .step(&["rollback", "shop.yaml", "--to", "1.4.2"])
         .ends(1)
         .says(
-            "2.1.0 is not in current: to take it back is to retire it, and leads nobody to 1.4.2",
+            "2.1.0 is not in current: rolling it back means retiring it, and sends nobody to 1.4.2",
         );
     assert_eq!(workspace.read("shop.yaml"), listed);
     workspace
@@ -169,7 +169,7 @@ fn a_release_to_go_back_to_is_never_ignored() {
         workspace
             .step(&["rollback", "shop.yaml", "--to", to])
             .ends(1)
-            .says("2.1.0 is retired: it was rolled back already, and not to")
+            .says("2.1.0 is retired: it has already been rolled back, and not to")
             .says("name the bad release with --bad");
     }
     assert_eq!(workspace.read("shop.yaml"), after);
@@ -246,7 +246,7 @@ fn a_removal_that_brings_clients_back_is_refused() {
     workspace
         .step(&["release", "shop.yaml", "1.4.2", "--step", "removed"])
         .ends(1)
-        .says("Safe when no tab of 1.4.2 can be open any more");
+        .says("Safe once no tab of 1.4.2 can be open");
     assert_eq!(workspace.read("shop.yaml"), values);
 }
 
@@ -368,7 +368,7 @@ fn without_current_the_pods_are_rolled_and_rolled_back_between_the_steps() {
     workspace
         .step(&["release", "shop.yaml", "2.0.0"])
         .ends(0)
-        .says("nothing is left to do but the roll-out");
+        .says("only the roll-out");
     workspace
         .step(&["rollback", "shop.yaml"])
         .ends(0)
@@ -431,11 +431,15 @@ fn a_route_is_made_of_the_version_where_it_stands_as_a_word() {
         assert_eq!(route_like(version, route).as_deref(), Ok(made), "{route}");
     }
     for (version, route, why) in [
-        ("2", "v20", "does not hold its version as a word"),
-        ("2", "eu12", "does not hold its version as a word"),
-        ("c3", "shop-a1b2c3", "does not hold its version as a word"),
-        ("2", "v2-node2", "holds its version more than once"),
-        ("2.0", "2.0-v2-0", "holds its version more than once"),
+        ("2", "v20", "does not contain its version as a word"),
+        ("2", "eu12", "does not contain its version as a word"),
+        (
+            "c3",
+            "shop-a1b2c3",
+            "does not contain its version as a word",
+        ),
+        ("2", "v2-node2", "contains its version more than once"),
+        ("2.0", "2.0-v2-0", "contains its version more than once"),
     ] {
         let refused = route_like(version, route).expect_err(route);
         assert!(refused.contains(why), "{refused}");
@@ -563,7 +567,7 @@ fn a_file_that_cannot_be_edited_without_harm_is_left_as_it_was() {
     let quoted = "name: skew-guard\nconfiguration: {\"@type\": type.googleapis.com/google.protobuf.StringValue, value: '{\"releases\":[{\"version\":\"1.0.0\"}]}'}\n";
     workspace.write("envoy.yaml", quoted);
     let run = workspace.step(&["release", "envoy.yaml", "3.0.0"]).ends(2);
-    assert!(run.err.contains("write it on lines of its own"), "{run:?}");
+    assert!(run.err.contains("put it on separate lines"), "{run:?}");
     assert_eq!(workspace.read("envoy.yaml"), quoted);
 }
 

@@ -206,7 +206,7 @@ async fn what_drains_is_waited_for_where_that_is_wanted() -> Result<()> {
     wait_for(&["--revision", "7", "--drained", "--timeout", "3s", &url])
         .await?
         .ends(1)
-        .says("A change of another application's listener keeps this up too");
+        .says("A change to another application's listener prolongs this too");
     let url = Gateway::showing(&[SEVEN]).await?.url();
     wait_for(&["--revision", "7", "--drained", "--timeout", "1s", &url])
         .await?
@@ -234,7 +234,10 @@ async fn a_gateway_that_cannot_be_reached_or_has_no_filter_is_named() -> Result<
     let encrypted = wait_for(&["--revision", "7", "https://127.0.0.1/"])
         .await?
         .ends(2);
-    assert!(encrypted.err.contains("no http:// URL"), "{encrypted:?}");
+    assert!(
+        encrypted.err.contains("not an http:// URL"),
+        "{encrypted:?}"
+    );
     Ok(())
 }
 
@@ -353,7 +356,7 @@ async fn routes_are_waited_for_by_the_counter_of_one_of_them() -> Result<()> {
     late("skew-guard-r2")
         .await?
         .ends(1)
-        .says("has the plugin's part, but still the routes skew-guard-r1 of ");
+        .says("has the plugin's part, but still has the routes skew-guard-r1 of ");
     late("another-r1").await?.ends(1).says("none of its routes");
     wait(&[])
         .await?
@@ -484,7 +487,7 @@ async fn an_open_connection_keeps_the_configuration_that_came_with_its_listener(
         .wait(&["--revision", "2", "--drained", "--timeout", "5s"])
         .await?
         .ends(1)
-        .says("still drain: connections that were open keep what was before");
+        .says("are still draining: connections that were already open keep the old one");
     assert_eq!(call(&mut tab).await?, "200", "and so it does all the time");
     gateway.envoy.stop().await
 }

@@ -86,7 +86,7 @@ fn a_file_that_is_mounted_by_itself_is_written_where_it_is_and_that_is_said() {
         .run_after("mount --bind shop.yaml mounted.yaml", &step)
         .ends(0);
     assert!(
-        run.err.contains("mounted.yaml was written where it is"),
+        run.err.contains("mounted.yaml was written in place"),
         "{run:?}"
     );
     assert!(workspace.read("shop.yaml").contains("\"2.0.0\""));

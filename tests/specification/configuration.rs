@@ -262,11 +262,11 @@ fn an_unknown_key_that_is_near_none_is_told_all_keys() {
 fn a_key_that_is_there_twice_is_not_lost_in_silence() {
     assert_problem(
         &with(r#""current":"2.0.0","current":"1.4.2""#),
-        "current: this key is there twice; allowed: once",
+        "current: this key occurs twice; allowed: once",
     );
     assert_problem(
         r#"{"releases":[{"version":"2.0.0","route":"a","route":"b"}]}"#,
-        "releases[0].route: this key is there twice; allowed: once",
+        "releases[0].route: this key occurs twice; allowed: once",
     );
 }
 
@@ -287,7 +287,7 @@ fn versions_and_routes_are_each_named_once() {
     );
     assert_problem(
         r#"{"releases":[{"version":"2.0.0","route":"v"},{"version":"1.0.0","route":"v"}]}"#,
-        "releases[1].route: \"v\" is the route of releases[0] too; allowed: a route of its own for each release that is not retired",
+        "releases[1].route: \"v\" is the route of releases[0] too; allowed: a different route for each release that is not retired",
     );
     assert_good(
         r#"{"releases":[{"version":"2.0.0","route":"v"},{"version":"1.0.0","route":"v","state":"retired"}]}"#,
@@ -462,7 +462,7 @@ fn weights_add_up_to_something_and_need_the_cookie() {
 fn staged_needs_current_to_hide_its_pods() {
     assert_problem(
         r#"{"releases":[{"version":"2.1.0","state":"staged"},{"version":"2.0.0"}]}"#,
-        "releases[0].state: \"staged\" needs the key current: without it the mesh spreads requests over all pods, the staged ones too; allowed without it: live, draining and retired",
+        "releases[0].state: \"staged\" needs the key current: without it the mesh spreads requests over all pods, staged ones included; allowed without it: live, draining and retired",
     );
 }
 
@@ -470,7 +470,7 @@ fn staged_needs_current_to_hide_its_pods() {
 fn only_a_draining_release_has_an_end() {
     assert_problem(
         &with_release(r#""until":"2026-12-01T00:00:00Z""#),
-        r#"releases[0].until: a live release does not end by itself; allowed: until beside "state": "draining""#,
+        r#"releases[0].until: a live release does not end by itself; allowed: until with "state": "draining""#,
     );
     assert_problem(
         &with_release(r#""state":"draining","until":"tomorrow""#),
@@ -498,7 +498,7 @@ fn accepts_holds_patterns_and_each_exact_version_once() {
 fn a_minimum_compares_only_semver() {
     assert_problem(
         r#"{"releases":[{"version":"2.0.0"},{"version":"9f86d08"}],"minVersion":"1.4.0"}"#,
-        r#"minVersion: "1.4.0" cannot be compared with "9f86d08" of releases[1], which is not semver; allowed: where all releases are semver"#,
+        r#"minVersion: "1.4.0" cannot be compared with "9f86d08" of releases[1], which is not semver; allowed: only if all releases are semver"#,
     );
     assert_problem(
         &with(r#""minVersion":"1.4""#),
@@ -547,11 +547,11 @@ fn a_source_is_one_place_and_named_once() {
     );
     assert_problem(
         &with(r#""sources":[{"header":"x-v"},{"header":"X-V"}]"#),
-        r#"sources: header "x-v" is there twice; allowed: each source once"#,
+        r#"sources: header "x-v" is listed twice; allowed: each source once"#,
     );
     assert_problem(
         &with(r#""sources":[{"header":"x-release"}]"#),
-        r#"sources: header "x-release" is the routeHeader, which is removed from what the client sent; allowed: another header"#,
+        r#"sources: header "x-release" is the routeHeader, which is removed from what clients send; allowed: another header"#,
     );
 }
 
@@ -626,7 +626,7 @@ fn the_pin_and_the_preview_have_a_cookie_each() {
         &with(
             r#""pinCookie":{"name":"c"},"preview":{"sha256":"2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b","cookie":"c"}"#,
         ),
-        r#"preview.cookie: "c" is the pinCookie too; allowed: a cookie of its own"#,
+        r#"preview.cookie: "c" is the pinCookie too; allowed: another cookie"#,
     );
     assert_problem(
         &with(r#""preview":{"sha256":"secret"}"#),

@@ -1,4 +1,4 @@
-//! The chart as it is released: its default is the released image, and no other.
+//! The chart as it is released, with the released image as its default.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::project::Project;
 /// The line of the chart's values that a release fills in.
 const UNSAID: &str = "\n  url: \"\"\n";
 
-/// Copies the chart beside what is built, with that URL of the image as its default, and returns where it is.
+/// Copies the chart into the build folder, with this image as its default, and returns where it is.
 pub fn write(project: &Project, url: &str) -> Result<PathBuf> {
     let chart = project.target.join("chart").join(&project.name);
     copy(&project.directory.join("istio"), &chart)?;

@@ -1,9 +1,9 @@
-//! The module as an image that every mesh takes.
+//! The module as an image that every mesh accepts.
 //!
 //! Istio's agent and Envoy Gateway look for `plugin.wasm` in the last layer of a plain image (the "compat" variant of
 //! the [Wasm image specification](https://github.com/solo-io/wasm/tree/master/spec)). So there is one layer, and one
-//! manifest for all platforms: an index of several is refused where a plugin names it by digest. Neither times nor
-//! owners are kept, so that the same module makes the same image.
+//! manifest for all platforms: an index of several is refused if a plugin names it by digest. Neither times nor
+//! owners are kept, so the same module makes the same image.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -74,7 +74,7 @@ pub fn write(
     files.add(FILE, 0o644, module)?;
     let files = files.finish()?;
     let layer = layout.add(LAYER, &files.compressed()?)?;
-    // Some fetchers choose by platform, and nobody's machine is a Wasm one: this is what a container build writes.
+    // Some fetchers choose by platform, and no machine's platform is Wasm: this is what a container build writes.
     let config = json!({
         "architecture": "amd64",
         "os": "linux",
@@ -129,7 +129,7 @@ impl<'a> Layout<'a> {
         Ok(json!({ "mediaType": kind, "digest": digest.to_string(), "size": content.len() }))
     }
 
-    /// A layout always begins with a list; this one has one manifest in it, which is what is pushed.
+    /// A layout always begins with a list; this one contains one manifest, which is what is pushed.
     fn finish(&self, manifest: &Value) -> Result<()> {
         self.write(
             "index.json",

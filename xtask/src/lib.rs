@@ -1,4 +1,4 @@
-//! Makes of the sources what others install. The lab of the tests uses it too, so that what is tested is what is
+//! Makes what others install out of the sources. The tests' lab uses it too, so what is tested is what is
 //! released.
 
 pub mod chart;

@@ -1,4 +1,4 @@
-//! `cargo run --package xtask -- --help`; the targets of the Makefile call it.
+//! `cargo run --package xtask -- --help`; the Makefile's targets call it.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use xtask::project::Project;
 use xtask::push::{self, Place};
 use xtask::{chart, image, module, tool, trim, version};
 
-/// Make of the sources what others install.
+/// Make what others install out of the sources.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -17,14 +17,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Take out of a built module the callbacks that the filter does not answer.
+    /// Remove the callbacks that the filter does not answer from a built module.
     Trim {
         /// The module, which is changed in place.
         file: PathBuf,
     },
     /// Build the module with the pinned toolchain and write its image, an OCI layout, into target/image.
     Image,
-    /// Check that the tag of a release and all files say one version.
+    /// Check that a release's tag and all files have the same version.
     CheckVersion {
         /// v1.2.3
         tag: String,
@@ -36,7 +36,7 @@ enum Task {
     },
     /// Build the command-line tool for every target of a release, into target/release-files.
     Tool,
-    /// Push the image, and print what names it in the values of the chart.
+    /// Push the image, and print the lines that name it in the chart's values.
     Push {
         /// registry/name:tag
         place: Place,

@@ -11,7 +11,7 @@ use crate::trim;
 
 const TARGET: &str = "wasm32-wasip1";
 
-/// Builds and trims the module with the pinned toolchain, which is installed where it is missing.
+/// Builds and trims the module with the pinned toolchain, which is installed if it is missing.
 pub fn build(project: &Project) -> Result<Vec<u8>> {
     let toolchain = Toolchain::pinned(project);
     toolchain.install(TARGET)?;

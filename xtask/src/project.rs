@@ -1,4 +1,4 @@
-//! What the repository says of itself.
+//! What the repository says about itself.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct Project {
     pub description: String,
     /// Its licence, as an SPDX expression.
     pub license: String,
-    /// Where its sources are; without one, what is made does not say so.
+    /// Where its sources are; if absent, what is made does not say.
     pub repository: Option<String>,
     metadata: Metadata,
     /// Where it is on this machine.
@@ -87,7 +87,7 @@ impl Project {
         self.target.join("image")
     }
 
-    /// The commit of the sources; with `-dirty` behind it where they are not just that, and none outside of Git.
+    /// The commit of the sources, with `-dirty` appended if they differ from it; none outside Git.
     pub fn revision(&self) -> Option<String> {
         let commit = git(&self.directory, &["rev-parse", "HEAD"])?;
         let changes = git(&self.directory, &["status", "--porcelain"])?;

@@ -22,8 +22,8 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self> {
         let (registry, path) = text.split_once('/').context("no registry before a slash")?;
         match path.split_once(':') {
-            // Behind `latest` an image changes, and gateways follow at different moments.
-            Some((_, "latest")) => bail!("give it a tag of its own instead of `latest`"),
+            // The image behind `latest` changes, and gateways follow at different moments.
+            Some((_, "latest")) => bail!("give it a distinct tag instead of `latest`"),
             Some((path, tag)) if !tag.is_empty() && !tag.contains('@') => Ok(Self {
                 name: format!("{registry}/{path}"),
                 tag: tag.to_owned(),
@@ -34,7 +34,7 @@ impl FromStr for Place {
 }
 
 impl Place {
-    /// The plugin's URL of what is there under the tag now.
+    /// The plugin's URL of whatever the tag names now.
     pub fn url(&self) -> String {
         format!("oci://{}:{}", self.name, self.tag)
     }
@@ -44,7 +44,8 @@ impl Place {
         format!("oci://{}@{image}", self.name)
     }
 
-    /// The plugin's URL of that image and no other, whatever the tag for the reader comes to stand for.
+    /// The plugin's URL of exactly that image, whatever the tag, which is for the reader, comes to
+    /// name.
     pub fn url_of(&self, image: &Digest) -> String {
         format!("{}@{image}", self.url())
     }
@@ -102,7 +103,7 @@ mod tests {
             ),
             (
                 "registry.example.com/skew-guard:latest",
-                "give it a tag of its own instead of `latest`",
+                "give it a distinct tag instead of `latest`",
             ),
         ] {
             assert_eq!(parsed(text), Err(expected.to_owned()), "{text}");

@@ -1,4 +1,4 @@
-//! The toolchain that builds what is released, the same way on every machine.
+//! The toolchain that builds what is released, in the same way on every machine.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::command;
 use crate::project::Project;
 
-/// What a user may have set for development, and what would change what is built.
+/// What a user may have set for development and would change what is built.
 const OF_DEVELOPMENT: [&str; 5] = [
     "CARGO_BUILD_",
     "CARGO_PROFILE_",
@@ -73,7 +73,7 @@ impl<'a> Toolchain<'a> {
         self.all_folders().join(target).join("release")
     }
 
-    /// Not that of development, or each would build anew what the other has.
+    /// Not the one for development, or each would rebuild what the other has.
     fn all_folders(&self) -> PathBuf {
         self.project.target.join("image-build")
     }
@@ -100,8 +100,8 @@ impl<'a> Toolchain<'a> {
         Ok(flags.join(OsStr::new(BETWEEN_FLAGS)))
     }
 
-    /// Has the compiler write the same paths into the messages of panics wherever sources are. Those of the standard
-    /// library have that path already where the component `rust-src` is not installed.
+    /// Makes the compiler write the same paths into panic messages wherever the sources are. Those of the standard
+    /// library already have that path if the component `rust-src` is not installed.
     fn remappings(&self) -> Result<Vec<OsString>> {
         let verbose = command::output(self.run("rustc").arg("-vV"))?;
         let commit = verbose

@@ -1,10 +1,10 @@
-//! Takes out of the built module the callbacks that the filter does not answer.
+//! Removes the callbacks that the filter does not answer from the built module.
 //!
 //! The SDK exports a function for every callback of Proxy-Wasm, and a host calls each one that it finds
-//! ([Proxy-Wasm 0.2.1](https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1): all are optional): several
-//! for every request that do nothing, and that no linker leaves out, because an export may be called. Without them
-//! the module is a tenth smaller, for the code that only they reach goes with them, and a request costs less. A
-//! module that was not trimmed does the same.
+//! ([Proxy-Wasm 0.2.1](https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1): all are optional): for
+//! every request, several that do nothing. No linker leaves them out, because an export may be called. Without them
+//! the module is a tenth smaller, because the code that only they reach goes too, and a request costs less. An
+//! untrimmed module behaves the same.
 
 use std::fs;
 use std::path::Path;
@@ -12,8 +12,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use walrus::{Module, passes};
 
-/// The callbacks that stay: what `src/proxy_wasm.rs` answers, and what the SDK needs for its own work. One that the
-/// filter comes to answer has to be named here, or no host will find it.
+/// The callbacks that stay: what `src/proxy_wasm.rs` answers, and what the SDK needs for its own work. A callback
+/// that the filter begins to answer has to be named here, or no host will find it.
 const ANSWERED: [&str; 9] = [
     "proxy_on_configure",
     "proxy_on_context_create",
@@ -26,7 +26,7 @@ const ANSWERED: [&str; 9] = [
     "proxy_on_vm_start",
 ];
 
-/// Trims the module in this file; one that is trimmed already is left as it is.
+/// Trims the module in this file; a trimmed one is left as it is.
 pub fn trim(file: &Path) -> Result<()> {
     trim_in_place(file).with_context(|| format!("trimming {}", file.display()))
 }

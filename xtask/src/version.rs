@@ -1,4 +1,4 @@
-//! One version everywhere.
+//! The same version everywhere.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::project::Project;
 
-/// Files that say the version, and how a line of each begins that does.
+/// Files that contain the version, and how the line with it begins.
 fn places(version: &str) -> [(&'static str, String); 6] {
     [
         ("Cargo.toml", format!("version = \"{version}\"")),
@@ -25,7 +25,8 @@ fn places(version: &str) -> [(&'static str, String); 6] {
     ]
 }
 
-/// The tag of a release and all files say one version; else every place that does not is named.
+/// Checks that a release's tag and all files have the same version, and names every place that does
+/// not.
 pub fn check(project: &Project, tag: &str) -> Result<()> {
     let version = tag
         .strip_prefix('v')

@@ -1,4 +1,4 @@
-//! What a command answers; `main` alone prints it.
+//! What a command answers; only `main` prints it.
 
 use serde_json::Value;
 
@@ -15,9 +15,10 @@ pub struct Answer {
     pub json: Value,
 }
 
-/// An answer, and what is done once it has been told.
+/// An answer, and what is done once it has been printed.
 ///
-/// Who could not be told what was done would do it again, and make the next step by that.
+/// Someone who could not be told what was done would repeat the command, and thereby take the next
+/// step.
 #[derive(Debug)]
 pub struct Prepared {
     pub answer: Answer,

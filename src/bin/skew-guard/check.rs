@@ -23,14 +23,14 @@ use crate::envoy;
 use crate::seconds;
 use crate::yaml::Node;
 
-/// Tell every problem of configurations, and what in them will hurt
+/// Report every problem of configurations, and what in them will cause trouble
 ///
 /// A FILE is a plugin configuration (JSON or YAML), Kubernetes manifests (WasmPlugin,
 /// TrafficExtension, EnvoyExtensionPolicy), an Envoy configuration with the JSON in a StringValue, or
-/// the values of the Helm chart. Exits with 1 where a configuration is wrong; a warning is none.
+/// the values of the Helm chart. Exits with 1 if a configuration is wrong; warnings do not count.
 ///
 /// With --cluster it looks at an installed chart through kubectl, for what only the cluster knows:
-/// gateways without the plugin, rules and routes of others, releases without pods, an image that
+/// gateways without the plugin, other teams' rules and routes, releases without pods, an image that
 /// cannot be pulled. It changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -43,10 +43,10 @@ pub struct Check {
     /// Files with configurations
     #[arg(value_name = "FILE", required_unless_present = "cluster")]
     files: Vec<PathBuf>,
-    /// Look into the cluster in place of files
+    /// Look into the cluster instead of at files
     #[arg(long, conflicts_with = "files", requires = "helm_release")]
     cluster: bool,
-    /// The Helm release of the chart that is looked at
+    /// The chart's Helm release to look at
     #[arg(
         long,
         visible_alias = "release",
@@ -159,7 +159,7 @@ impl Report {
     }
 }
 
-/// What is right and will hurt.
+/// What is valid and will cause trouble.
 fn warnings(side: &Side, now: u64) -> Vec<String> {
     let config = &side.config;
     let mut warnings = Vec::new();
@@ -176,27 +176,27 @@ fn warnings(side: &Side, now: u64) -> Vec<String> {
             .any(|source| source.carrier() != Carrier::Header);
     warn(
         config.current.is_none() && !knows_assets,
-        "without current, and with no source but headers, the version of an asset cannot be known: browsers send no header of yours with scripts and styles, so that any pod answers them. Stamp the assets' directory and add {\"path\": \"/assets/v-{version}/\"}, or set pinCookie and upstreamVersion",
+        "without current, and with headers as the only sources, an asset's version cannot be known: browsers do not send your headers with scripts and styles, so any pod may answer. Put the version into the assets' directory and add {\"path\": \"/assets/v-{version}/\"}, or set pinCookie and upstreamVersion",
     );
     warn(
         has_pin && config.current.is_none() && config.upstream_version.is_none(),
-        "pinCookie without current and without upstreamVersion is never written: the mesh chooses the pod, and nothing tells which version it is",
+        "pinCookie without current and without upstreamVersion is never written: the mesh chooses the pod, and nothing says which version that is",
     );
     warn(
         has_pin,
-        "pinCookie costs shared caching: what a cookie decided is private, pages and API answers no-cache. Where assets carry the version in their path, they stay cacheable",
+        "pinCookie costs shared caching: answers that depend on the cookie are private, and pages and API answers among them no-cache. Assets that carry the version in their path stay cacheable",
     );
     warn(
         reads_cookie_early(config),
-        "sources: a cookie is read before another source: all tabs of a visitor share it, so that a second tab takes the first one along. Put cookies last",
+        "sources: a cookie is read before another source. All of a visitor's tabs share it, so a second tab takes the first one along. Put cookies last",
     );
     warn(
         config.unknown_version == UnknownVersion::Current,
-        "unknownVersion \"current\" answers clients of releases that are not listed any more with another release: keep every release listed as retired as long as its tabs may be open",
+        "with unknownVersion \"current\", clients of releases that are no longer listed are answered by another release: keep every release listed as retired as long as its tabs may be open",
     );
     warn(
         config.hosts.is_none(),
-        "without hosts every request of the gateway is treated as one of this application",
+        "without hosts, every request on the gateway is treated as this application's",
     );
     warn(
         !config.enforce,
@@ -220,10 +220,10 @@ fn warnings_of_sources(config: &Config) -> Vec<String> {
     let has = |is: fn(&Source) -> bool| config.sources.iter().any(is);
     let mut warnings = Vec::new();
     if !has(|source| matches!(source, Source::Header(_))) {
-        warnings.push("sources names no header: fetch and XMLHttpRequest say their version best in one, which no link and no cache can lend them. Add {\"header\": \"x-bundle-version\"}, and let the client send it".to_owned());
+        warnings.push("sources names no header: for fetch and XMLHttpRequest a header is the best place for the version, because no link and no cache can set it. Add {\"header\": \"x-bundle-version\"}, and let the client send it".to_owned());
     }
     if !has(|source| matches!(source, Source::Query(_))) {
-        warnings.push("sources names no query: a WebSocket, an EventSource, a form, an <img>, an <iframe> and a download can carry no header, and go to any release or to current. Add {\"query\": \"dpl\"}, and let the client put it into their URLs".to_owned());
+        warnings.push("sources names no query: WebSockets, EventSources, forms, <img>, <iframe> and downloads cannot carry a header, and go to any release or to current. Add {\"query\": \"dpl\"}, and let the client put it into their URLs".to_owned());
     }
     if let Some(preview) = &config.preview
         && config
@@ -248,7 +248,7 @@ fn warnings_of_paths(config: &Config) -> Vec<String> {
         let is_in = |prefixes: &[PathPrefix]| is_below(prefixes, example.as_bytes());
         if config.paths.as_deref().is_some_and(|paths| !is_in(paths)) {
             warnings.push(format!(
-                "{source} is outside paths: it is never read there, and any release answers for these assets. Add its directory to paths"
+                "{source} is outside paths: it is never read, and any release may answer for these assets. Add its directory to paths"
             ));
         }
         if is_in(&config.unpinned_paths) {
@@ -259,10 +259,10 @@ fn warnings_of_paths(config: &Config) -> Vec<String> {
     }
     let is_root = |prefixes: &[PathPrefix]| is_below(prefixes, b"/");
     if is_root(&config.unpinned_paths) {
-        warnings.push("unpinnedPaths holds \"/\": no request is pinned at all. Name the update probe and the service worker".to_owned());
+        warnings.push("unpinnedPaths contains \"/\": no request is pinned at all. Name only the update probe and the service worker".to_owned());
     }
     if is_root(&config.pinned_navigation) {
-        warnings.push("pinnedNavigation holds \"/\": a visitor never gets a newer release as long as the old one is served. Name the paths that must not change in between, a checkout for instance".to_owned());
+        warnings.push("pinnedNavigation contains \"/\": a visitor gets no newer release as long as the old one is served. Name only the paths that must not change midway, such as a checkout".to_owned());
     }
     warnings
 }
@@ -274,11 +274,11 @@ fn warnings_of_releases(config: &Config, now: u64) -> impl Iterator<Item = Strin
         .filter(|release| release.state == State::Draining)
         .filter_map(move |release| match release.until {
             None => Some(format!(
-                "{} drains without until: its pods are needed until you retire it",
+                "{} is draining without until: its pods are needed until you retire it",
                 release.version
             )),
             Some(until) if until <= now => Some(format!(
-                "{} drained until {}: it counts as retired; write so, and its pods may go",
+                "{} was draining until {} and counts as retired now: set it to retired, and its pods may go",
                 release.version,
                 written_time(until)
             )),
@@ -293,7 +293,7 @@ fn weights_of_zero(config: &Config) -> Option<String> {
     };
     let idle = shares.iter().find(|share| share.weight == 0)?;
     Some(format!(
-        "{} is in current with weight 0: nobody gets it",
+        "{} is in current with weight 0: no visitor gets it",
         idle.version
     ))
 }

@@ -12,12 +12,12 @@ use crate::answer::{Answer, Verdict};
 use crate::document::Document;
 use crate::documents;
 
-/// Tell whether going from one configuration to another is safe while gateways disagree
+/// Say whether going from one configuration to another is safe while gateways disagree
 ///
-/// Gateways learn a configuration at different moments, so one may give out a page and another get
-/// its requests. Safe means that no such page is answered by another release than its own, and none is
-/// told to reload that every gateway will know in the end. Where a step is not safe, the reasons are
-/// named, and the steps that are. Exits with 1 where it is not safe.
+/// Gateways learn a configuration at different moments, so one may hand out a page and another get its
+/// requests. Safe means that no such page is answered by another release than its own, and that none
+/// is told to reload which every gateway will know in the end. For an unsafe step, it gives the
+/// reasons, and the steps that are safe. Exits with 1 if it is not safe.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard diff old.json new.json
@@ -27,7 +27,7 @@ use crate::documents;
 pub struct Diff {
     /// The file with the configuration that gateways have
     old: PathBuf,
-    /// The file with the one that they shall have
+    /// The file with the one that they should have
     new: PathBuf,
     #[command(flatten)]
     clock: Clock,
@@ -135,7 +135,7 @@ impl Unpaired {
                 renamed_to,
             }),
             name,
-            text: "is removed: safe when no tab of an older release can be open any more, because nothing tells it to reload then".to_owned(),
+            text: "is removed: safe once no tab of an older release can be open, because nothing tells it to reload after that".to_owned(),
         })
     }
 
@@ -226,7 +226,8 @@ impl Pair {
             return lines;
         };
         lines.push(
-            "safe, each when every gateway shows the one before (skew-guard wait):".to_owned(),
+            "safe, if each waits until every gateway shows the one before (skew-guard wait):"
+                .to_owned(),
         );
         let steps = (1..).zip(&steps);
         lines.extend(steps.map(|(number, step)| format!("  {number}. {}", step.join("; "))));

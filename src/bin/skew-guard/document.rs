@@ -1,4 +1,4 @@
-//! A configuration where it stands: in a file of its own, a Kubernetes manifest, one of Envoy's files, or
+//! A configuration in its place: in a file of its own, a Kubernetes manifest, one of Envoy's files, or
 //! the chart's values.
 
 use std::fmt;

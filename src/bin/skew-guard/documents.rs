@@ -1,5 +1,5 @@
-//! Where configurations are found: by themselves, in Kubernetes manifests, in Envoy's own files, in
-//! the chart's values.
+//! Where configurations are found: by themselves, in Kubernetes manifests, in Envoy's files, in the
+//! chart's values.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -66,12 +66,12 @@ pub fn find(file: &Path, roots: &[Rc<Node>]) -> Result<Vec<Document>> {
             let discovered = envoy::discovered(roots);
             let files: Vec<_> = discovered.iter().map(|(_, file)| *file).collect();
             bail!(
-                "the filter's configuration is in a file of its own, give that: {}",
+                "the filter's configuration is in a separate file; give that one: {}",
                 files.join(", ")
             )
         }
         _ => bail!(
-            "no skew-guard configuration was found: neither one by itself, nor the chart's values, nor a WasmPlugin, a TrafficExtension, an EnvoyExtensionPolicy, or a StringValue of a Wasm filter"
+            "no skew-guard configuration was found: neither the configuration itself, nor the chart's values, nor a WasmPlugin, a TrafficExtension, an EnvoyExtensionPolicy, or a StringValue of a Wasm filter"
         ),
     }
 }
@@ -82,7 +82,7 @@ pub fn read_one(file: &Path) -> Result<Document> {
     match (documents.pop(), documents.is_empty()) {
         (Some(only), true) => Ok(only),
         _ => bail!(
-            "{} holds several skew-guard configurations; this command takes a file with one",
+            "{} contains several skew-guard configurations; this command takes a file with one",
             file.display()
         ),
     }

@@ -1,5 +1,4 @@
-//! A step made in a file: what is changed is changed, and everything else, comments too, stays as it
-//! was written.
+//! A step made in a file: everything that is not changed stays as it was written, comments included.
 
 use std::rc::Rc;
 use std::str::FromStr;
@@ -14,7 +13,7 @@ use crate::document::{Document, Form};
 use crate::yaml::{self, Node, Segment};
 
 const NOT_EDITABLE: &str =
-    "the file is written in a way in which this step cannot be made without harm; make it by hand";
+    "the way this file is written, the step cannot be made without damage; make it by hand";
 
 /// The text of a file after some changes to one configuration in it.
 pub fn edited(text: &str, document: &Document, edits: &[Edit]) -> Result<String> {
@@ -31,7 +30,7 @@ fn edited_without_bom(text: &str, document: &Document, edits: &[Edit]) -> Result
         .documents()
         .nth(document.index)
         .and_then(|document| document.as_mapping())
-        .context("the document is no map")?;
+        .context("the document is not a map")?;
     let root = find(root, &document.at)?;
     let style = Style::of(text, &root, document.reader());
     for edit in edits {
@@ -56,7 +55,7 @@ fn edited_in_text(text: &str, document: &Document, edits: &[Edit]) -> Result<Str
     let new = edited_without_bom(&json, &inner, edits)?;
     let after = with_block(text, &json, &new).with_context(|| {
         format!(
-            "the configuration is JSON in a text of {}; write it on lines of its own, below \"value: |\", to have steps made in it",
+            "the configuration is JSON within a string of {}; to let skew-guard edit it, put it on separate lines below \"value: |\"",
             document.file.display()
         )
     })?;
@@ -113,7 +112,7 @@ fn find(root: Mapping, at: &[Segment]) -> Result<Mapping> {
     }
     node.as_mapping()
         .cloned()
-        .context("the configuration is no map")
+        .context("the configuration is not a map")
 }
 
 /// How a file is written.

@@ -1,5 +1,5 @@
-//! What Envoy's own files say around a configuration: which routes a client could choose by a route
-//! header of its own making, because the filter does not remove it there.
+//! What Envoy's files say around a configuration: which routes a client could choose with a forged
+//! route header, because the filter does not remove it there.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ struct InstalledFilter<'n> {
     filter: &'n Node,
 }
 
-/// What lets a client choose its release, as far as these files show it.
+/// What lets a client choose its release, as far as these files show.
 pub fn warnings(document: &Document, config: &Config, roots: &[Rc<Node>]) -> Vec<String> {
     let mut warnings = Vec::new();
     for installed in installed(document, roots) {
@@ -146,7 +146,7 @@ impl<'n> InstalledFilter<'n> {
             routes.filter(|route| is_chosen_by(route, header) && self.is_off(table, host, route));
         open.map(|route| {
             format!(
-                "{} is chosen by {header}, and the filter is off there: what a client sends under that name is not removed, and chooses its release. Leave the filter on wherever a route is chosen by {header}",
+                "{} is chosen by {header}, and the filter is off there: a header of that name from a client is not removed, and chooses its release. Leave the filter on wherever a route is chosen by {header}",
                 named("route", route)
             )
         })
@@ -179,7 +179,7 @@ fn unguarded_domains(
         return None;
     }
     Some(format!(
-        "{} has domains that are not in hosts ({}): there a client's own {header} is not removed, and chooses its release. Give those domains a virtual host of their own, without routes that are chosen by {header}, or add them to hosts",
+        "{} has domains that are not in hosts ({}): there a client's own {header} is not removed, and chooses its release. Put those domains into a separate virtual host, without routes that are chosen by {header}, or add them to hosts",
         named("virtual host", host),
         wide.join(", ")
     ))

@@ -1,4 +1,4 @@
-//! `skew-guard explain`: what becomes of one request, and why.
+//! `skew-guard explain`: what happens to one request, and why.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ use crate::Clock;
 use crate::answer::{Answer, Verdict};
 use crate::documents;
 
-/// Tell what the filter does with a request, and by which rule
+/// Show what the filter does with a request, and by which rule
 ///
 /// The decision, what is written to the request, the filter's own answer, and what is changed in the
 /// upstream's, from the same code that runs in the gateway.
@@ -34,28 +34,28 @@ use crate::documents;
 pub struct Explain {
     /// A file with one configuration
     config: PathBuf,
-    /// Path and query of the request
+    /// The request's path and query
     #[arg(long, default_value = "/")]
     path: String,
     /// Its method
     #[arg(long, default_value = "GET")]
     method: String,
-    /// Its host; by default one that the configuration guards
+    /// Its host; by default one in the configuration's scope
     #[arg(long)]
     host: Option<String>,
-    /// A header of the request, 'name: value'; may be given several times
+    /// A header of the request, 'name: value' (repeatable)
     #[arg(long = "header", value_name = "HEADER", value_parser = parse_header)]
     headers: Vec<(String, String)>,
-    /// The headers by which a browser says what it loads
+    /// What the browser loads, as its headers say it
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
     /// The status of the upstream's answer
     #[arg(long, default_value_t = 200, conflicts_with = "failure")]
     status: u16,
-    /// A header of the upstream's answer, 'name: value'; may be given several times
+    /// A header of the upstream's answer, 'name: value' (repeatable)
     #[arg(long = "response-header", value_name = "HEADER", value_parser = parse_header)]
     response_headers: Vec<(String, String)>,
-    /// Envoy's own failure in place of an answer
+    /// A failure of Envoy's instead of an answer
     #[arg(long)]
     failure: Option<Failure>,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub struct Explain {
 enum Kind {
     /// The document of a tab
     Navigation,
-    /// A call of a script, with fetch
+    /// A script's call, with fetch
     Fetch,
     /// A script, style, image and the like
     Asset,
@@ -78,7 +78,7 @@ enum Kind {
 /// How Envoy may fail to reach a release.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Failure {
-    /// The release's cluster has no pod that is well (UH)
+    /// The release's cluster has no healthy pod (UH)
     NoHealthyUpstream,
     /// There is no such cluster (NC)
     NoCluster,
@@ -118,7 +118,7 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
 
 /// What is said of a request.
 struct Explanation {
-    /// A line each: what, and how it is.
+    /// One line each: what, and how it is.
     facts: Vec<(&'static str, String)>,
     decision: Value,
 }
@@ -207,9 +207,9 @@ fn untouched() -> Explanation {
     Explanation {
         facts: vec![(
             "untouched",
-            "rule 1: the request is outside of hosts or paths".to_owned(),
+            "rule 1: the request is outside hosts or paths".to_owned(),
         )],
-        decision: json!({"outcome": null, "rule": 1, "because": "rule 1: the request is outside of hosts or paths"}),
+        decision: json!({"outcome": null, "rule": 1, "because": "rule 1: the request is outside hosts or paths"}),
     }
 }
 

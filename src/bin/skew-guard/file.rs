@@ -1,4 +1,4 @@
-//! A file that is edited while others may read it or edit it too.
+//! A file that is edited while others may read or edit it too.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use crate::interrupted;
 
-/// An edit takes milliseconds; whoever holds the lock for longer does something else with it.
+/// An edit takes milliseconds; whoever holds the lock for longer is doing something else.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A file that no other tool of ours edits at the same time.
@@ -88,8 +88,9 @@ impl LockedFile {
 
 impl Draft {
     /// Puts it into the place of the old text. Readers see the one or the other, whole; when anything
-    /// goes wrong the old one stays. A file that can only be written where it is, for it is a mount by
-    /// itself or its folder takes no other, is, and the answer says what that means.
+    /// goes wrong the old one stays. A file that can only be written in place, because it is a mount
+    /// or because its folder takes no other file, is written in place, and the answer says what that
+    /// means.
     pub fn commit(self) -> Result<Option<String>> {
         let Self {
             file,
@@ -105,7 +106,7 @@ impl Draft {
             };
             overwrite(&file.place, &text).with_context(|| file.cannot_write())?;
             Ok(Some(format!(
-                "{} was written where it is, because no other file can take its place ({why}): who read it in that moment may have seen half of it",
+                "{} was written in place, because no other file can be put there ({why}): whatever read it at that moment may have seen half of it",
                 file.name.display()
             )))
         })
@@ -134,7 +135,7 @@ fn overwrite(place: &Path, text: &str) -> Result<()> {
     let written = write_over(place, text.as_bytes());
     written.or_else(|error| {
         write_over(place, &old)
-            .with_context(|| format!("{error}; and what it held before cannot be written again"))?;
+            .with_context(|| format!("{error}; and its previous content cannot be restored"))?;
         Err(error.into())
     })
 }

@@ -1,5 +1,5 @@
-//! What becomes of a half-made edit, and of programs that run beside the tool, when somebody ends it: Ctrl-C, or a
-//! pipeline that is cancelled.
+//! What happens to a half-made edit, and to programs that run beside the tool, when someone ends it: with Ctrl-C,
+//! or by cancelling a pipeline.
 
 use std::io;
 use std::path::PathBuf;

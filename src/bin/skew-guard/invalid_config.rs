@@ -9,10 +9,10 @@ use skew_guard::rollout::Side;
 use crate::answer::{Answer, Verdict};
 use crate::document::{Document, Located};
 
-/// All that is wrong with a configuration.
+/// Everything that is wrong with a configuration.
 #[derive(Debug)]
 pub struct InvalidConfig {
-    /// For people: a line for each problem.
+    /// For people: one line per problem.
     text: String,
     /// For machines.
     configuration: Value,
@@ -46,7 +46,7 @@ impl InvalidConfig {
         }
     }
 
-    /// The answer in place of the command's own.
+    /// The answer given instead of the command's.
     pub fn answer(self) -> Answer {
         Answer {
             verdict: Verdict::Bad,

@@ -1,4 +1,4 @@
-//! The command-line tool of skew-guard: what a team and its pipeline ask before, during and after a
+//! The command-line tool of skew-guard: what a team and its pipeline use before, during and after a
 //! release.
 
 use std::fmt::Display;
@@ -42,10 +42,10 @@ const SCHEMA: &str = include_str!("../../../envoy/config.schema.json");
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 where the answer is good; 1 where it is not (a wrong configuration, an unsafe step, a time-out); 2 where there is none (a file that cannot be read, a wrong argument)."
+    after_help = "Exit status: 0 if the answer is good; 1 if it is not (a wrong configuration, an unsafe step, a timeout); 2 if there is none (a file that cannot be read, a wrong argument)."
 )]
 struct Arguments {
-    /// How the answer is written
+    /// The format of the answer
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     output: Output,
     #[command(subcommand)]
@@ -80,7 +80,7 @@ enum Output {
 /// When it is.
 #[derive(Debug, clap::Args)]
 struct Clock {
-    /// The time to answer for, RFC 3339; by default now
+    /// The time to assume, RFC 3339; by default now
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
     now: Option<SystemTime>,
 }
@@ -175,7 +175,7 @@ fn rendered(answer: &Answer, output: Output) -> String {
     }
 }
 
-/// Writes a text, and tells whether anybody reads. Whoever closes the pipe has read enough.
+/// Writes a text, and tells whether anybody reads. A reader that closes the pipe has read enough.
 fn write_stdout(text: &str) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -184,7 +184,7 @@ fn write_stdout(text: &str) -> io::Result<bool> {
     }
 }
 
-/// A line beside the answer; whether anybody reads it is not the tool's business.
+/// A line besides the answer; whether anybody reads it is not the tool's business.
 fn print_note(line: impl Display) {
     let _unread = writeln!(io::stderr(), "{line}");
 }

@@ -86,7 +86,8 @@ impl<'t> Metrics<'t> {
         refused.get(plugin).is_some_and(|refused| *refused != 0)
     }
 
-    /// Whether Envoy still has a plugin that shows a gauge; what cannot be told is taken for a yes.
+    /// Whether Envoy still has a plugin that shows a gauge; if that cannot be told, the answer is
+    /// yes.
     pub fn has(self, plugin: &Plugin) -> bool {
         let mut loaded = self.0.lines().filter_map(loaded_plugin).peekable();
         let name = sanitized(&plugin.name);

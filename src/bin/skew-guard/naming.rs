@@ -1,4 +1,4 @@
-//! How a release that is new to a list is written there: like the one before it.
+//! How a new release is written into a list: like the one before it.
 
 use anyhow::{Result, anyhow};
 use serde_json::{Map, Value, json};
@@ -9,13 +9,13 @@ use crate::document::Document;
 use crate::version_substitution::{Ambiguity, substitute_version};
 use crate::yaml::Node;
 
-/// What is said of a new release; what is not is made as it was made for the others.
+/// What is given for a new release; the rest is made as it was for the others.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Naming {
-    /// Its route; by default made as those of the other releases are
+    /// Its route; by default made like those of the other releases
     #[arg(long)]
     pub route: Option<String>,
-    /// A label of its pods for the chart, 'name=value'; by default made as those of the others are
+    /// A label of its pods for the chart, 'name=value'; by default made like those of the others
     #[arg(long = "label", value_parser = parse_label)]
     pub labels: Vec<(String, String)>,
 }
@@ -26,8 +26,8 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "a label is written 'name=value'".to_owned())
 }
 
-/// The release that a new one is written like: the newest that is not retired. None where the version
-/// is listed already.
+/// The release that serves as the model for a new one: the newest that is not retired. None if the
+/// version is already listed.
 pub fn model(document: &Document, side: &Side, version: &Version) -> Option<Node> {
     let mut listed = side.config.releases.iter();
     if listed.any(|release| release.version == *version) {
@@ -77,7 +77,7 @@ impl Naming {
     }
 }
 
-/// A text of another release, made for this one: with its version in the place of the other's.
+/// A text of another release, adapted for this one: with its version instead of the other's.
 fn derived(
     what: &str,
     text: &str,
@@ -89,9 +89,9 @@ fn derived(
     let other = other.and_then(Node::text).unwrap_or_default();
     substitute_version(text, other, version.as_str()).map_err(|ambiguity| {
         let why = match ambiguity {
-            Ambiguity::Absent => "does not hold its version as a word",
-            Ambiguity::Several => "holds its version more than once",
+            Ambiguity::Absent => "does not contain its version as a word",
+            Ambiguity::Several => "contains its version more than once",
         };
-        anyhow!("how the {what} is made cannot be told from that of {other}: \"{text}\" {why}; give {option}")
+        anyhow!("cannot tell from {other} how to make the {what}: \"{text}\" {why}; give {option}")
     })
 }

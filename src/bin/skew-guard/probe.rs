@@ -15,17 +15,17 @@ use crate::fan_out;
 
 use request::Request;
 
-/// Pods that became ready a moment ago are not known to every gateway yet.
+/// Some gateways may not know yet of pods that have just become ready.
 const ROUND_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Ask every gateway for a release: whether its routes and its pods are there
+/// Ask every gateway for a release, to see whether its routes and pods are there
 ///
 /// Sends one GET with the release's version for each versioned service (its probePath in the chart's
 /// values) through each port of each gateway pod that serves one of the hosts, with the right Host and
 /// SNI, by kubectl port-forward. Each must be answered with 2xx, without x-client-update: required, and,
 /// where upstreamVersion is configured, by a pod of that version. Asks again until that is so, and exits
-/// with 1 where it has not come true within the time limit. Certificates are not verified: the way leads
-/// through the API server.
+/// with 1 if it is not within the time limit. Certificates are not verified: the connection goes through
+/// the API server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   skew-guard probe 2.1.0 --helm-release shop --namespace shop")]
@@ -174,12 +174,12 @@ fn listing(installation: &Installation, version: &str) -> Result<Config> {
         .find(|release| release.version.as_str() == version)
         .with_context(|| {
             let helm_release = &installation.helm_release;
-            format!("{version} is no release of {helm_release}; list it first")
+            format!("{version} is not a release of {helm_release}; list it first")
         })?;
     match release.state {
         State::Live | State::Draining => Ok(config),
-        State::Staged => bail!("{version} is staged: only who has the preview key reaches it"),
-        State::Retired => bail!("{version} is retired: nobody is led to it"),
+        State::Staged => bail!("{version} is staged: only testers with the preview key reach it"),
+        State::Retired => bail!("{version} is retired: nobody is sent to it"),
     }
 }
 

@@ -33,20 +33,19 @@ use release::{Pods, RetirementCriteria, counted};
 use report::Report;
 use scrape::{Expected, GatewayStatus, scrape};
 
-/// Tell which release answers what, and whether an old one may go
+/// Show which release answers what, and whether an old one may go
 ///
 /// Looks at the metrics of every gateway twice, and says what is in force there, how many requests
 /// each release got in between and why, its open streams, its answers from the wrong release
-/// (skewed) and to pages that have to be loaded again (gone), both since the gateways started; then
-/// the next step with what it waits for, and of each release that drains whether it may be retired:
-/// no request for --idle-for and no open stream, or past its until.
+/// (skewed) and to pages that have to be reloaded (gone), both since the gateways started; then the
+/// next step and what it is waiting for, and whether each draining release may be retired: if it
+/// had no request for --idle-for and has no open stream, or is past its until.
 ///
-/// Metrics have no memory: what was before the first look is known only to a Prometheus that scrapes all
-/// gateways (--prometheus; it is asked for the last day). With --helm-release it finds the gateways, the list
-/// and the pods of each release through kubectl; with URLs it asks those, and takes versions, until and the
-/// next step from --config.
+/// Metrics have no memory: what came before the first look, only a Prometheus that scrapes all gateways knows
+/// (--prometheus; it is asked about the last day). With --helm-release it finds the gateways, the list and the pods of
+/// each release through kubectl; with URLs it asks those, and takes versions, until and the next step from --config.
 ///
-/// Exits with 1 where a gateway cannot be asked, is late or refuses its configuration, or where an
+/// Exits with 1 if a gateway cannot be asked, is behind or refuses its configuration, or if an
 /// answer was skewed in between.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -58,25 +57,25 @@ pub struct Status {
     /// The Helm release of the chart
     #[arg(long, value_name = "NAME", required_unless_present = "urls")]
     helm_release: Option<String>,
-    /// The metrics of each gateway (http only), where the cluster is not asked
+    /// The metrics of each gateway (http only), if the cluster is not asked
     #[arg(value_name = "URL", conflicts_with = "helm_release")]
     urls: Vec<String>,
-    /// The plugin's name, with or without its namespace, where several run in one gateway
+    /// The plugin's name, with or without its namespace, if several run in one gateway
     #[arg(long, conflicts_with = "helm_release")]
     plugin: Option<String>,
     /// The file with the list of releases
     #[arg(long, value_name = "FILE", conflicts_with = "helm_release")]
     config: Option<PathBuf>,
-    /// Go on looking until Ctrl-C
+    /// Keep looking until Ctrl-C
     #[arg(long)]
     watch: bool,
     /// The time between two looks
     #[arg(long, default_value = "5s", value_parser = parse_interval)]
     interval: Duration,
-    /// For how long nobody must have asked for a release that may be retired
+    /// How long a release must not have been asked for before it may be retired
     #[arg(long, default_value = "30m", value_parser = humantime::parse_duration)]
     idle_for: Duration,
-    /// The Prometheus server that knows what was before (http only)
+    /// The Prometheus server that knows the past (http only)
     #[arg(long, value_name = "URL")]
     prometheus: Option<String>,
     #[command(flatten)]
@@ -130,7 +129,7 @@ impl Status {
             .snapshot(&data_source)?
             .seen(&mut history, Duration::ZERO, &[]);
         let between = humantime::format_duration(self.interval);
-        progress(format!("requests are counted for {between} ..."));
+        progress(format!("counting requests for {between} ..."));
         loop {
             thread::sleep(self.interval);
             let (snapshot, troubles) = match self.snapshot(&data_source) {
@@ -287,7 +286,7 @@ impl Status {
 }
 
 impl Snapshot {
-    /// Remembers what was seen. Gateways that have it in force for the second time have it.
+    /// Remembers what was seen. A gateway counts as having it in force at the second look in a row.
     fn seen(mut self, history: &mut History, at: Duration, before: &[GatewayStatus]) -> Self {
         for seen in &mut self.gateways {
             let before = before.iter().find(|before| before.gateway == seen.gateway);
@@ -301,7 +300,7 @@ impl Snapshot {
     }
 }
 
-/// Whether it may be otherwise at the next look.
+/// Whether that may be different at the next look.
 fn is_transient(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(Problem::is_transient)
 }

@@ -21,14 +21,14 @@ use crate::naming::{self, Naming};
 use crate::yaml::Node;
 use crate::{Clock, Output};
 
-/// Make the next safe step of a release in a file of releases
+/// Take the next safe step of a release, in a file of releases
 ///
-/// Called once, it lists the version as live; called again, when every gateway has learned that
-/// (skew-guard wait) and its pods are ready, it puts it into current and its predecessor to draining.
-/// When nothing is left to do it says so and exits with 0. Releases that have drained are retired in
-/// the step that lists the next one, and a revision is counted up where there is one. The FILE is a
-/// plugin configuration, a manifest that holds one, or the values of the Helm chart; comments and
-/// layout stay. A step that is not safe is not made, and exits with 1.
+/// Called once, it lists the version as live. Called again, when every gateway has learned that
+/// (skew-guard wait) and its pods are ready, it puts it into current and sets its predecessor to
+/// draining. When nothing is left to do, it says so and exits with 0. The step that lists a release
+/// also retires those that have drained, and every step raises the revision, if there is one. The
+/// FILE is a plugin configuration, a manifest that contains one, or the values of the Helm chart;
+/// comments and layout stay. An unsafe step is not taken, and exits with 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard release shop.yaml 2.1.0                          # lists it, or puts it into current
@@ -42,14 +42,14 @@ pub struct Release {
     /// The version
     #[arg(value_parser = parse_version)]
     version: Version,
-    /// The step to make; by default the next one, live or current
+    /// The step to take; by default the next one, live or current
     #[arg(long)]
     step: Option<StepName>,
-    /// How long predecessors drain, from the step that puts it into current: how long their tabs may
-    /// live [default: 24h]
+    /// How long predecessors drain after the step that puts it into current: as long as their tabs
+    /// may live [default: 24h]
     #[arg(long, value_parser = humantime::parse_duration)]
     drain_for: Option<Duration>,
-    /// Give it to so many percent of the visitors only (needs pinCookie)
+    /// Give it to only this percentage of the visitors (needs pinCookie)
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: Option<u8>,
     #[command(flatten)]
@@ -58,15 +58,15 @@ pub struct Release {
     step_options: StepOptions,
 }
 
-/// Take the newest step back, in a file of releases or in the cluster
+/// Roll the newest release back, in a file of releases or in the cluster
 ///
-/// Puts current back to the release before, and the bad one to retired, in one safe step: visitors
-/// get the old release, and tabs of the bad one are told to reload. Without current the pods are
-/// rolled back: called before, it lists the old release again and drains the bad one; called after,
-/// it retires that. When the newest release is retired already, nothing is done.
+/// Puts current back to the release before and retires the bad one, in one safe step: visitors get
+/// the old release, and tabs of the bad one are told to reload. Without current, the pods are
+/// rolled back: called before that, it lists the old release again and drains the bad one; called
+/// after it, it retires the bad one. If the newest release is already retired, it does nothing.
 ///
-/// With --helm-release it makes the step in the cluster's list, whatever state a deployment has left
-/// that in, takes the lease over from one that is under way, and waits for every gateway.
+/// With --helm-release it takes the step in the cluster's list, in whatever state a deployment has
+/// left it, takes the lease over from one in progress, and waits for every gateway.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard rollback shop.yaml
@@ -78,7 +78,7 @@ pub struct Rollback {
     /// The file
     #[arg(required_unless_present = "helm_release")]
     file: Option<PathBuf>,
-    /// The Helm release of the chart whose list is changed, in the cluster
+    /// The chart's Helm release, whose list in the cluster is changed
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     helm_release: Option<String>,
     /// The bad release; by default the newest that is not staged
@@ -106,9 +106,9 @@ enum StepName {
     Staged,
     /// List it as live: whoever asks for it gets it, nobody else
     Live,
-    /// Put it into current, and its predecessor to draining
+    /// Put it into current, and set its predecessor to draining
     Current,
-    /// Put it to retired: its tabs are told to reload
+    /// Set it to retired: its tabs are told to reload
     Retired,
     /// Take it off the list
     Removed,
@@ -129,7 +129,7 @@ impl From<StepName> for Step {
 /// How a step is made.
 #[derive(Debug, clap::Args)]
 struct StepOptions {
-    /// Show the change, and make none
+    /// Show the change, and do not make it
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -167,7 +167,7 @@ impl Release {
                 format!("{} is current: nothing is left to do", self.version)
             }
             None => format!(
-                "{} is listed, and there is no current: nothing is left to do but the roll-out of its pods. When the last pod of a predecessor is gone: skew-guard release FILE PREDECESSOR --step retired",
+                "{} is listed, and there is no current: only the roll-out of its pods is left. When the last pod of a predecessor is gone: skew-guard release FILE PREDECESSOR --step retired",
                 self.version
             ),
             Some(_) => format!("{}: nothing is left to do", self.version),
@@ -175,7 +175,7 @@ impl Release {
         release_file.make(edits, &self.step_options, &nothing_left)
     }
 
-    /// That no option was given for nothing.
+    /// Checks that every given option has an effect.
     fn check_options(&self, release_file: &ReleaseFile) -> Result<()> {
         let named = |steps: &[StepName]| self.step.is_none_or(|step| steps.contains(&step));
         let for_current = [
@@ -185,7 +185,7 @@ impl Release {
         for (option, _) in for_current.iter().filter(|(_, is_given)| *is_given) {
             ensure!(
                 named(&[StepName::Current]),
-                "{option} is for the step that puts a release into current (--step current), and this is another one"
+                "{option} is for the step that puts a release into current (--step current), and this is a different one"
             );
             ensure!(
                 release_file.side.config.current.is_some(),
@@ -206,7 +206,7 @@ impl Release {
         self.check_unchanged(release_file)
     }
 
-    /// A release that is listed keeps its route and labels, so that none others can be meant.
+    /// A listed release keeps its route and labels, so others cannot be given.
     fn check_unchanged(&self, release_file: &ReleaseFile) -> Result<()> {
         let Some(listed) = release_file.listed(&self.version) else {
             return Ok(());
@@ -245,7 +245,7 @@ impl Rollback {
     fn in_cluster(&self, helm_release: &str, output: Output) -> Result<Answer> {
         ensure!(
             self.step_options.clock.now.is_none(),
-            "--now is for a file: in a cluster it is now"
+            "--now is for a file: in a cluster, the time is now"
         );
         let rollback = ClusterRollback {
             helm_release,
@@ -265,16 +265,16 @@ impl Rollback {
             Lifecycle::new(&release_file.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
         let nothing_left = match &self.bad {
             Some(bad) => format!("{bad} is retired: nothing is left to do"),
-            None => "the newest release is retired: it was rolled back already, and nothing is left to do. To go back further, name the bad release with --bad".to_owned(),
+            None => "the newest release is retired: it has already been rolled back, and nothing is left to do. To go back further, name the bad release with --bad".to_owned(),
         };
         release_file.make(edits, &self.step_options, &nothing_left)
     }
 }
 
-/// How long predecessors drain where nobody says it.
+/// How long predecessors drain by default.
 pub const DRAIN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The last second that a configuration can write: of the year 9999.
+/// The last second that a configuration can express, in the year 9999.
 pub const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A file in which a step is made.
@@ -282,7 +282,7 @@ struct ReleaseFile {
     text: String,
     document: Document,
     side: Side,
-    /// Absent where nothing is to be written.
+    /// Absent if nothing is to be written.
     locked: Option<LockedFile>,
 }
 

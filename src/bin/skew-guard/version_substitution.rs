@@ -1,15 +1,15 @@
-//! A text of one release, a route or a label, made for another.
+//! A text of one release, a route or a label, adapted for another.
 
 use crate::document::chart_route;
 
-/// The ways in which a version may stand in a text.
+/// The ways in which a version may be spelled in a text.
 const SPELLINGS: [fn(&str) -> String; 3] = [str::to_owned, chart_route, dashed];
 
 fn dashed(version: &str) -> String {
     version.replace(['.', '+', '_'], "-")
 }
 
-/// Why it is not clear how a text is made of a version.
+/// Why it is unclear how a text is made from a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambiguity {
     /// The version is not in it.
@@ -18,7 +18,7 @@ pub enum Ambiguity {
     Several,
 }
 
-/// The text with one version in the place of another, which has to be in it once, as a whole word.
+/// The text with one version replaced by another; it has to occur once, as a whole word.
 pub fn substitute_version(text: &str, version: &str, new: &str) -> Result<String, Ambiguity> {
     let mut found: Vec<_> = SPELLINGS
         .iter()
@@ -30,7 +30,7 @@ pub fn substitute_version(text: &str, version: &str, new: &str) -> Result<String
         })
         .filter(|(start, end, _)| is_word(text, *start, *end))
         .collect();
-    // Of two that overlap the longer one, and the first spelling of what several spell alike.
+    // Of two that overlap, the longer one; if several spellings are the same, the first.
     found.sort_by_key(|(start, end, _)| (*start, std::cmp::Reverse(*end)));
     found.dedup_by(|(start, ..), (_, end, _)| *start < *end);
     match found.as_slice() {
@@ -44,7 +44,7 @@ pub fn substitute_version(text: &str, version: &str, new: &str) -> Result<String
     }
 }
 
-/// Whether what stands there is no part of a longer word or number. A number may follow letters, as in
+/// Whether the text there is not part of a longer word or number. A number may follow letters, as in
 /// `v2`.
 fn is_word(text: &str, start: usize, end: usize) -> bool {
     let (before, after) = (text.get(..start), text.get(end..));

@@ -18,19 +18,19 @@ use source::Source;
 
 /// Wait until every gateway has a configuration in force
 ///
-/// Looks at the Prometheus metrics of each gateway until two looks, two seconds apart, show that
-/// the plugin has the revision (skew_guard_config_revision), that it was not refused
+/// Looks at the Prometheus metrics of each gateway until two looks, two seconds apart, show that the
+/// plugin has the revision (skew_guard_config_revision), that it was not refused
 /// (skew_guard_config_refused), and that the routes of that revision are loaded (the counter that
-/// Envoy makes for a route with a stat_prefix). Exits with 1 where that has not come true within the
-/// time limit.
+/// Envoy makes for a route with a stat_prefix). Exits with 1 if that is not so within the time
+/// limit.
 ///
-/// With --helm-release it finds all of it in the cluster through kubectl: the revision, the routes,
-/// and the pods of the plugin's selector, listed anew at each look and asked by kubectl port-forward,
-/// else by the API server's proxy. With URLs it asks those; a gateway that is not among them is not
-/// waited for, and neither are routes without --routes.
+/// With --helm-release it finds all of this in the cluster through kubectl: the revision, the routes,
+/// and the pods of the plugin's selector, listed again at each look and asked through kubectl
+/// port-forward, or failing that through the API server's proxy. With URLs it asks only those, and
+/// waits for routes only with --routes.
 ///
-/// That a plugin was uninstalled is seen by envoy_wasm_<plugin>_vm_reload, where the gateway shows any
-/// such metric; else the gauge that it leaves behind cannot be told from a living one.
+/// It sees by envoy_wasm_<plugin>_vm_reload whether a plugin was uninstalled, if the gateway shows any
+/// such metric; otherwise it cannot tell the gauge that the plugin left behind from a live one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard wait --helm-release shop --namespace shop
@@ -38,24 +38,24 @@ use source::Source;
   skew-guard wait --revision 7 --plugin shop-skew-guard --routes skew-guard-shop-shop-r7 \\
     --timeout 2m http://10.0.3.4:15020/stats/prometheus http://10.0.3.5:15020/stats/prometheus")]
 pub struct Wait {
-    /// The Helm release of the chart whose gateways are waited for
+    /// The chart's Helm release, whose gateways are waited for
     #[arg(long, value_name = "NAME", required_unless_present = "urls")]
     helm_release: Option<String>,
     /// The revision, as the configuration has it; by default the one in the cluster
     #[arg(long, required_unless_present = "helm_release")]
     revision: Option<u64>,
-    /// The metrics of each gateway (http only), where the cluster is not asked
+    /// The metrics of each gateway (http only), if the cluster is not asked
     #[arg(value_name = "URL", conflicts_with = "helm_release")]
     urls: Vec<String>,
-    /// The plugin's name, with or without its namespace, where several run in one gateway
+    /// The plugin's name, with or without its namespace, if several run in one gateway
     #[arg(long, conflicts_with = "helm_release")]
     plugin: Option<String>,
     /// The stat_prefix of a route of that revision, with the revision's number at its end: wait for the routes too
     #[arg(long, value_name = "STAT_PREFIX", conflicts_with = "helm_release")]
     routes: Option<String>,
-    /// Also wait until no listener or filter chain drains: without ECDS, connections that were open
-    /// keep the configuration before until then. What drains for another application's sake is waited
-    /// for too
+    /// Also wait until no listener or filter chain is draining: without ECDS, connections that were
+    /// already open keep the previous configuration until then. This includes what drains because of
+    /// another application
     #[arg(long)]
     drained: bool,
     /// How long to wait
@@ -163,7 +163,8 @@ fn wanted(installation: &Installation, revision: Option<u64>) -> Wanted {
     }
 }
 
-/// What istiod knows of routes that gateways refused. It need not be reachable: the gateways have said enough.
+/// What istiod knows of routes that gateways refused. It need not be reachable: the gateways have already said
+/// what is wrong.
 fn hints(kubectl: &Kubectl, root_namespace: &str, outcome: &Outcome) -> Vec<String> {
     let mut states = outcome.gateways.iter();
     if !states.any(|(_, state)| state.lacks_routes()) {
@@ -208,7 +209,7 @@ pub enum Seen {
         gateways: Vec<String>,
         skipped: Vec<String>,
     },
-    /// What is missing, a line for each gateway.
+    /// What is missing, one line per gateway.
     Lacking(String),
 }
 

@@ -1,7 +1,7 @@
-//! YAML as it was written: every scalar with the characters that its writer gave it, every key with
-//! its line, nothing lost.
+//! YAML as it was written: every scalar with its original characters, every key with its line,
+//! nothing lost.
 //!
-//! What is plain (not quoted) means what Kubernetes' and Helm's YAML takes it for: `yes` is a boolean,
+//! A plain (unquoted) scalar means what it means in Kubernetes' and Helm's YAML: `yes` is a boolean,
 //! `1.10` a number, a date a string.
 
 use std::collections::BTreeMap;
@@ -239,7 +239,7 @@ impl<'t> Reader<'t> {
             .anchors
             .get(&anchor)
             .cloned()
-            .with_context(|| format!("line {line}: an alias within what it stands for"))?;
+            .with_context(|| format!("line {line}: an alias inside what it stands for"))?;
         ensure_depth(self.depth + node.depth(), line)?;
         self.count(&node, line)?;
         Ok(node)
@@ -273,7 +273,7 @@ impl<'t> Reader<'t> {
             let key = match self.next()? {
                 (Event::MappingEnd, _) => break,
                 (Event::Scalar(text, ..), _) => text.into_owned(),
-                (_, span) => bail!("line {}: a key that is no text", span.start.line()),
+                (_, span) => bail!("line {}: a key that is not text", span.start.line()),
             };
             let (event, span) = self.next()?;
             let value = self.node(event, span)?;
@@ -283,7 +283,7 @@ impl<'t> Reader<'t> {
                 entries.push((key, value));
             }
         }
-        // What is merged gives way to what is written (yaml.org/type/merge.html).
+        // Explicit keys override merged ones (yaml.org/type/merge.html).
         for node in merged {
             let maps = match &node.value {
                 Value::List(items) => items.clone(),
@@ -302,7 +302,7 @@ impl<'t> Reader<'t> {
 fn ensure_depth(depth: usize, line: usize) -> Result<()> {
     ensure!(
         depth <= MAX_DEPTH,
-        "line {line}: values are nested more than {MAX_DEPTH} deep"
+        "line {line}: values are nested more than {MAX_DEPTH} levels deep"
     );
     Ok(())
 }

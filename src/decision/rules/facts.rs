@@ -13,8 +13,8 @@ use crate::source::{Carrier, Source};
 use crate::version::{Reading, Version};
 
 impl Evaluation<'_> {
-    /// The visitor's pin. Where the cookie was once written with another domain or path, the browser has
-    /// several of the name, and the one that names a served release counts, else the first.
+    /// The visitor's pin. If the cookie was once set with another domain or path, the browser has
+    /// several of that name; the one that names a served release counts, otherwise the first.
     pub(super) fn pin(&self) -> Option<&Pin> {
         self.pin
             .get_or_init(|| {
@@ -58,7 +58,7 @@ impl Evaluation<'_> {
         is_below(&self.policy.unpinned_paths, self.request.path())
     }
 
-    /// Whether a navigation stays on the client's version: below `pinnedNavigation`, and where its path is
+    /// Whether a navigation stays on the client's version: below `pinnedNavigation`, or if its path is
     /// that of a versioned file, which no other release has.
     pub(super) fn stays(&self, client: &Client) -> bool {
         let is_versioned_file = || {
@@ -104,9 +104,8 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Whether a version that stands in this source may pin. A link on another site must not choose a
-    /// version for a page; a cookie must not choose one for a service worker, which would never see an
-    /// update.
+    /// Whether a version in this source may pin. A link on another site must not choose the version of
+    /// a page; a cookie must not choose that of a service worker, which would never see an update.
     pub(super) fn counts(&self, source: &Source) -> bool {
         match source.carrier() {
             Carrier::Url => !(self.class.is_document() && self.request.is_cross_site()),

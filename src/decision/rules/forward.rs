@@ -97,7 +97,8 @@ impl Evaluation<'_> {
                 .as_ref()
                 .is_none_or(|release| release.version != version)
         });
-        // A call that says nothing is routed by its URL alone, but a page may have been loaded anew since.
+        // A call without a version is routed by its URL alone; but if a page made it, that page may have
+        // been reloaded since.
         let is_by_url = client.is_none()
             && outcome != Outcome::Uncovered
             && matches!(self.class, Class::Api | Class::Other)
@@ -107,7 +108,7 @@ impl Evaluation<'_> {
             caching: if is_page_of_another {
                 Caching::NoStore
             } else if rule == Rule::Current && self.policy.has_cookie_source() {
-                // Who brings a cookie may get another release under this URL.
+                // A visitor with a cookie may get another release under this URL.
                 private_at_least(caching)
             } else {
                 self.limited(caching)
@@ -121,7 +122,7 @@ impl Evaluation<'_> {
         self.forwarded(rule, outcome, client, forward)
     }
 
-    /// The conditions that do not go on. Where the URL chose the release, what the client has under this
+    /// The conditional headers to remove. If the URL chose the release, what the client has under this
     /// URL is of that release too.
     pub(super) fn conditions(&self, is_by_url: bool) -> Vec<&'static str> {
         if is_by_url || self.policy.conditional == Conditional::Keep {
@@ -131,7 +132,7 @@ impl Evaluation<'_> {
         }
     }
 
-    /// With a pin cookie a page is of what the cookie says, which is no part of a cache's key.
+    /// With a pin cookie, a page depends on the cookie, which is not part of a cache's key.
     pub(super) fn limited(&self, caching: Caching) -> Caching {
         if self.class.is_document() && self.policy.pin_cookie.is_some() {
             private_at_least(caching)
@@ -176,8 +177,8 @@ impl Evaluation<'_> {
             }))
     }
 
-    /// What is done if the release cannot be reached. Only where a reload helps: else Envoy's answer
-    /// stands, because that is an outage and not skew, and a reload would loop or hide it.
+    /// What is done if the release cannot be reached, but only if a reload helps. Otherwise Envoy's
+    /// answer stands, because that is an outage and not skew, and a reload would loop or hide it.
     pub(super) fn if_gone(
         &self,
         release: &Release,
@@ -191,15 +192,15 @@ impl Evaluation<'_> {
             Class::Navigation => self.if_page_is_gone(visitor),
             Class::Framed => Some(IfGone::Reply(GoneReply::Frame)),
             _ => {
-                // A form cannot carry a header of ours.
+                // A form cannot carry a version header.
                 let is_form_post = carrier != Carrier::Header && self.request.is_form_post();
                 Some(IfGone::Reply(self.gone_reply(is_form_post)))
             }
         }
     }
 
-    /// A pinned page's release is left by the cookie that goes, or by a URL without the version. One in
-    /// the path cannot be left off: nobody knows the path of the same page of another release.
+    /// A pinned page leaves its release when the cookie expires, or by a URL without the version. A
+    /// version in the path cannot be dropped: nobody knows the same page's path in another release.
     pub(super) fn if_page_is_gone(&self, visitor: Option<&Visitor>) -> Option<IfGone> {
         let queries: Vec<_> = self.policy.query_sources().collect();
         let names_version = queries
@@ -214,8 +215,8 @@ impl Evaluation<'_> {
         })
     }
 
-    /// A visitor whose page cannot be had is pinned no more, bucket included: the next release drawn may
-    /// be one that is there.
+    /// A visitor whose page cannot be reached is no longer pinned, bucket included: the next release
+    /// drawn may be one that is up.
     pub(super) fn if_current_is_gone(&self, visitor: Option<&Visitor>) -> Option<IfGone> {
         let is_pinned =
             self.class == Class::Navigation && visitor.is_some_and(|visitor| visitor.has_cookie);
@@ -225,7 +226,8 @@ impl Evaluation<'_> {
         })
     }
 
-    /// The release of current that this visitor gets; the heaviest for who has no bucket.
+    /// The release in current that this visitor gets; the heaviest one for visitors without a
+    /// bucket.
     pub(super) fn current_for(&self, visitor: Option<&Visitor>) -> Option<Rc<Release>> {
         let current = self.policy.current.as_ref()?;
         let chosen = current.weights.as_ref().and_then(|weights| {
@@ -247,7 +249,8 @@ impl Evaluation<'_> {
         client: Option<&Client>,
         release: Option<&Release>,
     ) -> Caching {
-        // A navigation is not meant to follow a version; only a URL that names one could be a cache's key.
+        // A navigation is not meant to follow a version; only one in the URL could be part of a cache's
+        // key.
         let named = client.filter(|client| rule != Rule::Current || client.carrier == Carrier::Url);
         match (named, release) {
             (Some(_), None) => Caching::NoStoreUnlessItsVersion,
@@ -261,14 +264,15 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The visitor behind a request for a page, where there is a pin cookie to keep: a navigation, a form
-    /// that is answered by a page, and a frame that gets its first cookie.
+    /// The visitor behind a request for a page, if there is a pin cookie to maintain: a navigation, a
+    /// form that is answered by a page, or a frame that gets its first cookie.
     pub(super) fn visitor(&self) -> Option<Visitor> {
         let cookie = self.policy.pin_cookie.as_ref()?;
         let is_page = match self.class {
             Class::Navigation => true,
             Class::Framed => {
-                // Lax cookies are not sent to frames on other sites, and one that comes is the page's.
+                // Lax cookies are not sent to frames on other sites, and a cookie that arrives is the
+                // page's.
                 cookie.same_site == SameSite::None
                     && self.pin().is_none()
                     && !self.request.is_speculative()
@@ -281,7 +285,7 @@ impl Evaluation<'_> {
         }
         let pin = self.pin();
         let kept = pin.and_then(|pin| pin.bucket);
-        // Nobody moves but at a navigation.
+        // Visitors move only at a navigation.
         let draws = kept.is_none() && self.has_weights() && self.class == Class::Navigation;
         let drawn = draws.then(|| Bucket(self.request.draw()));
         Some(Visitor {
@@ -304,8 +308,8 @@ fn private_at_least(caching: Caching) -> Caching {
     }
 }
 
-/// A load ahead of a click must not change the visitor's pin: it is sent back, so that the browser asks
-/// again when the click comes.
+/// A speculative load must not change the visitor's pin: it is declined, so the browser asks again when
+/// the click comes.
 fn changes_pin_too_early(forward: &Forward) -> bool {
     forward
         .visitor

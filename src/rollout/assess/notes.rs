@@ -1,4 +1,4 @@
-//! What the maker of a step should know, though nothing goes wrong by it.
+//! What whoever takes a step should know, although it is safe.
 
 use super::{Assessor, Effect, Kind, request, sources};
 use crate::config::UnknownVersion;
@@ -16,7 +16,7 @@ impl Assessor<'_> {
             && self.old.json != self.new.json
         {
             self.assessment.notes.push(format!(
-                "the revision goes from {old} to {new}: skew-guard wait cannot tell the new configuration by it; count it up"
+                "the revision goes from {old} to {new}: skew-guard wait cannot recognise the new configuration by it; raise it"
             ));
         }
     }
@@ -46,7 +46,7 @@ impl Assessor<'_> {
             });
         if comes_back && self.unknown_handling(self.old) != self.unknown_handling(self.new) {
             self.assessment.notes.push(
-                "clients of versions that are not listed were told to reload, and are not any more: where tabs of a release that was taken off the list may be open, list it as retired, or set unknownVersion to reload".to_owned(),
+                "clients of versions that are not listed were told to reload, and no longer are: if tabs of a release that was taken off the list may be open, list it as retired, or set unknownVersion to reload".to_owned(),
             );
         }
     }
@@ -55,7 +55,7 @@ impl Assessor<'_> {
         (side.config.unknown_version, side.config.current.is_some())
     }
 
-    /// Without `current` the mesh gives out pages as long as there are pods.
+    /// Without `current` the mesh hands out pages as long as there are pods.
     fn note_retired_with_pods(&mut self) {
         if self.new.config.current.is_some() {
             return;
@@ -68,7 +68,7 @@ impl Assessor<'_> {
             .collect();
         if !retired.is_empty() {
             self.assessment.notes.push(format!(
-                "without current the mesh gives out pages of {} as long as it has pods, and their tabs would be told to reload: take this step when the last of its pods is gone",
+                "without current the mesh hands out pages of {} as long as it has pods, and their tabs would be told to reload: take this step when the last of its pods is gone",
                 retired.join(", ")
             ));
         }

@@ -8,7 +8,7 @@ use crate::source::Source;
 use crate::table::Table;
 use crate::version::{Version, VersionPattern};
 
-/// The request that a page of this version sends, which says it in one place.
+/// The request that a page of this version sends, saying it in one place.
 pub(super) fn request(
     place: &Place,
     kind: Kind,
@@ -58,7 +58,7 @@ pub(super) fn sent(
         .fold(table, |table, (name, value)| table.with(name, value))
 }
 
-/// Where a page that was got under a configuration says its version.
+/// Where a page that was served under a configuration says its version.
 pub(super) fn sources(side: &Side) -> Vec<Source> {
     let pin = side
         .config
@@ -75,7 +75,7 @@ pub(super) fn listed<'s>(side: &'s Side, version: &Version) -> Option<&'s Releas
         .find(|release| release.version == *version)
 }
 
-/// A version that a pattern speaks of.
+/// A version that a pattern matches.
 pub(super) fn example(pattern: &VersionPattern) -> Option<Version> {
     let candidates = match pattern {
         VersionPattern::Exact(version) => vec![version.to_string()],
@@ -99,8 +99,8 @@ pub(super) fn example(pattern: &VersionPattern) -> Option<Version> {
         .find(|version| pattern.matches(version))
 }
 
-/// An example of what two lists have in common, where there is something, and of each part that only
-/// one of them has. An absent list is everything.
+/// An example of what two lists have in common, if anything, and of each part that only one of them
+/// has. An absent list means everything.
 pub(super) fn differing<T: PartialEq>(
     old: Option<&[T]>,
     new: Option<&[T]>,

@@ -1,5 +1,5 @@
-//! What goes wrong by a change of a setting that no release's state shows: who accepts whom, what stays
-//! with a page, what is read first, and which cookie remembers it.
+//! What goes wrong because of a changed setting other than a release's state: who accepts whom, what
+//! stays with a page, what is read first, and which cookie remembers it.
 
 use super::{Assessor, Effect, Kind, Place, example, listed, one_sided, request, sent, sources};
 use crate::config::{ReleaseConfig, State};
@@ -12,7 +12,7 @@ use crate::source::{Carrier, Source};
 use crate::table::Table;
 use crate::version::Version;
 
-/// A page load, as Fetch Metadata says it.
+/// A page load, in the words of Fetch Metadata.
 const NAVIGATION: (&str, &str) = ("navigate", "document");
 
 impl Assessor<'_> {
@@ -45,7 +45,7 @@ impl Assessor<'_> {
         let is_still_served = self.is_served(self.new, &before);
         match self.effect(self.new, &call, version, Kind::Call) {
             Effect::Served => self.check_moved(version, before, release_of(self.new, &call)),
-            // Its end is said by a state, or by denied or minVersion.
+            // A state, denied or minVersion says when it ends.
             _ if !is_still_served || self.is_ended(version) => {}
             Effect::Unpinned(_) => {}
             Effect::Gone => self.report_dropped(version, before, None),
@@ -87,7 +87,7 @@ impl Assessor<'_> {
         listed(self.new, version).is_some() || self.new.policy.refuses(version).is_some()
     }
 
-    /// The path of `unpinnedPaths` by which a request is pinned no longer.
+    /// The path of `unpinnedPaths` because of which a request is no longer pinned.
     pub(super) fn newly_unpinned(&self, request: &Table) -> Option<PathPrefix> {
         let (old, new) = (&self.old.config, &self.new.config);
         new.unpinned_paths
@@ -113,7 +113,7 @@ impl Assessor<'_> {
                 path: path.to_string(),
             };
             for source in self.common_sources() {
-                // A navigation has no header of the application's.
+                // A navigation has none of the application's headers.
                 if source.carrier() != Carrier::Header && !matches!(source, Source::Path(_)) {
                     self.check_navigation(&place, &path, &source);
                 }
@@ -177,7 +177,7 @@ impl Assessor<'_> {
             })
     }
 
-    /// A browser keeps one cookie for each name, domain and path, and sends all that fit, the elder
+    /// A browser keeps one cookie for each name, domain and path, and sends all that fit, the older
     /// first ([RFC 6265, 5.4](https://www.rfc-editor.org/rfc/rfc6265#section-5.4)).
     pub(super) fn compare_cookies(&mut self) {
         let (old, new) = (&self.old.config.pin_cookie, &self.new.config.pin_cookie);

@@ -8,11 +8,11 @@ use crate::rollout::Edit;
 use crate::version::Version;
 
 impl<'a> Lifecycle<'a> {
-    /// The changes that take back the newest step: the bad release, by default the newest that is
-    /// public, is given to nobody any more. None where that has been done.
+    /// The changes that roll back: the bad release, by default the newest public one, is no longer
+    /// given to anybody. None if that has been done.
     ///
     /// # Errors
-    /// Where there is nothing to go back to.
+    /// If there is nothing to go back to.
     pub fn rollback(&self, bad: Option<&Version>, to: Option<&Version>) -> Result<Edits, Refusal> {
         let bad = match bad {
             Some(version) => self.listed(version).ok_or_else(|| {
@@ -27,7 +27,7 @@ impl<'a> Lifecycle<'a> {
         if bad.state == State::Retired {
             return match to {
                 Some(to) if !self.is_at_target(to) => Err(Refusal::NotApplicable(format!(
-                    "{} is retired: it was rolled back already, and not to {to}. To go back further, name the bad release with --bad",
+                    "{} is retired: it has already been rolled back, and not to {to}. To go back further, name the bad release with --bad",
                     bad.version
                 ))),
                 _ => Ok(Vec::new()),
@@ -37,7 +37,7 @@ impl<'a> Lifecycle<'a> {
             return self.checked(self.roll_back_pods(bad, to)?);
         }
         let edits = self.roll_back_current(bad, to)?;
-        // A release that not every gateway keeps for sure has to be listed first.
+        // A release that some gateway may not keep has to be listed first.
         match self.checked(edits.clone()) {
             Err(Refusal::Unsafe(hazards)) => {
                 let first: Edits = edits
@@ -117,7 +117,7 @@ impl<'a> Lifecycle<'a> {
         Ok(edits)
     }
 
-    /// That retiring the bad release, and nothing else, is what was asked for.
+    /// Checks that retiring the bad release, and nothing else, is what was asked for.
     fn expect_target(
         &self,
         to: Option<&Version>,
@@ -126,14 +126,14 @@ impl<'a> Lifecycle<'a> {
     ) -> Result<(), Refusal> {
         match to {
             Some(to) if !self.is_at_target(to) => Err(Refusal::NotApplicable(format!(
-                "{bad} {is}: to take it back is to retire it, and leads nobody to {to}. Leave out --to, or name the release that is bad with --bad",
+                "{bad} {is}: rolling it back means retiring it, and sends nobody to {to}. Leave out --to, or name the release that is bad with --bad",
                 bad = bad.version
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Whether visitors, or pods, are led to a release already.
+    /// Whether visitors, or pods, are already sent to a release.
     fn is_at_target(&self, version: &Version) -> bool {
         match self.side.config.current {
             Some(_) => self.is_in_current(version),
@@ -155,7 +155,7 @@ impl<'a> Lifecycle<'a> {
                 .listed(version)
                 .filter(|release| release.version != bad.version)
                 .ok_or_else(|| {
-                    Refusal::NotApplicable(format!("{version} is no other release on the list"))
+                    Refusal::NotApplicable(format!("{version} is not another release on the list"))
                 });
         }
         let has_pods = |release: &ReleaseConfig| match release.state {

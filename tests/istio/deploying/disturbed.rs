@@ -64,7 +64,7 @@ pub async fn by_refused_routes(cluster: &Cluster) -> Result<()> {
     let ended = pipeline
         .deploy("2.0.0", &["--timeout", "15s"])
         .await?
-        .badly("but still the routes")?;
+        .badly("but still has the routes")?;
     ended.says("revision 2 is not in force everywhere")?;
     pipeline
         .expect_list("2.0.0 live, 1.4.2 live", json!("1.4.2"))
@@ -131,7 +131,7 @@ pub async fn a_pod_that_is_never_ready(cluster: &Cluster) -> Result<()> {
     })?;
     let ended = pipeline.deploy("2.0.0", &["--timeout", "20s"]).await?;
     ended
-        .badly("the pods of 2.0.0 did not come within 20s")?
+        .badly("gave up after 20s waiting for the pods of 2.0.0")?
         .says("api-v2-0-0")?;
     pipeline
         .expect_list("2.0.0 live, 1.4.2 live", json!("1.4.2"))
@@ -184,7 +184,7 @@ pub async fn by_a_missing_image(cluster: &Cluster) -> Result<()> {
     ensure!(pipeline.values().await? == before, "nothing was changed");
     let deployed = pipeline.deploy("2.0.0", &[]).await?.well()?;
     ensure!(
-        !deployed.complained.contains("was not asked for"),
+        !deployed.complained.contains("was not looked for"),
         "the registry was asked: {deployed:#?}"
     );
     load.until_page_of("2.0.0").await?;
@@ -215,7 +215,8 @@ pub async fn by_somebodys_old_file(cluster: &Cluster) -> Result<()> {
         .list(&[("2.0.0", "live")], json!("2.0.0"));
     pipeline.testbed.chart.upgrade().await?;
     let refused = pipeline.deploy("2.1.0", &[]).await?;
-    let refused = refused.badly("past skew-guard, with another list than that of revision 4")?;
+    let refused =
+        refused.badly("without skew-guard, with a list that differs from that of revision 4")?;
     refused.says("--list-of 4")?;
     let ended = pipeline.deploy("2.1.0", &["--list-of", "3"]).await?;
     ended.well()?.says("2.1.0 is current")?;

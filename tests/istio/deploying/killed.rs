@@ -89,7 +89,7 @@ async fn half_an_upgrade(pipeline: &Pipeline<'_>) -> Result<()> {
     let ended = pipeline.deploy("2.1.0", &[]).await?.well()?;
     ended
         .says(&format!(
-            "revision {last} was broken off: marks it as failed"
+            "revision {last} was interrupted: marks it as failed"
         ))?
         .says("2.1.0 is current")?;
     Ok(())

@@ -121,7 +121,7 @@ pub async fn rolling_deployments(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = plain_shop(cluster, "roll").await?;
     pipeline.plain_manifests("2.0.0")?;
     let refused = pipeline.deploy("2.0.0", &[]).await?;
-    refused.badly("is there already and has the pods of 1.4.2")?;
+    refused.badly("exists already and has the pods of 1.4.2")?;
 
     let ended = pipeline.deploy("2.0.0", &["--rolling"]).await?;
     ended.well()?.says("2.0.0 is rolled out")?;
@@ -160,7 +160,7 @@ pub async fn rolled_back(cluster: &Cluster) -> Result<()> {
     hanging
         .ended()
         .await?
-        .says("somebody else has taken the lease over")?;
+        .says("someone else has taken the lease over")?;
     pipeline
         .expect_list("2.0.0 retired, 1.4.2 live", json!("1.4.2"))
         .await?;

@@ -1,6 +1,7 @@
 //! `skew-guard check --cluster`: what only the cluster knows.
 //!
-//! Each part looks at one thing and tells what it found; a part that cannot look says so, and the others go on.
+//! Each part looks at one thing and reports what it found; a part that cannot look reports that, and the others
+//! go on.
 
 mod conflicts;
 mod coverage;
@@ -78,7 +79,7 @@ fn images(kubectl: &Kubectl, installation: &Installation) -> Vec<Finding> {
         match Pull::of(kubectl, plugin) {
             Pull::Possible => {}
             pull @ Pull::Refused(_) => findings.push(Finding::Problem(format!(
-                "plugin {name}: {url} {pull}. A gateway that starts now goes without it"
+                "plugin {name}: {url} {pull}. A gateway that starts now runs without it"
             ))),
             pull @ Pull::Unknown(_) => {
                 findings.push(Finding::Unseen(format!("plugin {name}: {url} {pull}")));
@@ -86,7 +87,7 @@ fn images(kubectl: &Kubectl, installation: &Installation) -> Vec<Finding> {
         }
         if url.starts_with("oci://") && !url.contains("@sha256:") {
             findings.push(Finding::Warning(format!(
-                "plugin {name}: {url} is a tag, and what stands under it may change. Name the image by its digest"
+                "plugin {name}: {url} is a tag, which may be moved. Name the image by its digest"
             )));
         }
     }

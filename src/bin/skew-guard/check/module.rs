@@ -13,7 +13,7 @@ pub fn warnings(document: &Document, config: &Config) -> Vec<String> {
     let mut warnings: Vec<_> = tags
         .map(|place| {
             format!(
-                "{} is a tag: what stands under it may change, and a gateway that starts while it is not there serves without the plugin. Name the image by its digest",
+                "{} is a tag, which may be moved, and a gateway that starts while it does not exist serves without the plugin. Name the image by its digest",
                 place.url
             )
         })

@@ -23,7 +23,7 @@ pub fn warnings(document: &Document) -> Vec<String> {
         })
         .map(|(index, _)| {
             format!(
-                "services[{index}].trafficPolicy.outlierDetection may eject every pod (maxEjectionPercent 100): one visitor's errors then take a release's only pod away, and its tabs are told to reload though it lives. Add minHealthPercent: 50"
+                "services[{index}].trafficPolicy.outlierDetection may eject every pod (maxEjectionPercent 100): one visitor's errors can then eject a release's only pod, and its tabs are told to reload although it is alive. Add minHealthPercent: 50"
             )
         })
         .collect()

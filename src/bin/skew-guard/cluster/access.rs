@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Which cluster is asked; what is not said is kubectl's own choice.
+/// Which cluster is asked; what is left out is kubectl's choice.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct Access {

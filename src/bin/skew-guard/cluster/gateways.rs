@@ -8,21 +8,20 @@ use super::kubectl::{Kubectl, Scope};
 use super::objects::{Pod, selector};
 use super::problem::Problem;
 
-/// As Istio is installed.
+/// As Istio is usually installed.
 const ROOT_NAMESPACE: &str = "istio-system";
 
-/// Which Pods are taken for the gateways of a plugin.
+/// Which Pods count as the gateways of a plugin.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Gateways")]
 pub struct Gateways {
-    /// Istio's root namespace: a plugin there runs in gateways of all namespaces
+    /// Istio's root namespace: a plugin there runs in the gateways of all namespaces
     #[arg(long, value_name = "NAMESPACE", default_value = ROOT_NAMESPACE)]
     pub root_namespace: String,
-    /// Where the gateways of such a plugin are, instead of everywhere (several times for several)
+    /// Where the gateways of such a plugin are, instead of everywhere (repeatable)
     #[arg(long, value_name = "NAMESPACE")]
     pub gateway_namespace: Vec<String>,
-    /// Do not ask this gateway, POD or NAMESPACE/POD (several times for several): on your word that no visitor comes
-    /// through it
+    /// Do not ask this gateway, POD or NAMESPACE/POD (repeatable): your word that no visitor comes through it
     #[arg(long, value_name = "POD")]
     pub skip_gateway: Vec<String>,
 }

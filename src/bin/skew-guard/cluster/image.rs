@@ -1,4 +1,4 @@
-//! Whether a registry gives out an image, asked before a gateway is told to fetch it.
+//! Whether a registry hands out an image, asked before a gateway is told to fetch it.
 
 use std::fmt;
 use std::fs;
@@ -11,9 +11,9 @@ use super::kubectl::Kubectl;
 /// What is known of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pull {
-    /// The registry gives it out, to this machine and with the Secret that the gateways use.
+    /// The registry hands it out, to this machine and with the Secret that the gateways use.
     Possible,
-    /// The registry has no such image, or does not give it out, in its words.
+    /// The registry has no such image, or does not hand it out, in its words.
     Refused(String),
     /// It cannot be asked from here, and why.
     Unknown(String),
@@ -34,10 +34,7 @@ impl Pull {
     /// Asks the registry for the plugin's image through skopeo, which is not needed for anything else.
     pub fn of(kubectl: &Kubectl, plugin: &Plugin) -> Self {
         let Some(image) = plugin.url.strip_prefix("oci://") else {
-            return Self::Unknown(format!(
-                "{} is fetched by the gateway in another way than as an image",
-                plugin.url
-            ));
+            return Self::Unknown(format!("{} is not fetched as an image", plugin.url));
         };
         let credentials = match credentials(kubectl, plugin) {
             Ok(credentials) => credentials,
@@ -63,9 +60,9 @@ impl Pull {
         match skopeo.stdin(Stdio::null()).output() {
             Ok(answer) if answer.status.success() => Self::Possible,
             Ok(answer) => Self::told(&String::from_utf8_lossy(&answer.stderr), is_anonymous),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Unknown(
-                "there is no skopeo on the PATH, and the registry is asked through it".to_owned(),
-            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Self::Unknown("skopeo, which asks the registry, is not on the PATH".to_owned())
+            }
             Err(error) => Self::Unknown(format!("skopeo cannot be run: {error}")),
         }
     }
@@ -126,7 +123,7 @@ impl fmt::Display for Pull {
         match self {
             Self::Possible => f.write_str("can be pulled"),
             Self::Refused(why) => write!(f, "cannot be pulled: {why}"),
-            Self::Unknown(why) => write!(f, "was not asked for: {why}"),
+            Self::Unknown(why) => write!(f, "was not looked for: {why}"),
         }
     }
 }

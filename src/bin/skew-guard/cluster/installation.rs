@@ -238,14 +238,14 @@ impl Installation {
         let annotation = |name| routes.metadata.annotations.get(name);
         let Some(plugins) = annotation(PLUGIN) else {
             bail!(
-                "Helm release {helm_release} in namespace {namespace} has no plugin: either it was installed with enabled: false, or by a chart that is older than this tool"
+                "Helm release {helm_release} in namespace {namespace} has no plugin: it was installed either with enabled: false or from a chart that is older than this tool"
             );
         };
         let stat_prefix = annotation(STAT_PREFIX)
             .with_context(|| format!("the routes have no annotation {STAT_PREFIX}"))?;
         let probe_paths = annotation(PROBE_PATHS).map_or("[]", String::as_str);
         let probe_paths = serde_json::from_str(probe_paths)
-            .with_context(|| format!("annotation {PROBE_PATHS} is no list of paths"))?;
+            .with_context(|| format!("annotation {PROBE_PATHS} is not a list of paths"))?;
         let rule_namespaces = annotation(RULES).map_or(namespace, String::as_str);
         let rule_namespaces = rule_namespaces
             .split_whitespace()

@@ -15,7 +15,7 @@ use super::problem::Problem;
 /// Kubernetes of this age.
 const OLDEST: (u64, u64) = (1, 28);
 
-/// No single question may outlast the patience of a pipeline.
+/// No single request may outlast a pipeline's patience.
 const REQUEST_TIMEOUT: &str = "--request-timeout=15s";
 
 /// Where a Pod finds its own namespace; kubectl uses it there too.
@@ -163,7 +163,7 @@ impl Kubectl {
     }
 }
 
-/// What it printed. Nobody is there to type an answer to it.
+/// What it printed. Nobody is there to type an answer.
 fn answer(mut command: Command, input: Option<&[u8]>) -> Result<String, Problem> {
     let failed = |error| Problem::from_spawn_error(&error);
     command
@@ -172,7 +172,7 @@ fn answer(mut command: Command, input: Option<&[u8]>) -> Result<String, Problem>
         .stderr(Stdio::piped());
     let mut running = command.spawn().map_err(failed)?;
     if let (Some(mut stdin), Some(input)) = (running.stdin.take(), input) {
-        // Who does not read it to its end complains for a reason of its own, and that is told below.
+        // A program that does not read it to its end has a reason, which is reported below.
         let _unread = stdin.write_all(input);
     }
     let output = running.wait_with_output().map_err(failed)?;
@@ -187,7 +187,7 @@ fn answer(mut command: Command, input: Option<&[u8]>) -> Result<String, Problem>
 fn parsed<T: DeserializeOwned>(answer: &str, what: &str) -> Result<T, Problem> {
     serde_json::from_str(answer).map_err(|error| {
         Problem::Failed(format!(
-            "the answer of `kubectl {what}` is not understood: {error}"
+            "cannot understand the answer of `kubectl {what}`: {error}"
         ))
     })
 }

@@ -1,4 +1,4 @@
-//! Why kubectl had no answer, in words of our own where the cause is known.
+//! Why kubectl had no answer, in our own words if the cause is known.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ pub enum Problem {
     Forbidden(String),
     /// There is no such object, or no such kind of object.
     NotFound(String),
-    /// The object is there already, or was changed meanwhile.
+    /// The object exists already, or was changed in the meantime.
     Conflict(String),
     /// Anything else, in the words of kubectl.
     Failed(String),
@@ -62,7 +62,7 @@ impl Problem {
         }
     }
 
-    /// Whether it may be otherwise a moment later without anybody doing anything.
+    /// Whether it may be different a moment later without anyone doing anything.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::NoAccess(_) | Self::Failed(_))
     }
@@ -79,7 +79,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str(
-                "there is no kubectl on the PATH, and the cluster is asked through it: https://kubernetes.io/docs/tasks/tools/",
+                "kubectl, which asks the cluster, is not on the PATH: https://kubernetes.io/docs/tasks/tools/",
             ),
             Self::TooOld {
                 version,

@@ -50,7 +50,7 @@ impl Endpoint {
         let pods = endpoints.filter_map(|endpoint| {
             Some(Self {
                 pod: endpoint.target_ref?.name,
-                // Not said means ready.
+                // Absent means ready.
                 is_ready: endpoint.conditions.ready != Some(false),
             })
         });

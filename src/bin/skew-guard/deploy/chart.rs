@@ -52,7 +52,7 @@ impl Chart {
     pub fn choose(named: Option<&str>, helm: &Helm, installed: &Revision) -> Result<Self> {
         let Some(version) = version_of(&installed.chart) else {
             bail!(Stop(format!(
-                "{} was installed from the chart {}, which is not skew-guard's own. What else is in such a chart would be upgraded too, so that is not done here: have its pipeline change the list in its values with skew-guard release, or install skew-guard's chart as a Helm release of its own",
+                "{} was installed from the chart {}, which is not skew-guard's. An upgrade would change everything else in that chart too, so none is made here: let its pipeline change the list in its values with skew-guard release, or install skew-guard's chart as a separate Helm release",
                 helm.title(),
                 installed.chart
             )));
@@ -89,7 +89,7 @@ impl Chart {
             &values,
             text.replace(EMPTY_URL, &format!("\n  url: {url}\n")),
         )?;
-        let reference = folder.path().to_str().context("a path that is no UTF-8")?;
+        let reference = folder.path().to_str().context("a path that is not UTF-8")?;
         Ok(Self {
             reference: reference.to_owned(),
             _folder: Some(folder),

@@ -1,5 +1,5 @@
 //! The gateways, as a deployment waits for them: again and again for a while, so that whoever loses the Lease
-//! meanwhile does not wait to the end.
+//! in the meantime does not wait to the end.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -83,7 +83,7 @@ impl Revision {
 /// Why an upgrade was not made.
 #[derive(Debug)]
 pub enum UpgradeError {
-    /// Somebody else made one meanwhile.
+    /// Someone else made one in the meantime.
     Conflict(String),
     /// Anything else, in Helm's words.
     Failed(anyhow::Error),
@@ -113,7 +113,7 @@ impl Helm {
         };
         let printed = helm.run(["version", "--template", "{{.Version}}"])?;
         let version = version_of(printed.trim())
-            .with_context(|| format!("helm says that it is of version \"{}\"", printed.trim()))?;
+            .with_context(|| format!("helm says that its version is \"{}\"", printed.trim()))?;
         ensure!(
             version >= OLDEST,
             "helm is {version}; {OLDEST} or later is needed"
@@ -143,7 +143,7 @@ impl Helm {
         }
     }
 
-    /// What its users gave at that revision.
+    /// The values that its users passed at that revision.
     pub fn values(&self, revision: u64) -> Result<Value> {
         let revision = format!("--revision={revision}");
         let values = self.run(["get", "values", &self.name, &revision, "--output=json"])?;
@@ -227,7 +227,7 @@ impl Helm {
         command.args(arguments).args(self.connection());
         let output = command.output().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => anyhow::anyhow!(
-                "there is no helm on the PATH, and upgrades are made by it: https://helm.sh/docs/intro/install/"
+                "helm, which makes the upgrades, is not on the PATH: https://helm.sh/docs/intro/install/"
             ),
             _ => anyhow::anyhow!("helm cannot be run: {error}"),
         })?;
@@ -283,10 +283,10 @@ fn of_version(version: Option<&str>) -> impl Iterator<Item = &str> {
 }
 
 fn path_of(path: &Path) -> Result<&str> {
-    path.to_str().context("a path that is no UTF-8")
+    path.to_str().context("a path that is not UTF-8")
 }
 
 fn parsed<T: DeserializeOwned>(answer: &str, what: &str) -> Result<T> {
     serde_json::from_str(answer)
-        .with_context(|| format!("the answer of `helm {what}` is not understood"))
+        .with_context(|| format!("cannot understand the answer of `helm {what}`"))
 }

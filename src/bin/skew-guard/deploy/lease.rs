@@ -17,7 +17,7 @@ use crate::cluster::{Kubectl, Problem};
 
 const KIND: &str = "leases.coordination.k8s.io";
 
-/// Who has not renewed for so long is dead.
+/// A holder that has not renewed for this long is dead.
 const EXPIRES_AFTER: Duration = Duration::from_secs(20);
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// The annotation that says which revision every gateway was last seen to have.
 const IN_FORCE: &str = "skew-guard/in-force";
 
-/// How a Lease that somebody holds is met.
+/// What to do about a Lease that someone holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takeover {
     /// Waits until it is seen whether the holder lives, and leaves it to a living one.
@@ -50,7 +50,7 @@ struct Shared {
     is_lost: AtomicBool,
 }
 
-/// Whose it is, said to whoever wants it.
+/// Its holder, as told to whoever else wants it.
 struct Holder<'a>(&'a Value);
 
 impl fmt::Display for Holder<'_> {
@@ -108,7 +108,7 @@ impl Lease {
             match &watched {
                 None => {
                     progress(format!(
-                        "the lease is held by {}: waiting to see whether that is alive",
+                        "the lease is held by {}: waiting to see whether it is alive",
                         Holder(&seen)
                     ));
                     watched = Some((seen, Instant::now()));
@@ -218,7 +218,7 @@ impl Shared {
 
     fn loss(&self) -> String {
         format!(
-            "somebody else has taken the lease over from {}: nothing more is changed here",
+            "someone else has taken the lease over from {}: nothing more is changed here",
             self.holder
         )
     }
@@ -241,7 +241,7 @@ fn write(kubectl: &Kubectl, verb: &str, lease: &Value) -> Result<Value, Problem>
     let arguments = [verb, "--filename=-", "--validate=false", "--output=json"];
     let written = kubectl.run_with(arguments, lease.to_string().as_bytes())?;
     serde_json::from_str(&written)
-        .map_err(|error| Problem::Failed(format!("a Lease is not understood: {error}")))
+        .map_err(|error| Problem::Failed(format!("cannot understand the Lease: {error}")))
 }
 
 fn is_free(lease: &Value) -> bool {

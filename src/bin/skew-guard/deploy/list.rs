@@ -14,7 +14,7 @@ use super::timeout::Stop;
 use crate::document::{Document, Form, chart_route};
 use crate::yaml;
 
-/// What this tool passes beside the values of the team.
+/// What this tool passes in addition to the team's values.
 const EXPECTED: &str = "expectedRevision";
 
 /// The values of one revision.
@@ -58,7 +58,7 @@ impl List {
         values
     }
 
-    /// The same list in other values: what the team's file says beside it stays.
+    /// The same list in other values: the team's other values stay.
     pub fn with_list_of(&self, other: &Self) -> Value {
         let mut values = self.values.clone();
         if let Some(values) = values.as_object_mut() {
@@ -88,7 +88,7 @@ impl List {
         }
     }
 
-    /// The services whose pods are of one release each, as the values name them.
+    /// The versioned services, as the values name them.
     pub fn versioned_services(&self) -> Vec<&Value> {
         let services = self.values.get("services").and_then(Value::as_array);
         services
@@ -99,7 +99,7 @@ impl List {
     }
 }
 
-/// The keys that only the cluster's list has.
+/// The keys that only the cluster decides.
 const LIST: [&str; 2] = ["releases", "current"];
 
 fn document(values: &Value) -> Result<Document> {
@@ -166,7 +166,7 @@ pub fn check_steps_of_others(helm: &Helm, history: &[Revision], now: u64) -> Res
                 .collect();
             if !said.is_empty() {
                 bail!(Stop(format!(
-                    "somebody has upgraded {} to revision {} past skew-guard, with another list than that of revision {}, perhaps from an old file:\n{}\nNothing was changed now. To go on with the list as it was: --list-of {}. To go on with the list as it is: --list-of {}",
+                    "someone has upgraded {} to revision {} without skew-guard, with a list that differs from that of revision {}, perhaps from an old file:\n{}\nNothing was changed. To continue with the list as it was: --list-of {}. To continue with the list as it is now: --list-of {}",
                     helm.title(),
                     revision.number,
                     before.revision,
@@ -195,7 +195,7 @@ fn left_out(before: &Side, after: &Side, now: u64) -> Vec<String> {
         .filter(|release| !is_known(&release.version))
         .map(|release| {
             format!(
-                "{} was {} and is not listed any more",
+                "{} was {} and is no longer listed",
                 release.version,
                 release.state.name()
             )
@@ -258,7 +258,7 @@ mod tests {
         let forgotten = |now| left_out(&before.side, &after.side, now);
         assert_eq!(
             forgotten(1_700_000_000),
-            ["1.4.2 was draining and is not listed any more"]
+            ["1.4.2 was draining and is no longer listed"]
         );
         assert!(forgotten(1_900_000_000).is_empty());
         assert!(left_out(&after.side, &before.side, 0).is_empty());

@@ -33,7 +33,7 @@ impl Manifests {
     pub fn read(kubectl: &Kubectl, place: &Path) -> Result<Self> {
         let mut objects = Vec::new();
         if KUSTOMIZATIONS.iter().any(|name| place.join(name).is_file()) {
-            let path = place.to_str().context("a path that is no UTF-8")?;
+            let path = place.to_str().context("a path that is not UTF-8")?;
             let built = kubectl.run(["kustomize", path])?;
             collect(&yaml::read(&built)?, &mut objects)?;
         } else {
@@ -43,7 +43,11 @@ impl Manifests {
                 collect(&roots, &mut objects).with_context(|| file.display().to_string())?;
             }
         }
-        ensure!(!objects.is_empty(), "{} holds no manifest", place.display());
+        ensure!(
+            !objects.is_empty(),
+            "{} contains no manifest",
+            place.display()
+        );
         Ok(Self {
             place: place.to_owned(),
             objects,
@@ -92,7 +96,7 @@ impl Manifests {
         Ok(())
     }
 
-    /// What stands in its place now must not be the pods of another release that is served.
+    /// What it would replace must not be the pods of another release that is served.
     fn check_place(
         &self,
         kubectl: &Kubectl,
@@ -112,7 +116,7 @@ impl Manifests {
             served.find(|release| there.has_pods_with(&intent.list.labels(&release.version)))
         {
             bail!(Stop(format!(
-                "{}: {} {} is there already and has the pods of {}, which is {}: applying it would take these away. Give the Deployments of each release a name of their own, such as {}-{}, or say --rolling where one Deployment is meant to change its pods. Nothing was applied",
+                "{}: {} {} exists already and has the pods of {}, which is {}: applying it would remove them. Name the Deployments of each release differently, such as {}-{}, or say --rolling if one Deployment is meant to change its pods. Nothing was applied",
                 self.place.display(),
                 workload.kind(),
                 workload.name(),
@@ -153,7 +157,7 @@ pub struct Intent<'a> {
     pub version: &'a Version,
     pub list: &'a List,
     pub services: &'a [Service],
-    /// Whether the Deployments are those of all releases.
+    /// Whether the Deployments are shared by all releases.
     pub is_rolling: bool,
 }
 
@@ -188,7 +192,7 @@ fn marked(object: &Value, intent: &Intent<'_>) -> Value {
 /// The Deployments in a namespace.
 pub fn deployments(kubectl: &Kubectl, namespace: &str) -> Result<Vec<Value>> {
     let listed: Vec<Value> = kubectl.list("deployments", Scope::Namespace(namespace), "")?;
-    // What stands in a list does not say its kind.
+    // Items of a list do not say their kind.
     Ok(listed
         .into_iter()
         .map(|mut deployment| {
@@ -234,7 +238,7 @@ fn collect(documents: &[yaml::Node], objects: &mut Vec<Value>) -> Result<()> {
                         .is_some_and(Value::is_string);
                 ensure!(
                     is_object,
-                    "line {}: no object of Kubernetes: it has no kind, or no metadata.name",
+                    "line {}: not a Kubernetes object: it has no kind, or no metadata.name",
                     document.line
                 );
                 objects.push(object);
@@ -267,7 +271,7 @@ mod tests {
         let said = said.map_err(|error| error.to_string());
         assert_eq!(
             said,
-            Err("line 2: no object of Kubernetes: it has no kind, or no metadata.name".to_owned())
+            Err("line 2: not a Kubernetes object: it has no kind, or no metadata.name".to_owned())
         );
         Ok(())
     }

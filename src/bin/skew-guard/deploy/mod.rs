@@ -39,7 +39,7 @@ use serde_json::json;
 use crate::answer::{Answer, Verdict};
 use timeout::Stop;
 
-/// What ends a run without a mistake of the tool's is an answer.
+/// If a run ends without an error of the tool, that is an answer.
 fn answered(outcome: Result<Answer>) -> Result<Answer> {
     outcome.or_else(|error| match error.downcast_ref::<Stop>() {
         Some(Stop(why)) => Ok(Answer {

@@ -1,4 +1,4 @@
-//! What every command says that changes the list in the cluster.
+//! The options of every command that changes the list in the cluster.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use crate::documents;
 /// How the list of a Helm release is changed.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Values of your own that are laid over those in the cluster, all but `releases` and `current`
-    /// (several times for several)
+    /// A file with your own values, which are laid over those in the cluster, except `releases` and
+    /// `current` (repeatable)
     #[arg(long, value_name = "FILE", requires = "helm_release")]
     pub values: Vec<PathBuf>,
-    /// The chart to upgrade with, where it is not the tool's own: a folder, an archive, or oci://…
+    /// The chart to upgrade with, if not the one in the tool: a folder, an archive, or oci://…
     #[arg(long, value_name = "CHART", requires = "helm_release")]
     pub chart: Option<String>,
     /// Its version
     #[arg(long, value_name = "VERSION", requires = "chart")]
     pub chart_version: Option<String>,
-    /// Go on from the list of that revision of the Helm release, where somebody has put another in its
-    /// place past skew-guard
+    /// Continue from the list of this revision of the Helm release, if someone has replaced it without
+    /// skew-guard
     #[arg(long, value_name = "REVISION", requires = "helm_release")]
     pub list_of: Option<u64>,
     /// How long each step may wait
@@ -49,7 +49,7 @@ impl Options {
         Ok(values)
     }
 
-    /// The command that takes a step back, for whoever has just made one.
+    /// The command that rolls back, for whoever has just deployed.
     pub fn rollback_command(&self, helm_release: &str, namespace: &str) -> String {
         let context = self.access.context.iter();
         let context: String = context.map(|name| format!(" --context {name}")).collect();

@@ -29,15 +29,15 @@ use crate::naming::{self, Naming};
 use crate::step::{LAST_SECOND, parse_version};
 use crate::{Output, seconds};
 
-/// Deploy a release: every step, each waited for
+/// Deploy a release: take every step, and wait for each
 ///
 /// Lists the version in the cluster's list, waits until every gateway has learned it, applies its
 /// manifests, waits until its pods are ready in every versioned service and answer through every
-/// gateway, puts it into current with its predecessor draining, and waits again. First it does what
-/// `skew-guard tidy` does. The same command again, after whatever interruption, goes on where it was.
+/// gateway, puts it into current with its predecessor draining, and waits again. It begins with what
+/// `skew-guard tidy` does. Run again after an interruption, it continues where it was.
 ///
-/// The list is that of the Helm release; kubectl and helm of this machine are used, with the rights of
-/// whoever runs it. One deployment runs at a time.
+/// The list is that of the Helm release. It uses this machine's kubectl and helm, with the rights of
+/// whoever runs it. Only one deployment runs at a time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard deploy 2.1.0 --helm-release shop --namespace shop --apply k8s/2.1.0/
@@ -49,29 +49,30 @@ pub struct Deploy {
     /// The version
     #[arg(value_parser = parse_version)]
     version: Version,
-    /// The Helm release of the chart whose list it is put on
+    /// The chart's Helm release, on whose list it is put
     #[arg(long, value_name = "NAME")]
     helm_release: String,
     /// Its manifests: a file, a folder of files, or a kustomization
     #[arg(long, value_name = "PATH", conflicts_with = "run")]
     apply: Option<PathBuf>,
-    /// A command that deploys its pods, in place of --apply; it finds VERSION, NAMESPACE and
+    /// A command that deploys its pods, instead of --apply; it gets VERSION, NAMESPACE and
     /// HELM_RELEASE in its environment
     #[arg(long, value_name = "COMMAND")]
     run: Option<String>,
-    /// Stop at so many percent of the visitors (needs pinCookie); again with another share goes on
+    /// Stop at this percentage of the visitors (needs pinCookie); run again with another one to
+    /// continue
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
     percent: Option<u8>,
     /// Stop where only testers with the preview key reach it
     #[arg(long, conflicts_with_all = ["percent", "rolling", "drain_for"])]
     preview: bool,
-    /// Roll out plain Deployments, which change their pods, where the list has no current
+    /// Roll out plain Deployments, which replace their pods, for a list without current
     #[arg(long, requires = "apply", conflicts_with_all = ["percent", "drain_for"])]
     rolling: bool,
-    /// How long predecessors drain: how long their tabs may live
+    /// How long predecessors drain: as long as their tabs may live
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
     drain_for: Duration,
-    /// Show the steps, and make none
+    /// Show the steps, and take none
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

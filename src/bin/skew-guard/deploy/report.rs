@@ -1,4 +1,4 @@
-//! What is told on the way: a line for each step, with a spinner where a person looks on; or events, for machines.
+//! What is reported on the way: one line per step, with a spinner for people; or events, for machines.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -17,11 +17,11 @@ const TURN: Duration = Duration::from_millis(100);
 pub struct Report {
     output: Output,
     started: Instant,
-    /// Shows nothing where standard error is no terminal.
+    /// Shows nothing if standard error is not a terminal.
     spinner: ProgressBar,
 }
 
-/// A step that is under way.
+/// A step in progress.
 #[derive(Debug)]
 pub struct Activity {
     kind: &'static str,
@@ -67,7 +67,7 @@ impl Report {
         self.event(activity.kind, "done", &activity.what, details);
     }
 
-    /// What a step waits for, or anything else worth a line.
+    /// What a step is waiting for, or anything else worth a line.
     pub fn note(&self, text: impl fmt::Display) {
         let text = text.to_string();
         self.line(&format!("  {text}"));

@@ -117,7 +117,7 @@ impl Workflow for RollbackWorkflow<'_> {
             }
             if self.manifests.is_none() {
                 return Ok(Err(Refusal::NotApplicable(format!(
-                    "{target} is listed again. There is no current, so its pods come next: say --apply with its manifests, or roll the Deployments back by hand, and run this again with --pods-are-back"
+                    "{target} is listed again. There is no current, so its pods come next: give its manifests with --apply, or roll the Deployments back by hand and run this again with --pods-are-back"
                 ))));
             }
             return Ok(Ok(NextStep::Apply));
@@ -208,7 +208,7 @@ fn summary(run: &Run<'_>, found: &HelmState) -> String {
     let gateways = run.gateways().in_words();
     if run.upgrades == 0 {
         return format!(
-            "the newest release is retired: it was rolled back already, and nothing is left to do (revision {revision}, {gateways}). To go back further, name the bad release with --bad"
+            "the newest release is retired: it has already been rolled back, and nothing is left to do (revision {revision}, {gateways}). To go back further, name the bad release with --bad"
         );
     }
     format!(

@@ -1,5 +1,5 @@
-//! The order in which plain Deployments change their pods: a pod of the new API is there before the first new page,
-//! and old ones until the last old page.
+//! The order in which plain Deployments change their pods: a pod of the new API is up before the first new page,
+//! and old ones stay until the last old page.
 //!
 //! The API's roll-out is held by a time that its new pods are never ready for long enough: they serve, and count as
 //! unavailable, so that the controller takes no more old ones away. That is one change with the roll-out itself. (To
@@ -15,7 +15,7 @@ use super::timeout::{Timeout, stop_unless};
 use super::workload::Workload;
 use crate::cluster::Kubectl;
 
-/// A week, in seconds: longer than anybody lets a roll-out lie.
+/// A week, in seconds: longer than anyone leaves a roll-out unfinished.
 const ONE_WEEK: u64 = 604_800;
 
 /// A roll-out of plain Deployments.
@@ -43,7 +43,7 @@ impl RollingUpdate<'_> {
             let rolls = workload.is_deployment() && strategy != Some("Recreate");
             stop_unless(rolls, || {
                 format!(
-                    "{} {} cannot be rolled out beside another: --rolling is for Deployments with the strategy RollingUpdate",
+                    "{} {} cannot run two releases side by side: --rolling needs Deployments with the strategy RollingUpdate",
                     workload.kind(),
                     workload.name()
                 )
@@ -73,7 +73,7 @@ impl RollingUpdate<'_> {
             self.report.end(&activity, json!({}));
             self.roll("rolls the pages out", &pages)?;
         }
-        self.roll("rolls out all of it", everything)
+        self.roll("rolls out the rest", everything)
     }
 
     fn roll(&self, what: &str, objects: &[Value]) -> Result<()> {
@@ -126,7 +126,7 @@ impl RollingUpdate<'_> {
             Some(there) if !self.is_selected(workload) || there.has_pods_with(&labels) => {
                 there.missing()
             }
-            _ => Some(format!("{} is not there yet", workload.name())),
+            _ => Some(format!("{} does not exist yet", workload.name())),
         })
     }
 

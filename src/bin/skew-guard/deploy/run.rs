@@ -1,4 +1,4 @@
-//! One step after the other: what the cluster says in, what has to be done next out, and that done.
+//! One step after another: reads the cluster, decides what to do next, and does it.
 
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -24,11 +24,11 @@ use super::workload::Workload;
 use crate::cluster::Kubectl;
 use crate::seconds;
 
-/// A Helm that is at work needs so long at most; one that was killed says for ever that it is at work.
+/// A Helm at work needs this long at most; one that was killed says forever that it is at work.
 const HELM_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often somebody else may be faster.
+/// How often someone else may be faster.
 const MAX_CONFLICTS: u32 = 3;
 
 /// What is to be done with a Helm release, from its Lease to its last step.
@@ -42,12 +42,12 @@ pub struct Run<'a> {
     chart: Option<Chart>,
     /// The revision that every gateway was seen to have.
     in_force: Option<u64>,
-    /// The revision of somebody else's that a person said to go on from.
+    /// Someone else's revision, from which a person said to continue.
     accepted: Option<u64>,
     conflicts: u32,
     known: Vec<List>,
     watch: Watch,
-    /// How many changes were given out.
+    /// How many changes were rolled out.
     pub upgrades: u32,
 }
 
@@ -66,7 +66,7 @@ impl HelmState {
     }
 }
 
-/// Who chooses the next step.
+/// What chooses the next step.
 pub trait Workflow {
     /// The next step. `settings` is the newest list with the team's own values, where these are others.
     fn next(
@@ -76,7 +76,7 @@ pub trait Workflow {
         found: &HelmState,
     ) -> Result<Result<NextStep, Refusal>>;
 
-    /// Refuses what cannot end well, before anything is changed.
+    /// Refuses what cannot succeed, before anything is changed.
     fn prepare(&mut self, _: &Run<'_>, _: &HelmState) -> Result<()> {
         Ok(())
     }
@@ -84,7 +84,7 @@ pub trait Workflow {
     /// Does what only a deployment has: applying, waiting for pods, probing.
     fn carry_out(&self, run: &mut Run<'_>, next: &NextStep, found: &HelmState) -> Result<()>;
 
-    /// A step was made, or is taken for made.
+    /// A step was made, or counts as made.
     fn made(&mut self, next: &NextStep);
 }
 
@@ -331,7 +331,7 @@ impl<'a> Run<'a> {
             let history = self.helm.history()?;
             let Some(last) = history.last() else {
                 bail!(Stop(format!(
-                    "there is no {} in namespace {}. The first installation is made by hand, with the first list: helm install {} oci://REGISTRY/skew-guard --namespace {} --values FILE",
+                    "there is no {} in namespace {}. Make the first installation by hand, with the first list: helm install {} oci://REGISTRY/skew-guard --namespace {} --values FILE",
                     self.helm.title(),
                     self.namespace(),
                     self.helm.name(),
@@ -358,7 +358,7 @@ impl<'a> Run<'a> {
         );
         self.confirm_lease()?;
         let what = format!(
-            "revision {} was broken off: marks it as failed",
+            "revision {} was interrupted: marks it as failed",
             revision.number
         );
         let activity = self.report.begin("repair", what);
@@ -406,7 +406,7 @@ impl<'a> Run<'a> {
         self.publish(found, &after, &what)
     }
 
-    /// A list that is not changed now still needs a number of its own, where the values have one.
+    /// Even an unchanged list needs a new number, if the values have one.
     fn republish(&mut self, found: &HelmState, list: &List, what: &str) -> Result<()> {
         let mut values = list.values.clone();
         if let Some(revision) = values.pointer_mut("/config/revision") {
@@ -416,7 +416,7 @@ impl<'a> Run<'a> {
         self.publish(found, &List::new(list.revision, values)?, what)
     }
 
-    /// Over what was found, and nothing newer.
+    /// On top of what was found, and nothing newer.
     fn publish(&mut self, found: &HelmState, list: &List, what: &str) -> Result<()> {
         self.confirm_lease()?;
         let revision = found.newest.revision + 1;
@@ -445,15 +445,14 @@ impl<'a> Run<'a> {
             Err(UpgradeError::Conflict(said)) => {
                 self.conflicts += 1;
                 if self.conflicts > MAX_CONFLICTS {
-                    bail!(Stop(format!("somebody else is always faster: {said}")));
+                    bail!(Stop(format!("someone else keeps upgrading first: {said}")));
                 }
-                self.report
-                    .note(format!("not made, and looks again: {said}"));
+                self.report.note(format!("not made; looks again: {said}"));
                 Ok(())
             }
             Err(UpgradeError::Failed(error)) => Err(error).with_context(|| {
                 format!(
-                    "the upgrade to revision {revision} failed, and the next run goes on from there"
+                    "the upgrade to revision {revision} failed; the next run continues from there"
                 )
             }),
         }

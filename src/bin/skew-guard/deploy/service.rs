@@ -1,4 +1,4 @@
-//! The services whose pods are of one release each, and which of their pods are ready.
+//! The versioned services, and which of their pods are ready.
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! What Helm keeps of a revision: a Secret, which says that an upgrade is under way long after the one who made it
+//! What Helm stores of a revision: a Secret, which says that an upgrade is in progress long after whoever made it
 //! was killed, and lets nobody make another.
 
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::helm::Helm;
 use crate::cluster::Kubectl;
 
-/// By these bytes Helm tells whether what it kept is compressed.
+/// The bytes by which Helm tells that a release is compressed.
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
 
 /// Writes down that an upgrade which was broken off has failed, as Helm would have done itself.
@@ -22,7 +22,7 @@ pub fn mark_failed(kubectl: &Kubectl, helm: &Helm, revision: u64) -> Result<()> 
     let name = format!("sh.helm.release.v1.{}.v{revision}", helm.name());
     let secret: Option<Value> = kubectl.object("secret", helm.namespace(), &name)?;
     let mut secret = secret.with_context(|| {
-        format!("{} {revision} is pending and not kept as a Secret, so that it cannot be repaired here: helm rollback", helm.title())
+        format!("{} {revision} is pending and not stored as a Secret, so it cannot be repaired here: helm rollback", helm.title())
     })?;
     let kept = secret.pointer("/data/release").and_then(Value::as_str);
     let kept = failed(kept.context("a Secret of Helm's without a release")?)?;
@@ -53,7 +53,7 @@ fn failed(kept: &str) -> Result<String> {
     let info = release.get_mut("info").and_then(Value::as_object_mut);
     let info = info.context("a release of Helm's without a status")?;
     info.insert("status".to_owned(), json!("failed"));
-    let description = "skew-guard: broken off, and marked as failed by who came after";
+    let description = "skew-guard: interrupted, and marked as failed by a later run";
     info.insert("description".to_owned(), json!(description));
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(release.to_string().as_bytes())?;

@@ -15,19 +15,19 @@ use crate::answer::{Answer, Verdict};
 /// Retire what has drained, and delete its Deployments
 ///
 /// Retires the releases whose `until` has passed, waits until every gateway has learned it, and then
-/// deletes the Deployments of retired releases that `skew-guard deploy` applied, and no others. The
-/// next deploy does it first; where deploys are rare, a CronJob does.
+/// deletes the Deployments of retired releases that `skew-guard deploy` applied, and no others.
+/// Every deploy begins with this; if you deploy rarely, run it in a CronJob.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   skew-guard tidy --helm-release shop --namespace shop
   skew-guard tidy --helm-release shop --namespace shop --dry-run")]
 pub struct Tidy {
-    /// The Helm release of the chart whose list is tidied up
+    /// The chart's Helm release, whose list is tidied up
     #[arg(long, value_name = "NAME")]
     helm_release: String,
     #[command(flatten)]
     options: Options,
-    /// Show the steps, and make none
+    /// Show the steps, and take none
     #[arg(long)]
     dry_run: bool,
 }

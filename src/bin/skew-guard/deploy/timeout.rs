@@ -1,4 +1,4 @@
-//! Waiting for something, and saying what for.
+//! Waiting for something, and reporting what for.
 
 use std::fmt;
 use std::thread;
@@ -10,7 +10,7 @@ use super::report::Report;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// An end that is no mistake of the tool's: nothing was harmed, and its reason is the answer.
+/// An end that is not an error of the tool: nothing was harmed, and the reason is the answer.
 #[derive(Debug)]
 pub struct Stop(pub String);
 
@@ -22,7 +22,7 @@ impl fmt::Display for Stop {
 
 impl std::error::Error for Stop {}
 
-/// Stops where something does not hold, and says why.
+/// Stops if something does not hold, and says why.
 pub fn stop_unless(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { bail!(Stop(why())) }
 }
@@ -32,7 +32,8 @@ pub fn stop_unless(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
 pub struct Timeout(pub Duration);
 
 impl Timeout {
-    /// Looks again and again until nothing is missing; what is, is told whenever it is something else.
+    /// Looks again and again until nothing is missing, and reports what is missing whenever that
+    /// changes.
     pub fn until(
         self,
         what: &str,
@@ -51,7 +52,7 @@ impl Timeout {
             }
             if started.elapsed() >= self.0 {
                 bail!(Stop(format!(
-                    "{what} did not come within {}: {told}",
+                    "gave up after {} waiting for {what}: {told}",
                     humantime::format_duration(self.0)
                 )));
             }

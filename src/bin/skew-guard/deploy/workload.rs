@@ -1,4 +1,4 @@
-//! What makes pods, as manifests and as the cluster have it.
+//! What makes pods, in manifests and in the cluster.
 
 use serde_json::{Map, Value};
 
@@ -56,11 +56,11 @@ impl<'a> Workload<'a> {
         let available = number("/status/availableReplicas");
         let name = self.name();
         if number("/status/observedGeneration") < number("/metadata/generation") {
-            Some(format!("{name} is not looked at yet by its controller"))
+            Some(format!("{name} has not been seen by its controller yet"))
         } else if updated < wanted {
             Some(format!("{name} has {updated} of {wanted} new pods"))
         } else if all > updated {
-            Some(format!("{name} has {} old pods yet", all - updated))
+            Some(format!("{name} still has {} old pods", all - updated))
         } else if available < wanted {
             Some(format!(
                 "{name}: {available} of {wanted} pods are available"
@@ -124,10 +124,10 @@ mod tests {
         };
         assert_eq!(
             missing(json!({})).as_deref(),
-            Some("api is not looked at yet by its controller")
+            Some("api has not been seen by its controller yet")
         );
         assert_eq!(seen(1, 4, 3).as_deref(), Some("api has 1 of 3 new pods"));
-        assert_eq!(seen(3, 4, 4).as_deref(), Some("api has 1 old pods yet"));
+        assert_eq!(seen(3, 4, 4).as_deref(), Some("api still has 1 old pods"));
         assert_eq!(
             seen(3, 3, 2).as_deref(),
             Some("api: 2 of 3 pods are available")

@@ -18,7 +18,7 @@ use crate::cluster::Listener;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A GET as a page of the release would send it.
+/// A GET such as a page of the release would send.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     path: String,
@@ -60,7 +60,7 @@ impl Request {
             }
             Some(Source::Path(_)) | None => {
                 let pin = pin.context(
-                    "only the path of an asset says a version here, and a probe has no asset: add a header to config.sources",
+                    "here only an asset's path says a version, and a probe asks for no asset: add a header to config.sources",
                 )?;
                 request.header = Some(("cookie".to_owned(), format!("{}={version}", pin.name)));
             }
@@ -96,7 +96,7 @@ impl Request {
         let (status, headers, version) = (answer.status(), answer.headers(), &self.version);
         if value(headers, "x-client-update") == Some("required") {
             return Err(format!(
-                "answered {status}, that {version} is gone: there is no route to it, or it has no pods"
+                "answered {status}: {version} is gone. There is no route to it, or it has no pods"
             ));
         }
         if !status.is_success() {
@@ -127,7 +127,7 @@ fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 fn client() -> Client {
     let tls = TlsConfig::builder()
-        // The API server vouches for the pod; its certificate is often one that no machine of a pipeline knows.
+        // The API server vouches for the pod; a pipeline's machine often does not know its certificate.
         .disable_verification(true)
         .unversioned_rustls_crypto_provider(Arc::new(rustls_graviola::default_provider()))
         .build();

@@ -65,7 +65,7 @@ impl Counts {
         asked.map(|((release, _), _)| release)
     }
 
-    /// How much more there is of each than before. Where there is less, the gateway began again.
+    /// How much each has grown. If one has shrunk, the gateway was restarted.
     fn since(&self, before: &Self) -> impl Iterator<Item = (&(Release, Counter), u64)> {
         self.counters.iter().map(|(key, value)| {
             let before = before.counters.get(key).copied().unwrap_or_default();
@@ -78,18 +78,18 @@ impl Counts {
 /// A number that only grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Since the gateways that are there started.
+    /// Since the present gateways started.
     pub total: u64,
     /// Between the last two looks.
     pub new: u64,
 }
 
-/// For how long nobody has asked for a release.
+/// How long nobody has asked for a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdleTime {
     /// The last request is so long ago.
     Since(Duration),
-    /// There was none for so long, and what was before was not seen.
+    /// There was none for so long, and what came before was not seen.
     AtLeast(Duration),
 }
 
@@ -149,16 +149,16 @@ pub struct History {
     gateways: BTreeMap<String, Counts>,
     /// What the last one brought.
     new: BTreeMap<(Release, Counter), u64>,
-    /// Where the quiet of a release begins, if not with the first look: when that was, and whether it
-    /// was asked for then.
+    /// When a release began to be idle, if not at the first look: when that was, and whether it was
+    /// asked for then.
     last_asked: BTreeMap<Release, (Duration, bool)>,
     /// When the last look was, since the first one.
     at: Option<Duration>,
 }
 
 impl History {
-    /// A look at all gateways, so long after the first. One that could not be asked is `None`, and
-    /// what it counts until the next look counts then.
+    /// A look at all gateways, this long after the first. A gateway that could not be asked is
+    /// `None`; what it counts is added at the next look.
     pub fn record(&mut self, seen: Vec<(String, Option<Counts>)>, at: Duration) {
         self.new.clear();
         let is_first = self.at.is_none();
@@ -176,7 +176,7 @@ impl History {
                     gateways.insert(name, counts);
                 }
                 (None, Some(counts)) => {
-                    // When it counted what it has, nobody knows.
+                    // Nobody knows when it counted what it has.
                     let asked = counts.asked().filter(|_| !is_first);
                     self.last_asked
                         .extend(asked.map(|release| (release.clone(), (at, false))));

@@ -34,7 +34,7 @@ pub fn release_statuses(
             statuses.push(listed(config, release, pods.map(|_| own), history));
         }
     }
-    // Subsets that no release has, and pods that nobody will ask for.
+    // Subsets without a release, and pods that nobody will ask for.
     left.retain(|_, pods| pods.iter().any(|pods| pods.all > 0));
     statuses.extend(left.into_iter().map(|(route, pods)| ReleaseStatus {
         state: Some(ReleaseState::NotServed),
@@ -71,7 +71,7 @@ fn listed(
     }
 }
 
-/// A release of which only gateways know.
+/// A release that only gateways know.
 fn seen(route: String, history: &History) -> ReleaseStatus {
     let traffic = history.of(&route);
     let state = match traffic.states.as_slice() {

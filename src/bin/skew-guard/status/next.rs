@@ -1,4 +1,4 @@
-//! The next step of a list of releases, by the engine that makes it.
+//! The next step of a list of releases, from the code that takes it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use skew_guard::version::Version;
 pub struct NextStep {
     /// The release that takes it.
     pub version: Version,
-    /// The step by name, where it is not the one that `release` makes without a name.
+    /// The step's name, if it is not the one that `release` takes by default.
     pub step: Option<&'static str>,
     /// What it changes, or why it is not made.
     pub changes: Result<Vec<String>, String>,
@@ -96,7 +96,7 @@ fn step(
     })
 }
 
-/// What a step changes; that the revision is counted up goes without saying.
+/// What a step changes, except that the revision is raised, which goes without saying.
 fn changed(side: &Side, edits: &[Edit]) -> Result<Vec<String>, Refusal> {
     let edits: Vec<_> = edits
         .iter()

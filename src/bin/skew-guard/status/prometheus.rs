@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use super::counts::IdleTime;
 
-/// How far back it is asked, and at which distance.
+/// How far back it is asked, and in which steps.
 const WINDOW: u64 = 24 * 60 * 60;
 const STEP: u64 = 15;
 
-/// The patience with it.
+/// How long to wait for it.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server.
@@ -51,19 +51,19 @@ impl Prometheus {
     /// The server at that URL.
     ///
     /// # Errors
-    /// Where it is none that can be asked.
+    /// If it cannot be asked.
     pub fn at(url: &str) -> Result<Self> {
         ensure!(
             url.starts_with("http://"),
-            "--prometheus {url}: Prometheus is asked in plain HTTP, http://…; kubectl port-forward reaches one in a cluster"
+            "--prometheus {url}: Prometheus is asked over plain HTTP, http://…; kubectl port-forward reaches one in a cluster"
         );
         Ok(Self(url.trim_end_matches('/').to_owned()))
     }
 
-    /// For how long nobody has asked for a release.
+    /// How long nobody has asked for a release.
     ///
     /// # Errors
-    /// Where the server does not know.
+    /// If the server does not know.
     pub fn idle(&self, query: ReleaseQuery<'_>, now: u64) -> Result<IdleTime> {
         let series = self.history(query, now)?;
         ensure!(
@@ -74,7 +74,7 @@ impl Prometheus {
         let known: u64 = series.iter().filter_map(|series| series.latest(now)).sum();
         ensure!(
             known >= query.total,
-            "it has {known} requests of {}, and the gateways {}: it does not scrape all of them, or the newest came after its last scrape",
+            "it has {known} requests of {}, and the gateways have {}: it does not scrape all of them, or the newest came after its last scrape",
             query.route,
             query.total
         );
@@ -95,7 +95,7 @@ impl Prometheus {
             .call()?;
         let text = answer.body_mut().read_to_string()?;
         let answer: Answer =
-            serde_json::from_str(&text).with_context(|| format!("{url} is no Prometheus"))?;
+            serde_json::from_str(&text).with_context(|| format!("{url} is not a Prometheus"))?;
         match (answer.data, answer.error) {
             (Some(data), None) => Ok(data.result),
             (_, error) => bail!(error.unwrap_or_else(|| "it has no data".to_owned())),

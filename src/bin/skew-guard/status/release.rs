@@ -33,7 +33,7 @@ pub struct Pods {
 }
 
 impl Pods {
-    /// What a step waits for that leads visitors to them.
+    /// What a step that sends visitors to them waits for.
     pub fn missing(&self) -> Option<String> {
         let Self {
             service,
@@ -69,14 +69,14 @@ impl Display for IdleTime {
     }
 }
 
-/// Whether a release that drains may be retired.
+/// Whether a draining release may be retired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retirement {
     /// It may, for these reasons.
     May(String),
     /// It may not yet.
     NotYet(String),
-    /// Nobody can say it.
+    /// It cannot be told.
     Unknown(String),
 }
 
@@ -91,7 +91,7 @@ impl Retirement {
     }
 }
 
-/// What else the answer hangs on.
+/// What else the answer depends on.
 #[derive(Clone, Debug)]
 pub struct RetirementCriteria {
     /// In seconds since 1970.
@@ -116,7 +116,7 @@ impl ReleaseStatus {
         if let Some(until) = self.until.filter(|until| until <= now) {
             let until = written_time(until);
             return Some(Retirement::May(format!(
-                "it was to drain until {until}, and counts as retired since"
+                "it was draining until {until}, and has counted as retired since"
             )));
         }
         let Traffic {
@@ -138,7 +138,7 @@ impl ReleaseStatus {
                     Retirement::NotYet(format!("{}; wait for {wanted} without one", idle))
                 }
                 IdleTime::AtLeast(_) => Retirement::Unknown(format!(
-                    "{}, and no open stream; {wanted} without one would tell. Look for longer with --watch, or ask what was before with --prometheus",
+                    "{}, and no open stream; {wanted} without one would settle it. Look for longer with --watch, or ask about the past with --prometheus",
                     idle
                 )),
             }
@@ -151,7 +151,7 @@ pub fn sentence(name: &str, retirement: &Retirement) -> String {
     match retirement {
         Retirement::May(why) => format!("{name} may be retired: {why}"),
         Retirement::NotYet(why) => format!("{name} may not be retired yet: {why}"),
-        Retirement::Unknown(why) => format!("whether {name} may be retired cannot be said: {why}"),
+        Retirement::Unknown(why) => format!("it is unclear whether {name} may be retired: {why}"),
     }
 }
 
@@ -160,7 +160,7 @@ pub fn counted(number: impl Display + PartialEq + From<u8>, what: &str) -> Strin
     format!("{number} {what}{plural}")
 }
 
-/// A time as a person says it: no seconds behind hours.
+/// A duration as a person says it: no seconds after hours.
 pub fn rounded(length: Duration) -> String {
     let seconds = length.as_secs();
     let unit = match seconds {

@@ -26,10 +26,10 @@ pub struct Report {
     /// Requests that no release was chosen for.
     pub without_release: Traffic,
     pub next: Option<NextStep>,
-    /// Where that is taken; none where the list is not known.
+    /// Where that is taken; none if the list is not known.
     pub place: Option<Place>,
     pub criteria: RetirementCriteria,
-    /// What could not be asked beside gateways.
+    /// What could not be asked, besides gateways.
     pub troubles: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl Report {
         }
     }
 
-    /// Looks up what gateways do not remember: since when nobody asks for a release that drains.
+    /// Looks up what gateways do not remember: since when nobody has asked for a draining release.
     pub fn look_up_idle_times(&mut self, prometheus: &Prometheus, plugins: &[String]) {
         let Self {
             releases,
@@ -82,7 +82,7 @@ impl Report {
             .filter(move |seen| !is_fine(&seen.state))
     }
 
-    /// Answers of the wrong release since the last look.
+    /// Answers from the wrong release since the last look.
     fn skewed(&self) -> u64 {
         let releases = self.releases.iter();
         releases.map(|release| release.traffic.skewed.new).sum()
@@ -162,11 +162,11 @@ impl Report {
             format!("  {}", place.command(next)),
         ];
         let waits = self.waits(next);
-        lines.extend(waits.iter().map(|wait| format!("  it waits: {wait}")));
+        lines.extend(waits.iter().map(|wait| format!("  waiting: {wait}")));
         lines
     }
 
-    /// What has to be before the next step.
+    /// What has to happen before the next step.
     fn waits(&self, next: &NextStep) -> Vec<String> {
         let late = self
             .late()
@@ -201,7 +201,7 @@ impl Report {
             })
             .collect();
         if lines.is_empty() && !self.releases.is_empty() {
-            lines.push("no release drains".to_owned());
+            lines.push("no release is draining".to_owned());
         }
         let is_settled = self.late().next().is_none() && !self.gateways.is_empty();
         let left = self
@@ -399,7 +399,7 @@ fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
     }
 }
 
-/// Without what only pads the ends of lines.
+/// Without the padding at the ends of lines.
 fn written(table: &Table) -> String {
     let lines: Vec<_> = table
         .lines()

@@ -9,7 +9,7 @@ use crate::metrics::Metrics;
 use crate::wait::gateway_state::{GatewayState, Routes, Wanted, in_force};
 use crate::wait::source::{Source, Target};
 
-/// The patience with one gateway.
+/// How long to wait for one gateway.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What gateways should have.
@@ -31,7 +31,7 @@ pub struct GatewayStatus {
 }
 
 impl GatewayStatus {
-    /// Whether it may have answered what nobody sees.
+    /// Whether it may have answered requests that nobody sees.
     pub fn is_unseen(&self) -> bool {
         self.counts.is_none() && self.state != GatewayState::Skipped
     }

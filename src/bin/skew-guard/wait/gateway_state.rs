@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::metrics::{DRAINING, Metrics, Plugin, Route};
 
-/// A gateway's workers follow its main thread by moments, so that one look is not enough.
+/// A gateway's workers lag behind its main thread for a moment, so one look is not enough.
 pub const REQUIRED_POLLS: u32 = 2;
 
 /// What is waited for.
@@ -78,7 +78,7 @@ impl fmt::Display for GatewayState {
                 shown,
             } => write!(
                 f,
-                "has the plugin's part, but still the routes {shown} of {virtual_host}. All hosts of a port are one RouteConfiguration, and Envoy refuses all of it for one wrong object, another team's too: its log says \"rejected\" and why"
+                "has the plugin's part, but still has the routes {shown} of {virtual_host}. All hosts of a port are one RouteConfiguration, and Envoy refuses all of it because of one wrong object, even another team's: its log says \"rejected\" and why"
             ),
             Self::NoRoutes => write!(
                 f,
@@ -86,12 +86,12 @@ impl fmt::Display for GatewayState {
             ),
             Self::Draining(count) => write!(
                 f,
-                "has it in force for new connections, and {count} listeners or filter chains still drain: connections that were open keep what was before until Envoy's drain time is over (--drain-time-s, by default 10 minutes). A change of another application's listener keeps this up too"
+                "has it in force for new connections, and {count} listeners or filter chains are still draining: connections that were already open keep the old one until Envoy's drain time is over (--drain-time-s, by default 10 minutes). A change to another application's listener prolongs this too"
             ),
             Self::Undrained => write!(f, "shows no {}", DRAINING.join(" and no ")),
             Self::Gone(plugin) => write!(
                 f,
-                "has no plugin {plugin} any more: the revision that it shows was left behind"
+                "no longer has the plugin {plugin}: the revision that it shows was left behind"
             ),
             Self::Others(plugins) => write!(
                 f,
@@ -101,7 +101,7 @@ impl fmt::Display for GatewayState {
             Self::Absent => f.write_str("shows no skew_guard_config_revision"),
             Self::Several(plugins) => write!(
                 f,
-                "has several plugins, choose one with --plugin: {}",
+                "has several plugins; choose one with --plugin: {}",
                 plugins.join(", ")
             ),
             Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),

@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use super::gateway_state::{GatewayState, Wanted};
 use super::source::{Source, Target};
 
-/// Workers follow their gateway's main thread by moments.
+/// Workers lag behind their gateway's main thread for a moment.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How a wait has ended.
@@ -37,7 +37,8 @@ impl Outcome {
     }
 }
 
-/// Waits, and tells `progress` whenever a gateway shows something else. A problem that no waiting mends ends it at once.
+/// Waits, and tells `progress` whenever a gateway shows something else. A problem that waiting cannot solve ends it at
+/// once.
 pub fn until(
     source: &Source<'_>,
     wanted: &Wanted,
@@ -71,7 +72,7 @@ fn tell_changes(before: &Outcome, after: &Outcome, progress: &mut dyn FnMut(Stri
     }
     for (name, _) in &before.gateways {
         if after.obstacle.is_none() && after.state(name).is_none() {
-            progress(format!("{name} is no gateway any more"));
+            progress(format!("{name} is no longer a gateway"));
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct Target {
     /// As it is told to people.
     pub name: String,
     pub is_skipped: bool,
-    /// It ends by itself, so that it is let go once it cannot be asked.
+    /// It is ending by itself, so it is dropped once it cannot be asked.
     pub is_leaving: bool,
     at: Address,
 }
@@ -62,7 +62,7 @@ impl<'a> Source<'a> {
         for url in urls {
             ensure!(
                 url.starts_with("http://"),
-                "{url} is no http:// URL: metrics of gateways are read in plain HTTP"
+                "{url} is not an http:// URL: the metrics of gateways are read over plain HTTP"
             );
         }
         Ok(Self::Urls(urls))

@@ -1,4 +1,4 @@
-//! Rules and routes of others, for what is ours.
+//! Other teams' rules and routes for our hosts and services.
 
 use std::collections::BTreeSet;
 
@@ -62,11 +62,11 @@ fn rules(
             }
             if *namespace == own.metadata.namespace {
                 findings.push(Finding::Warning(format!(
-                    "DestinationRule {namespace}/{name} is for {host}, too, and merged with ours: of two traffic policies or subsets of one name the older rule's counts"
+                    "DestinationRule {namespace}/{name} is for {host}, too, and is merged with the chart's: if both have a traffic policy, or a subset of the same name, the older rule's counts"
                 )));
             } else if callers.contains(namespace.as_str()) {
                 findings.push(Finding::Problem(format!(
-                    "DestinationRule {namespace}/{name} is for {host} and stands beside the gateways, where it wins over ours: every release answers 503 there. Delete it, or move it to {}",
+                    "DestinationRule {namespace}/{name} is for {host} and is in the gateways' namespace, where it wins over the chart's: every release answers 503 there. Delete it, or move it to {}",
                     own.metadata.namespace
                 )));
             }
@@ -99,9 +99,9 @@ fn routes(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Finding>
             let which = format!("VirtualService {namespace}/{name} is for {host}, too, and");
             findings.push(Finding::Warning(
                 if *creation_timestamp < own.metadata.creation_timestamp {
-                    format!("{which} older: where it has a path or a condition, it wins over ours")
+                    format!("{which} is older: where it has a path or a condition, it wins over the chart's")
                 } else {
-                    format!("{which} newer: what ours has a path for never reaches it")
+                    format!("{which} is newer: requests for the chart's paths never reach it")
                 },
             ));
         }
@@ -131,7 +131,7 @@ fn shares_gateway(own: &Object<Routes>, other: &Object<Routes>) -> bool {
     gateways(other).iter().any(|gateway| ours.contains(gateway))
 }
 
-/// Where none is named, the sidecars are meant.
+/// If none is named, the sidecars are meant.
 fn gateways(routes: &Object<Routes>) -> Vec<String> {
     if routes.spec.gateways.is_empty() {
         return vec![MESH.to_owned()];

@@ -10,7 +10,7 @@ use crate::cluster::{
     Gateway, GatewayReference, Gateways, Installation, Kubectl, Listener, Problem, Scope,
 };
 
-/// An Istio `Gateway`, of which its Pods are wanted.
+/// An Istio `Gateway`, read for its Pods.
 #[derive(Deserialize)]
 struct Spec {
     #[serde(default)]
@@ -38,7 +38,7 @@ pub fn findings(
         } = reference;
         let Some(gateway) = kubectl.object::<Object<Spec>>(GATEWAYS, namespace, name)? else {
             findings.push(Finding::Problem(format!(
-                "there is no Gateway {namespace}/{name}, which the routes are for"
+                "the routes are for Gateway {namespace}/{name}, which does not exist"
             )));
             continue;
         };

@@ -1,4 +1,4 @@
-//! What of Istio itself has to fit: its version, and the tags of the counters.
+//! What has to be right in Istio itself: its version, and the tags of the counters.
 
 use serde::Deserialize;
 
@@ -53,18 +53,18 @@ fn versions(
     versions.dedup();
     let (Some(oldest), Some(newest)) = (versions.first(), versions.last()) else {
         return Ok(vec![Finding::Unseen(format!(
-            "the version of Istio: no pod app=istiod in namespace {root_namespace} says it by its image"
+            "the version of Istio: no app=istiod pod in namespace {root_namespace} has it in the name of its image"
         ))]);
     };
     let mut findings = Vec::new();
     if oldest < &OLDEST {
         findings.push(Finding::Warning(format!(
-            "istiod is {oldest}, and nothing before {OLDEST} was tried"
+            "istiod is {oldest}; nothing before {OLDEST} has been tested"
         )));
     }
     if oldest != newest {
         findings.push(Finding::Warning(format!(
-            "istiod is {oldest} and {newest}: gateways of the one learn what the other does not know"
+            "istiod is {oldest} and {newest}: one of them may send gateways what the other does not know"
         )));
     }
     let kinds = installation.plugins.iter();
@@ -74,7 +74,7 @@ fn versions(
             .any(|plugin| plugin.kind == "TrafficExtension")
     {
         findings.push(Finding::Problem(format!(
-            "istiod {oldest} knows no TrafficExtension, so that no gateway of it runs the plugin. Set plugin.kind: WasmPlugin"
+            "istiod {oldest} does not know TrafficExtension, so none of its gateways runs the plugin. Set plugin.kind: WasmPlugin"
         )));
     }
     Ok(findings)

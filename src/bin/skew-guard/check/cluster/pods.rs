@@ -9,7 +9,7 @@ use crate::status::pods::by_route;
 pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Finding>, Problem> {
     let Ok(side) = installation.side() else {
         return Ok(vec![Finding::Problem(
-            "the plugin refuses its configuration; skew-guard check says why of the manifests"
+            "the plugin refuses its configuration; run skew-guard check on the manifests to see why"
                 .to_owned(),
         )]);
     };
@@ -31,10 +31,10 @@ pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Fi
                         "{which}, and it is current: every visitor gets 503. Do its pods have the labels of its subset?"
                     )),
                     _ if state == State::Draining => Finding::Warning(format!(
-                        "{which}: its tabs are told to reload. Put it to retired"
+                        "{which}: its tabs are told to reload. Set it to retired"
                     )),
                     _ => Finding::Warning(format!(
-                        "{which}: right before they are deployed; else they lack the labels of its subset"
+                        "{which}: as it should be until they are deployed; after that, they lack the labels of its subset"
                     )),
                 });
             } else if pods.ready == 0 {
