@@ -3,7 +3,7 @@
 
 pub mod amend;
 mod caching;
-mod failure;
+pub mod failure;
 mod gone;
 mod grpc;
 pub mod local;

@@ -12,8 +12,13 @@ const CATCH_ALL_ROUTE: &[u8] = b"skew-guard-absent";
 /// Envoy's response flags
 /// ([access log, RESPONSE_FLAGS](https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage)),
 /// by their places in `CoreResponseFlag`.
-const NO_HEALTHY_UPSTREAM: u64 = 0x2;
-const NO_CLUSTER_FOUND: u64 = 0x0100_0000;
+///
+/// No healthy host in the cluster, `UH`.
+pub const NO_HEALTHY_UPSTREAM: u64 = 0x2;
+/// No connection to the host, `UF`: an outage, and no word about the release.
+pub const UPSTREAM_CONNECTION_FAILURE: u64 = 0x20;
+/// No such cluster, `NC`.
+pub const NO_CLUSTER_FOUND: u64 = 0x0100_0000;
 
 /// Whether an answer is Envoy's own, because it found no pod of this release, or no cluster of it.
 /// The response flags tell, since a status may be anything, and is 200 in gRPC.

@@ -1,24 +1,34 @@
 //! An application that answers as the request tells it to: for answers that the shop does not give.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use skew_guard_behaviour::Lines;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// The request header that says what to answer.
 pub const ANSWER: &str = "x-answer";
 
+/// The request header by which a test asks afterwards what was received.
+pub const CASE: &str = "x-case";
+
+/// What was received, by [`CASE`].
+type Received = Arc<Mutex<HashMap<String, Lines>>>;
+
 /// A running application; dropping it ends it.
 pub struct Application {
     address: SocketAddr,
+    received: Received,
     server: JoinHandle<std::io::Result<()>>,
 }
 
@@ -27,12 +37,23 @@ impl Application {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let server = tokio::spawn(async move {
-            axum::serve(listener, Router::new().fallback(answer))
-                .into_future()
-                .await
-        });
-        Ok(Self { address, server })
+        let received = Received::default();
+        let application = Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&received));
+        let server =
+            tokio::spawn(async move { axum::serve(listener, application).into_future().await });
+        Ok(Self {
+            address,
+            received,
+            server,
+        })
+    }
+
+    /// The request of that [`CASE`] as it arrived, told once; nothing where none did.
+    pub fn received(&self, case: &str) -> Option<Lines> {
+        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        received.remove(case)
     }
 
     /// Where it listens.
@@ -63,8 +84,20 @@ pub fn answer_of(status: u16, headers: &[(&str, &str)], body: &str) -> String {
     json!({ "status": status, "headers": headers, "body": body }).to_string()
 }
 
-async fn answer(request: Request) -> Result<Response, String> {
+async fn answer(State(received): State<Received>, request: Request) -> Result<Response, String> {
+    note(&received, &request);
     told(&request).map_err(|problem| format!("{problem:#}"))
+}
+
+fn note(received: &Received, request: &Request) {
+    let case = request.headers().get(CASE).map(HeaderValue::as_bytes);
+    let Some(case) = case.and_then(|case| std::str::from_utf8(case).ok()) else {
+        return;
+    };
+    let lines = request.headers().iter();
+    let lines = lines.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+    let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
+    received.insert(case.to_owned(), lines.collect());
 }
 
 fn told(request: &Request) -> Result<Response> {

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 use crate::lab::{Lab, Pods};
+use crate::specified;
 
 /// A behaviour: its name, and how it is seen.
 pub type Behaviour = (&'static str, See);
@@ -47,12 +48,27 @@ impl SharedLab {
 
     /// The behaviour as a test.
     pub fn trial(self: &Arc<Self>, (name, see): Behaviour) -> Trial {
+        self.named(name, async move |lab| see(lab).await)
+    }
+
+    /// A behaviour of the specification as a test.
+    pub fn specified(self: &Arc<Self>, behaviour: skew_guard_behaviour::Behaviour) -> Trial {
+        self.named(behaviour.name, async move |lab| {
+            specified::see(lab, &behaviour).await
+        })
+    }
+
+    fn named(
+        self: &Arc<Self>,
+        name: &str,
+        see: impl AsyncFnOnce(&Lab) -> Result<()> + Send + 'static,
+    ) -> Trial {
         let shared = Arc::clone(self);
         let name = name.split_once("::").map_or(name, |(_, name)| name);
         Trial::test(name, move || shared.run(see)).with_kind(format!("Envoy {}", self.version))
     }
 
-    fn run(&self, see: See) -> Result<(), Failed> {
+    fn run(&self, see: impl AsyncFnOnce(&Lab) -> Result<()>) -> Result<(), Failed> {
         let outcome = self.runtime.block_on(async {
             let lab = self
                 .lab

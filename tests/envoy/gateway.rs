@@ -149,7 +149,7 @@ impl Spec {
             );
             // How long Envoy leaves a connection open, behind its own answer, for a client that still sends.
             manager.insert("delayed_close_timeout".into(), json!("0.1s"));
-            manager.insert("access_log".into(), json!([self.access_log()]));
+            manager.insert("access_log".into(), json!([self.access_logger()]));
             manager.extend(self.manager.clone());
             let filters = manager
                 .get_mut("http_filters")
@@ -168,14 +168,14 @@ impl Spec {
         self.files.directory().join("access.log")
     }
 
-    fn access_log(&self) -> Value {
+    fn access_logger(&self) -> Value {
         json!({
             "name": "envoy.access_loggers.file",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
                 "path": self.access_log_file(),
                 "log_format": { "text_format_source": { "inline_string":
-                    "%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n"
+                    "%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %REQ(X-CASE)% %RESPONSE_CODE_DETAILS%\n"
                 } },
             },
         })
@@ -187,6 +187,48 @@ impl Spec {
             plugin = plugin.in_vm_of(&generation.to_string());
         }
         self.files.extension(&self.name, &plugin.typed_config())
+    }
+
+    /// Changes the configuration of the gateway while it is open, and waits until every worker has it. It has to be
+    /// another one.
+    async fn reconfigure(&self, lab: &Lab, message: &Value, generation: u64) -> Result<()> {
+        let before = self.reloads(lab).await?;
+        self.write(message, generation)?;
+        wait::until("the configuration to be taken", async || {
+            Ok(self.reloads(lab).await? > before)
+        })
+        .await
+        .with_context(|| format!("Envoy printed:\n{}", lab.envoy().log()))
+    }
+
+    /// The same with a configuration.
+    pub async fn take(&self, lab: &Lab, configuration: &Value) -> Result<()> {
+        self.reconfigure(lab, &text_message(&configuration.to_string()), 0)
+            .await
+    }
+
+    /// How many configurations all workers have taken. Envoy counts one when the last of them is done.
+    async fn reloads(&self, lab: &Lab) -> Result<u64> {
+        let stat = format!(
+            "extension_config_discovery.http_filter.{}.config_reload",
+            self.name
+        );
+        let found = lab.envoy().stats(&stat.replace('.', r"\.")).await?;
+        found
+            .into_values()
+            .next()
+            .with_context(|| format!("no stat {stat}"))
+    }
+
+    /// What the access log says so far: path, status, flags, case and details of each request.
+    pub fn access_log(&self) -> Result<String> {
+        let path = self.access_log_file();
+        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The same listener without our filter.
@@ -266,33 +308,15 @@ impl Gateway<'_> {
 
     /// The same with any message, as JSON with its `@type`.
     pub async fn configure_by_message(&mut self, message: &Value) -> Result<()> {
-        let before = self.reloads().await?;
         self.generation += 1;
-        self.spec.write(message, self.generation)?;
-        wait::until("the configuration to be taken", async || {
-            Ok(self.reloads().await? > before)
-        })
-        .await
-        .with_context(|| format!("Envoy printed:\n{}", self.lab.envoy().log()))
+        self.spec
+            .reconfigure(self.lab, message, self.generation)
+            .await
     }
 
-    /// How many configurations all workers have taken. Envoy counts one when the last of them is done.
-    async fn reloads(&self) -> Result<u64> {
-        let stat = format!(
-            "extension_config_discovery.http_filter.{}.config_reload",
-            self.spec.name
-        );
-        let found = self.lab.envoy().stats(&stat.replace('.', r"\.")).await?;
-        found
-            .into_values()
-            .next()
-            .with_context(|| format!("no stat {stat}"))
-    }
-
-    /// What the access log says so far: path, status, flags and details of each request.
+    /// What the access log says so far: path, status, flags, case and details of each request.
     pub fn access_log(&self) -> Result<String> {
-        let path = self.spec.access_log_file();
-        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+        self.spec.access_log()
     }
 
     /// A GET.

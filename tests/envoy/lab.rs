@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use skew_guard_lab::bootstrap::{Bootstrap, cluster};
 use skew_guard_lab::envoy::{self, Envoy, Launch};
 use skew_guard_lab::pods::{Pod, Role, addresses, start_release};
@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use crate::application::Application;
 use crate::gateway::Spec;
 use crate::metrics::Metrics;
+use crate::specified::{Bench, clusters_without_pods};
 
 /// How many pods each release has, newest first.
 const RELEASES: [(&str, usize); 3] = [("2.1.0", 1), ("2.0.0", 3), ("1.4.2", 3)];
@@ -46,9 +47,10 @@ pub struct Lab {
     envoy: Envoy,
     module: PathBuf,
     pods: Arc<Pods>,
-    _application: Application,
+    application: Application,
     files: Files,
     listeners: Mutex<Vec<Value>>,
+    benches: Mutex<Vec<Bench>>,
 }
 
 const LISTENERS: &str = "listeners";
@@ -74,7 +76,11 @@ impl Lab {
         let files = Files::new()?;
         let application = Application::start().await?;
         let clusters = write_endpoints(&files, pods.get().await?, &application)?;
-        let clusters = clusters.iter().map(|name| cluster(name, &files)).collect();
+        let is_there = |name: &&str| !clusters.iter().any(|other| other == name);
+        let without_pods = clusters_without_pods().into_iter().filter(is_there);
+        let without_pods = without_pods.map(cluster_without_pods);
+        let clusters = clusters.iter().map(|name| cluster(name, &files));
+        let clusters = clusters.chain(without_pods).collect();
         files.listeners(LISTENERS, &listeners)?;
         let bootstrap = Bootstrap::of(Vec::new(), clusters).discover_listeners(&files, LISTENERS);
         let envoy = Launch::of(envoy::binary(version)?)
@@ -92,9 +98,10 @@ impl Lab {
             envoy,
             module: module::path()?,
             pods,
-            _application: application,
+            application,
             files,
             listeners: Mutex::new(listeners),
+            benches: Mutex::default(),
         })
     }
 
@@ -108,6 +115,23 @@ impl Lab {
         &self.module
     }
 
+    /// The application that answers as it is told.
+    pub fn application(&self) -> &Application {
+        &self.application
+    }
+
+    /// A gateway of the specification that nobody uses.
+    pub fn idle_bench(&self) -> Option<Bench> {
+        let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
+        benches.pop()
+    }
+
+    /// Leaves a gateway of the specification to others.
+    pub fn leave(&self, bench: Bench) {
+        let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
+        benches.push(bench);
+    }
+
     /// The names of the pods of a release.
     pub async fn pods_of(&self, version: &str) -> Result<Vec<&str>> {
         let pods = self.pods.get().await?.iter();
@@ -117,9 +141,10 @@ impl Lab {
             .collect())
     }
 
-    /// What a Prometheus server scrapes here.
+    /// What a Prometheus server scrapes here of the filter's own.
     pub async fn metrics(&self) -> Result<Metrics> {
-        Ok(Metrics::read(&self.envoy.prometheus().await?))
+        let scraped = self.envoy.admin_get("/stats/prometheus?filter=skew_guard");
+        Ok(Metrics::read(&scraped.await?))
     }
 
     /// Takes all pods of a release out of its cluster, and waits until Envoy has done so.
@@ -172,6 +197,11 @@ impl Lab {
         .await
         .with_context(|| format!("Envoy printed:\n{}", self.envoy.log()))
     }
+}
+
+/// A cluster that never has pods; of its own, because Envoy needs a watch for each file of endpoints.
+fn cluster_without_pods(name: &str) -> Value {
+    json!({ "name": name, "type": "STATIC", "load_assignment": { "cluster_name": name } })
 }
 
 /// Writes the endpoints of all clusters, and tells the clusters' names.

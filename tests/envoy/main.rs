@@ -1,5 +1,8 @@
 //! The built module in real Envoy: what requests become, what answers become, and what survives.
 //!
+//! The behaviours of `tests/specification/table` are tried here (`specification`), and beside them what needs more than
+//! a request: pods that share a load, a live change, several workers, a broken module, other filters, HTTP/2.
+//!
 //! `cargo test --test envoy` runs everything; `cargo test --test envoy -- NAME` a part of it, by behaviour
 //! (`hostile`) or by version of Envoy (`1.36.4`). Each version runs one Envoy, started by the first behaviour that
 //! needs it; each behaviour has a listener of its own there, with a configuration of its own that it can change live.
@@ -9,46 +12,39 @@
 )]
 
 mod application;
-mod asset_fallback;
 mod behaviour;
-mod browsers;
-mod caching;
-mod classes;
 mod counting;
 mod endure;
 mod fail_strategies;
-mod forging;
 mod gateway;
 mod hostile;
 mod hostile_reviews;
+mod http_2;
 mod lab;
 mod life;
 mod live_change;
 mod logs;
 mod metrics;
-mod observing;
 mod own_answers;
-mod pin_cookie;
-mod preview;
 mod received;
 mod reinstallation;
 mod routing;
-mod scope;
 mod skew;
-mod sources;
+#[path = "../specification/table/mod.rs"]
+mod specification;
+mod specified;
 mod streams;
 mod telling_apart;
 mod traps;
-mod unreachable;
 mod weights;
 mod wrong_configuration;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use libtest_mimic::{Arguments, Trial};
-use skew_guard_lab::envoy;
+use libtest_mimic::Trial;
+use skew_guard_lab::{envoy, harness};
+use skew_guard_traffic::browsers;
 use tokio::runtime::Runtime;
 
 use behaviour::{Behaviour, SharedLab};
@@ -57,7 +53,7 @@ use lab::Pods;
 /// What depends on the proxy: run on every version of Envoy.
 const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
     routing::BEHAVIOURS,
-    forging::BEHAVIOURS,
+    http_2::BEHAVIOURS,
     hostile::BEHAVIOURS,
     hostile_reviews::BEHAVIOURS,
     live_change::BEHAVIOURS,
@@ -65,29 +61,16 @@ const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
     logs::BEHAVIOURS,
     wrong_configuration::BEHAVIOURS,
     reinstallation::BEHAVIOURS,
-    asset_fallback::ON_EVERY_ENVOY,
-    pin_cookie::ON_EVERY_ENVOY,
-    own_answers::ON_EVERY_ENVOY,
-    telling_apart::ON_EVERY_ENVOY,
-    unreachable::ON_EVERY_ENVOY,
+    own_answers::BEHAVIOURS,
+    telling_apart::BEHAVIOURS,
 ];
 
 /// What depends on the filter alone: run on the newest.
 const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
-    scope::BEHAVIOURS,
     counting::BEHAVIOURS,
-    classes::BEHAVIOURS,
-    sources::BEHAVIOURS,
-    asset_fallback::ON_THE_NEWEST_ENVOY,
-    pin_cookie::ON_THE_NEWEST_ENVOY,
-    caching::BEHAVIOURS,
     weights::BEHAVIOURS,
     skew::BEHAVIOURS,
-    observing::BEHAVIOURS,
-    preview::BEHAVIOURS,
     traps::BEHAVIOURS,
-    own_answers::ON_THE_NEWEST_ENVOY,
-    unreachable::ON_THE_NEWEST_ENVOY,
     life::BEHAVIOURS,
     fail_strategies::BEHAVIOURS,
 ];
@@ -100,24 +83,16 @@ const ON_REQUEST: &[&[Behaviour]] = &[
 ];
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(code) => code,
-        Err(problem) => {
-            eprintln!("{problem:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<ExitCode> {
-    let arguments = Arguments::from_args();
-    let runtime = Arc::new(Runtime::new().context("starting the runtime")?);
     let pods = Arc::new(Pods::default());
-    let trials = envoy::VERSIONS
-        .into_iter()
-        .flat_map(|version| trials_on(version, &runtime, &pods))
-        .collect();
-    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+    harness::main(
+        |_| Ok(()),
+        |runtime| {
+            let versions = envoy::VERSIONS.into_iter();
+            versions
+                .flat_map(|version| trials_on(version, runtime, &pods))
+                .collect()
+        },
+    )
 }
 
 fn trials_on(version: &'static str, runtime: &Arc<Runtime>, pods: &Arc<Pods>) -> Vec<Trial> {
@@ -126,8 +101,14 @@ fn trials_on(version: &'static str, runtime: &Arc<Runtime>, pods: &Arc<Pods>) ->
         let behaviours = behaviours.concat().into_iter();
         behaviours.map(|behaviour| lab.trial(behaviour)).collect()
     };
+    let specified = |behaviours: Vec<skew_guard_behaviour::Behaviour>| {
+        let behaviours = behaviours.into_iter();
+        behaviours.map(|behaviour| lab.specified(behaviour))
+    };
     let mut trials: Vec<_> = trials_of(ON_EVERY_ENVOY);
+    trials.extend(specified(specification::of_the_proxy()));
     if version == envoy::DEFAULT_VERSION {
+        trials.extend(specified(specification::of_the_filter()));
         trials.extend(trials_of(ON_THE_NEWEST_ENVOY));
         let on_request = trials_of(ON_REQUEST).into_iter();
         trials.extend(on_request.map(|trial| trial.with_ignored_flag(true)));

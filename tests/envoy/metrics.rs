@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use skew_guard_behaviour::Counts;
+
 /// One scrape.
 #[derive(Debug)]
 pub struct Metrics(Vec<Sample>);
@@ -24,6 +26,25 @@ impl Metrics {
     /// The sum of all samples of that name that have these labels, and perhaps others.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         self.matching(name, labels).map(|sample| sample.value).sum()
+    }
+
+    /// What the filter has counted of requests and answers under the name of a plugin, by the tags.
+    pub fn counts(&self, plugin: &str) -> Counts {
+        let tags = [
+            (
+                "skew_guard_requests_total",
+                &["release", "outcome", "class"][..],
+            ),
+            ("skew_guard_answers_total", &["release", "sight"]),
+        ];
+        let of_plugin =
+            |sample: &&Sample| sample.labels.get("plugin").is_some_and(|is| is == plugin);
+        let counts = tags.into_iter().flat_map(|(name, tags)| {
+            let samples = self.0.iter().filter(move |sample| sample.name == name);
+            let samples = samples.filter(of_plugin);
+            samples.map(|sample| (sample.tags(tags), sample.value))
+        });
+        counts.collect()
     }
 
     /// The values that a label has in the samples of that name that have these other labels.
@@ -53,6 +74,11 @@ impl Metrics {
 }
 
 impl Sample {
+    fn tags(&self, labels: &[&str]) -> String {
+        let values = labels.iter().filter_map(|label| self.labels.get(*label));
+        values.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
     fn read(line: &str) -> Option<Self> {
         let (name, rest) = line.split_once('{')?;
         let (labels, value) = rest.split_once("} ")?;

@@ -7,6 +7,7 @@ use serde_json::json;
 use skew_guard_lab::http;
 
 use crate::behaviour::{Behaviour, behaviours};
+use crate::browsers::{BROWSERS, Load, chrome};
 use crate::gateway::{Gateway, Spec, shop};
 use crate::lab::Lab;
 
@@ -16,7 +17,8 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     the_pod_sees_the_route_of_its_release,
     without_a_version_current_answers,
     without_current_a_request_without_a_version_gets_any_pod_and_no_route,
-    http_2_is_routed_as_http_1_is,
+    a_page_of_current_is_never_answered_with_not_modified,
+    a_file_that_a_pod_lacks_is_404_that_no_cache_keeps,
     the_load_spreads_evenly_over_the_pods_of_a_release,
 ];
 
@@ -78,22 +80,40 @@ async fn without_current_a_request_without_a_version_gets_any_pod_and_no_route(
     Ok(())
 }
 
-async fn http_2_is_routed_as_http_1_is(lab: &Lab) -> Result<()> {
-    let gateway = Spec::of(lab, "http-2")?.open(lab).await?;
-    let client = http::client_http2()?;
-    for version in ["2.0.0", "1.4.2"] {
-        let answer = client
-            .get(format!("http://{}/api/request", gateway.address()))
-            .header("x-bundle-version", version)
-            .send()
-            .await?;
-        assert_eq!(
-            answer
-                .headers()
-                .get("x-app-version")
-                .context("no pod answered")?,
-            version
-        );
+async fn a_page_of_current_is_never_answered_with_not_modified(lab: &Lab) -> Result<()> {
+    let gateway = Spec::of(lab, "not-modified")?.open(lab).await?;
+    let page = chrome(Load::Navigation);
+    let first = gateway.get("/", &page).await?;
+    // Both releases have it: the files' time is fixed, and index.html keeps its length.
+    let etag = first.value("etag").context("an ETag")?;
+    let reload = [page.as_slice(), &[("if-none-match", &etag)]].concat();
+    let again = gateway.get("/", &reload).await?;
+    assert_eq!((again.status, again.text()), (200, first.text()));
+    Ok(())
+}
+
+/// The pods of the shop are those of every release, as during a rolling update.
+async fn a_file_that_a_pod_lacks_is_404_that_no_cache_keeps(lab: &Lab) -> Result<()> {
+    let gateway = Spec::of(lab, "lacking")?
+        .configured(&shop(json!({ "current": null })))?
+        .one_route_to("shop")
+        .open(lab)
+        .await?;
+    for browser in BROWSERS {
+        for load in Load::ASSETS {
+            let path = "/assets/v-0.9.0/main.js";
+            let answer = gateway.get(path, &browser.sends(load)).await?;
+            let what = format!("{load:?} of {}", browser.name);
+            assert_eq!(
+                (answer.status, answer.text()),
+                (404, String::new()),
+                "{what}"
+            );
+            assert_eq!(answer.values("cache-control"), ["no-store"], "{what}");
+            assert_eq!(answer.values("content-length"), ["0"], "{what}");
+            assert!(answer.values("content-type").is_empty(), "{what}");
+            assert!(answer.values("x-pod")[0].contains('-'), "a pod was asked");
+        }
     }
     Ok(())
 }

@@ -2,19 +2,22 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use skew_guard_lab::http::{self, RawAnswer};
+use skew_guard_lab::bootstrap::release_routes;
+use skew_guard_lab::http::RawAnswer;
 
 use crate::application::answer_of;
 use crate::behaviour::{Behaviour, behaviours};
 use crate::gateway::{Gateway, Spec, shop};
+use crate::http_2::{assert_failed_precondition, grpc};
 use crate::lab::Lab;
 
-pub const ON_EVERY_ENVOY: &[Behaviour] = behaviours![
+pub const BEHAVIOURS: &[Behaviour] = behaviours![
     headers_that_a_route_adds_hide_no_failure,
     a_local_reply_of_the_operators_making_hides_no_failure,
     headers_that_a_filter_behind_ours_adds_hide_no_failure,
     grpc_with_more_headers_than_a_failure_has_is_told_to_reload,
     a_router_that_suppresses_its_headers_hides_no_failure,
+    the_filters_of_envoy_behind_ours_keep_their_say,
     an_upstreams_503_is_passed_on_however_few_headers_it_has,
     an_upstreams_503_is_passed_on_where_the_router_suppresses_its_headers,
 ];
@@ -119,23 +122,8 @@ async fn grpc_with_more_headers_than_a_failure_has_is_told_to_reload(lab: &Lab) 
         .on_each_route("response_headers_to_add", &security_headers())
         .open(lab)
         .await?;
-    let client = http::client_http2()?;
     for (_, version) in [WITHOUT_PODS, WITHOUT_ROUTE] {
-        let answer = client
-            .post(format!("http://{}/shop.Cart/Get", gateway.address()))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .header("x-bundle-version", version)
-            .send()
-            .await?;
-        let header = |name: &str| answer.headers().get(name).map(|value| value.as_bytes());
-        assert_eq!(answer.status(), 200, "{version}");
-        assert_eq!(header("grpc-status"), Some(&b"9"[..]), "{version}");
-        assert_eq!(
-            header("x-client-update"),
-            Some(&b"required"[..]),
-            "{version}"
-        );
+        assert_failed_precondition(&grpc(&gateway, version).await?);
     }
     Ok(())
 }
@@ -186,5 +174,39 @@ async fn its_503_is_passed_on(gateway: &Gateway<'_>) -> Result<()> {
         .await?;
     assert_eq!((answer.status, answer.text().as_str()), (503, "mine"));
     assert_eq!(answer.values("x-client-update"), ["available"]);
+    Ok(())
+}
+
+/// CORS is not skipped as it would be by a reply from the response phase.
+async fn the_filters_of_envoy_behind_ours_keep_their_say(lab: &Lab) -> Result<()> {
+    let cors = json!({
+        "name": "envoy.filters.http.cors",
+        "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors" },
+    });
+    let policy = json!({
+        "envoy.filters.http.cors": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
+            "allow_origin_string_match": [{ "exact": "https://app.example.com" }],
+        },
+    });
+    let mut routes = release_routes(&["v1-3-0"], |route| format!("shop-{route}"), "shop");
+    for route in &mut routes {
+        route["typed_per_filter_config"] = policy.clone();
+    }
+    let mut configuration = releases();
+    configuration["cors"] = json!({ "allowOrigins": ["https://app.example.com"] });
+    let gateway = Spec::of(lab, "no-pods-cors")?
+        .configured(&configuration)?
+        .routes(routes)
+        .and_filter(cors)
+        .open(lab)
+        .await?;
+    let headers = [WITHOUT_PODS, ("origin", "https://app.example.com")];
+    let answer = gateway.get("/api/cart", &headers).await?;
+    assert_told_to_reload(&answer);
+    assert_eq!(
+        answer.values("access-control-allow-origin"),
+        ["https://app.example.com"]
+    );
     Ok(())
 }

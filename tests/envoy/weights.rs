@@ -19,7 +19,6 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     raising_a_weight_moves_visitors_only_towards_that_release,
     lowering_a_weight_moves_visitors_only_away_from_that_release,
     nobody_moves_but_at_a_navigation,
-    what_is_no_navigation_and_has_no_bucket_gets_the_heaviest,
 ];
 
 /// How many visitors come at the same time, each on a connection that is kept.
@@ -216,17 +215,5 @@ async fn nobody_moves_but_at_a_navigation(lab: &Lab) -> Result<()> {
     }
     let page = gateway.received(&pinned(Load::Reload)).await?;
     assert_eq!(page.release(), "2.1.0");
-    Ok(())
-}
-
-async fn what_is_no_navigation_and_has_no_bucket_gets_the_heaviest(lab: &Lab) -> Result<()> {
-    let weights = [("2.1.0", 10), ("2.0.0", 45), ("1.4.2", 45)];
-    let gateway = gateway_of(lab, "heaviest", weights).await?;
-    for load in [Load::Fetch, Load::Script, Load::Frame] {
-        for _ in 0..10 {
-            let received = gateway.received(&chrome(load)).await?;
-            assert_eq!(received.release(), "2.0.0", "{load:?}: the first on a tie");
-        }
-    }
     Ok(())
 }

@@ -6,6 +6,7 @@ use skew_guard::config::{Config, State, load_partial};
 use skew_guard::decision::{Action, Outcome};
 use skew_guard::headers::{self, Headers};
 use skew_guard::reply::amend::{amend, observe};
+use skew_guard::reply::failure::{NO_CLUSTER_FOUND, NO_HEALTHY_UPSTREAM};
 use skew_guard::reply::local::Reply;
 use skew_guard::reply::response::Response;
 use skew_guard::request::Environment;
@@ -125,8 +126,8 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     ];
     let attribute = prop_oneof![
         Just(None),
-        Just(Some(2_u64.to_le_bytes().to_vec())),
-        Just(Some(0x0100_0000_u64.to_le_bytes().to_vec())),
+        Just(Some(NO_HEALTHY_UPSTREAM.to_le_bytes().to_vec())),
+        Just(Some(NO_CLUSTER_FOUND.to_le_bytes().to_vec())),
         proptest::collection::vec(any::<u8>(), 0..12).prop_map(Some),
     ];
     let headers = proptest::collection::vec((select(names), value()), 0..6);

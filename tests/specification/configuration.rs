@@ -150,7 +150,7 @@ fn a_list_or_a_deep_nest_where_an_object_belongs_is_named_and_cut_short() {
         "[1, 2]",
         &format!("configuration: [1, 2] is a list; allowed: an object with the keys {keys}"),
     );
-    let nest = "[".repeat(100) + &"]".repeat(100);
+    let nest = ["[".repeat(100), "]".repeat(100)].concat();
     assert_problem(
         &nest,
         &format!(

@@ -10,8 +10,10 @@
 mod answers;
 mod configuration;
 mod decision;
+mod fake_host;
 mod log_line;
 mod series;
 mod shell;
+#[expect(dead_code, reason = "the lists are for tests/envoy")]
+mod table;
 mod weights;
-mod wire;

@@ -6,8 +6,10 @@ use std::sync::LazyLock;
 
 use skew_guard::decision::Outcome;
 use skew_guard::filter::{Exchange, Flow, Installation};
+use skew_guard::reply::failure::NO_CLUSTER_FOUND;
 use skew_guard::request::Class;
 use skew_guard::telemetry::{MAX_SERIES_OF_A_RELEASE, Sight, max_series};
+use skew_guard_behaviour::{Load, Request, load, plain};
 use skew_guard_invariants::host::FakeHost;
 
 /// SHA-256 of `key`.
@@ -40,33 +42,12 @@ fn configurations() -> [String; 6] {
 
 type Header = (&'static str, &'static str);
 
-const KINDS: [&[Header]; 7] = [
-    &[(":method", "GET")],
-    &[(":method", "POST"), ("accept", "text/html")],
-    &[
-        (":method", "OPTIONS"),
-        ("access-control-request-method", "GET"),
-    ],
-    &[
-        (":method", "GET"),
-        ("sec-fetch-mode", "navigate"),
-        ("sec-fetch-dest", "document"),
-    ],
-    &[
-        (":method", "GET"),
-        ("sec-fetch-mode", "navigate"),
-        ("sec-fetch-dest", "iframe"),
-    ],
-    &[
-        (":method", "GET"),
-        ("sec-fetch-mode", "no-cors"),
-        ("sec-fetch-dest", "script"),
-    ],
-    &[
-        (":method", "GET"),
-        ("sec-fetch-mode", "cors"),
-        ("sec-fetch-dest", "empty"),
-    ],
+const LOADS: [Load; 5] = [
+    Load::FormPost,
+    Load::Navigation,
+    Load::Frame,
+    Load::Script,
+    Load::Fetch,
 ];
 const VERSIONS: [&str; 8] = [
     "",
@@ -89,41 +70,35 @@ const MORE: [&[Header]; 5] = [
 ];
 
 /// Every request that these make up.
-fn requests() -> impl Iterator<Item = Vec<(String, String)>> {
-    let kinds = KINDS.into_iter();
+fn requests() -> impl Iterator<Item = Request> {
+    let preflight = plain("/")
+        .method("OPTIONS")
+        .with("access-control-request-method", "GET");
+    let post = plain("/").method("POST").with("accept", "text/html");
+    let kinds = LOADS.map(|kind| load(kind, "/")).into_iter();
+    let kinds = kinds.chain([plain("/"), post, preflight]);
     kinds.flat_map(|kind| {
         VERSIONS.into_iter().flat_map(move |version| {
+            let kind = kind.clone();
             CARRIERS.into_iter().flat_map(move |carrier| {
+                let kind = kind.clone();
                 PATHS.into_iter().flat_map(move |path| {
-                    MORE.into_iter()
-                        .map(move |more| request(kind, version, carrier, path, more))
+                    let request = carrying(kind.clone(), version, carrier, path);
+                    MORE.map(|more| request.clone().with_all(more))
                 })
             })
         })
     })
 }
 
-fn request(
-    kind: &[Header],
-    version: &str,
-    carrier: &str,
-    path: &str,
-    more: &[Header],
-) -> Vec<(String, String)> {
-    let headers = kind.iter().chain(more);
-    let mut headers: Vec<_> = headers
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    let mut target = path.to_owned();
+fn carrying(kind: Request, version: &str, carrier: &str, path: &str) -> Request {
+    let to = |target: &str| kind.clone().but(":path", target);
     match carrier {
-        "header" => headers.push(("x-bundle-version".to_owned(), version.to_owned())),
-        "query" => target = format!("{path}?dpl={version}"),
-        "path" => target = format!("/assets/v-{version}/main.js"),
-        _ => headers.push(("cookie".to_owned(), format!("pin={version}"))),
+        "header" => to(path).version(version),
+        "query" => to(&format!("{path}?dpl={version}")),
+        "path" => to(&format!("/assets/v-{version}/main.js")),
+        _ => to(path).cookie(&format!("pin={version}")),
     }
-    headers.push((":path".to_owned(), target));
-    headers.push((":authority".to_owned(), "shop.example.com".to_owned()));
-    headers
 }
 
 /// The series of one gateway after all of these requests, each answered by a pod and by Envoy itself.
@@ -133,27 +108,20 @@ static COUNTED: LazyLock<Vec<String>> = LazyLock::new(|| {
         let installation = Rc::new(Installation::configure(&host, configuration.as_bytes()));
         for request in requests() {
             answer(&host, &installation, &request, "9.9.9", 0);
-            answer(&host, &installation, &request, "", NO_CLUSTER);
+            answer(&host, &installation, &request, "", NO_CLUSTER_FOUND);
         }
     }
     host.defined()
 });
 
-/// Envoy's response flag for a route whose cluster is not there.
-const NO_CLUSTER: u64 = 0x0100_0000;
-
 fn answer(
     host: &FakeHost,
     installation: &Rc<Installation>,
-    request: &[(String, String)],
+    request: &Request,
     pod: &str,
     flags: u64,
 ) {
-    let request: Vec<_> = request
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
-    host.receive(&request);
+    host.receive(&request.lines());
     host.attribute_is("response.flags", &flags.to_le_bytes());
     host.attribute_is("xds.route_name", b"skew-guard-absent");
     let mut exchange = Exchange::new(host.clone(), Rc::clone(installation));

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use skew_guard::filter::{Exchange, Flow, Installation};
 use skew_guard::host::Host;
+use skew_guard_behaviour::{Request, call, navigation, plain, script};
 use skew_guard_invariants::host::FakeHost;
 
 const SHOP: &str = r#"{"releases":[{"version":"2.0.0","route":"v2"},{"version":"1.4.2","route":"v1","state":"draining"}],"current":"2.0.0","revision":7}"#;
@@ -27,13 +28,9 @@ fn configured(host: &FakeHost, configuration: &str) -> Rc<Installation> {
 fn request(
     host: &FakeHost,
     installation: &Rc<Installation>,
-    headers: &[(&str, &str)],
+    request: &Request,
 ) -> (Exchange<FakeHost>, Flow) {
-    let headers: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| (*name, value.as_bytes()))
-        .collect();
-    host.receive(&headers);
+    host.receive(&request.lines());
     let mut exchange = Exchange::new(host.clone(), Rc::clone(installation));
     let flow = exchange.on_request_headers();
     (exchange, flow)
@@ -56,29 +53,16 @@ fn answer(
     }
 }
 
-const NAVIGATION: &[(&str, &str)] = &[
-    (":method", "GET"),
-    (":path", "/"),
-    (":authority", "shop.example.com"),
-    ("sec-fetch-mode", "navigate"),
-    ("sec-fetch-dest", "document"),
-    ("accept", "text/html"),
-];
-const SCRIPT: &[(&str, &str)] = &[
-    (":method", "GET"),
-    (":path", "/main.js?dpl=1.4.2"),
-    (":authority", "shop.example.com"),
-    ("sec-fetch-mode", "no-cors"),
-    ("sec-fetch-dest", "script"),
-];
-const CALL: &[(&str, &str)] = &[
-    (":method", "GET"),
-    (":path", "/api/cart"),
-    (":authority", "shop.example.com"),
-    ("sec-fetch-mode", "cors"),
-    ("sec-fetch-dest", "empty"),
-    ("x-bundle-version", "2.0.0"),
-];
+/// The script of an old page.
+fn old_script() -> Request {
+    script("/main.js?dpl=1.4.2")
+}
+
+/// A call of a current page.
+fn current_call() -> Request {
+    call("2.0.0")
+}
+
 const JSON: &[(&str, &str)] = &[
     (":status", "200"),
     ("content-type", "application/json"),
@@ -92,7 +76,7 @@ mod cost {
     #[track_caller]
     fn assert_calls(
         configuration: &str,
-        sent: &[(&str, &str)],
+        sent: &Request,
         on_request: &[&str],
         answered: &[(&str, &str)],
         on_response: &[&str],
@@ -109,7 +93,7 @@ mod cost {
     fn a_fetch_costs_one_read_one_write_one_count_and_vary() {
         assert_calls(
             SHOP,
-            CALL,
+            &current_call(),
             &["read the request", "count", "set x-release"],
             JSON,
             &["read the answer", "add vary"],
@@ -121,7 +105,7 @@ mod cost {
         let quiet = SHOP.replace(r#""revision":7"#, r#""vary":false"#);
         assert_calls(
             &quiet,
-            CALL,
+            &current_call(),
             &["read the request", "count", "set x-release"],
             JSON,
             &[],
@@ -136,7 +120,7 @@ mod cost {
         );
         assert_calls(
             &hosts,
-            CALL,
+            &current_call(),
             &["read the request", "count", "set x-release"],
             JSON,
             &[],
@@ -145,22 +129,9 @@ mod cost {
 
     #[test]
     fn a_fetch_of_an_old_client_is_prepared_for_a_release_that_is_gone() {
-        let old: Vec<_> = CALL
-            .iter()
-            .map(|(name, value)| {
-                (
-                    *name,
-                    if *name == "x-bundle-version" {
-                        "1.4.2"
-                    } else {
-                        *value
-                    },
-                )
-            })
-            .collect();
         assert_calls(
             SHOP,
-            &old,
+            &call("1.4.2"),
             &["read the request", "count", "set x-release"],
             JSON,
             &[
@@ -176,7 +147,7 @@ mod cost {
     fn a_script_is_known_by_its_destination_and_its_url() {
         assert_calls(
             SHOP,
-            SCRIPT,
+            &old_script(),
             &["read the request", "count", "set x-release"],
             &[
                 (":status", "200"),
@@ -191,7 +162,7 @@ mod cost {
     fn a_navigation_costs_the_same_and_its_answer_is_left_alone() {
         assert_calls(
             SHOP,
-            NAVIGATION,
+            &navigation("/"),
             &["read the request", "count", "set x-release"],
             &[(":status", "200"), ("content-type", "text/html")],
             &[],
@@ -203,7 +174,7 @@ mod cost {
         let noted = SHOP.replace(r#""revision":7"#, r#""logOutcome":true,"vary":false"#);
         assert_calls(
             &noted,
-            CALL,
+            &current_call(),
             &[
                 "read the request",
                 "count",
@@ -218,7 +189,7 @@ mod cost {
     #[test]
     fn a_request_outside_the_scope_costs_one_read() {
         let other = SHOP.replace(r#""revision":7"#, r#""hosts":["other.example.com"]"#);
-        assert_calls(&other, CALL, &["read the request"], JSON, &[]);
+        assert_calls(&other, &current_call(), &["read the request"], JSON, &[]);
     }
 }
 
@@ -227,10 +198,8 @@ mod streams {
 
     const OPEN: &str = "plugin=.=shop;.;release=.=v1;.;skew_guard_open_streams";
 
-    fn of_the_old_release(more: (&'static str, &'static str)) -> Vec<(&'static str, &'static str)> {
-        let mut headers = vec![(":path", "/api/events"), ("x-bundle-version", "1.4.2")];
-        headers.push(more);
-        headers
+    fn of_the_old_release((name, value): (&str, &str)) -> Request {
+        plain("/api/events").version("1.4.2").with(name, value)
     }
 
     #[test]
@@ -290,11 +259,9 @@ mod streams {
     fn one_that_the_filter_answers_itself_was_never_open() {
         let host = gateway("shop");
         let installation = configured(&host, SHOP);
-        let gone = [
-            (":path", "/api/events"),
-            ("accept", "text/event-stream"),
-            ("x-bundle-version", "1.3.0"),
-        ];
+        let gone = plain("/api/events")
+            .version("1.3.0")
+            .with("accept", "text/event-stream");
         let (_, flow) = request(&host, &installation, &gone);
         assert_eq!(flow, Flow::Answered);
         assert_eq!(host.calls(), ["read the request", "count", "reply"]);
@@ -323,7 +290,8 @@ mod streams {
     fn where_the_mesh_chooses_it_is_of_no_release() {
         let host = gateway("shop");
         let installation = configured(&host, &SHOP.replace(r#","current":"2.0.0""#, ""));
-        let _open = request(&host, &installation, &[("accept", "text/event-stream")]);
+        let events = plain("/api/events").with("accept", "text/event-stream");
+        let _open = request(&host, &installation, &events);
         let none = "plugin=.=shop;.;release=.=none;.;skew_guard_open_streams";
         assert_eq!(host.metric(none), 1);
     }
@@ -419,7 +387,7 @@ mod series {
         host.attribute_is("plugin_name", b"blog.skew-guard");
         let blog = configured(&host, SHOP);
         for installation in [&shop, &blog, &blog] {
-            request(&host, installation, CALL);
+            request(&host, installation, &current_call());
         }
         for (plugin, requests) in [("shop.skew-guard", 1), ("blog.skew-guard", 2)] {
             let count = format!(
@@ -427,53 +395,6 @@ mod series {
             );
             assert_eq!(host.metric(&count), requests, "{plugin}");
         }
-    }
-}
-
-mod observing {
-    use super::*;
-
-    #[test]
-    fn only_the_forged_route_header_is_removed() {
-        let host = gateway("shop");
-        let installation = configured(
-            &host,
-            &SHOP.replace(r#""revision":7"#, r#""enforce":false"#),
-        );
-        let forged: Vec<_> = NAVIGATION
-            .iter()
-            .copied()
-            .chain([
-                ("x-release", "v1"),
-                ("x-release", "v2"),
-                ("if-none-match", "\"1\""),
-            ])
-            .collect();
-        let (mut exchange, flow) = request(&host, &installation, &forged);
-        assert_eq!(flow, Flow::Continue);
-        assert!(host.request_lines("x-release").is_empty());
-        assert_eq!(host.request_lines("if-none-match"), ["\"1\""]);
-        answer(&host, &mut exchange, JSON, "{}");
-        assert!(host.response_lines("vary").is_empty());
-        let count = "plugin=.=shop;.;release=.=v2;.;outcome=.=unversioned;.;class=.=navigation;.;skew_guard_requests_total";
-        assert_eq!(host.metric(count), 1);
-    }
-
-    #[test]
-    fn a_gone_client_is_counted_and_not_refused() {
-        let host = gateway("shop");
-        let installation = configured(
-            &host,
-            &SHOP.replace(r#""revision":7"#, r#""enforce":false,"denied":["1.0.0"]"#),
-        );
-        let (_, flow) = request(
-            &host,
-            &installation,
-            &[(":path", "/api"), ("x-bundle-version", "1.0.0")],
-        );
-        assert_eq!((flow, host.last_reply()), (Flow::Continue, None));
-        let count = "plugin=.=shop;.;release=.=none;.;outcome=.=gone;.;class=.=api;.;skew_guard_requests_total";
-        assert_eq!(host.metric(count), 1);
     }
 }
 
@@ -492,12 +413,11 @@ mod wrong_configurations {
     }
 
     fn route_of_a_call(host: &FakeHost, installation: &Rc<Installation>) -> Vec<String> {
-        let forged: Vec<_> = CALL
-            .iter()
-            .copied()
-            .chain([("x-release", "forged")])
-            .collect();
-        request(host, installation, &forged);
+        request(
+            host,
+            installation,
+            &current_call().with("x-release", "forged"),
+        );
         host.request_lines("x-release")
     }
 
@@ -533,11 +453,9 @@ mod wrong_configurations {
         let host = gateway("shop");
         let installation = configured(&host, WRONG);
         assert_eq!((revision(&host), refused(&host)), (0, 1));
-        let forged: Vec<_> = CALL
-            .iter()
-            .copied()
-            .chain([("x-shop-release", "v1"), ("x-release", "theirs")])
-            .collect();
+        let forged = plain("/api/cart")
+            .version("2.0.0")
+            .with_all(&[("x-shop-release", "v1"), ("x-release", "theirs")]);
         let (_, flow) = request(&host, &installation, &forged);
         assert_eq!(flow, Flow::Continue);
         assert!(host.request_lines("x-shop-release").is_empty());
@@ -550,13 +468,11 @@ mod wrong_configurations {
     fn outside_a_scope_that_could_be_read_nothing_is_touched() {
         let host = gateway("shop");
         let installation = configured(&host, WRONG);
+        let elsewhere = plain("/").host("other.example.com");
         request(
             &host,
             &installation,
-            &[
-                (":authority", "other.example.com"),
-                ("x-shop-release", "theirs"),
-            ],
+            &elsewhere.with("x-shop-release", "theirs"),
         );
         assert_eq!(host.request_lines("x-shop-release"), ["theirs"]);
     }
@@ -624,11 +540,7 @@ mod replies {
             &host,
             &SHOP.replace(r#""revision":7"#, r#""denied":["1.0.0"]"#),
         );
-        let (mut exchange, flow) = request(
-            &host,
-            &installation,
-            &[(":path", "/api"), ("x-bundle-version", "1.0.0")],
-        );
+        let (mut exchange, flow) = request(&host, &installation, &call("1.0.0"));
         assert_eq!(flow, Flow::Answered);
         answer(&host, &mut exchange, &[(":status", "409")], "");
         assert!(host.calls().is_empty());
@@ -638,15 +550,12 @@ mod replies {
     fn a_forged_route_header_is_not_in_the_log_of_a_request_that_goes_no_further() {
         let host = gateway("shop");
         let installation = configured(&host, SHOP);
-        let gone = [
-            (":path", "/api"),
-            ("x-bundle-version", "1.0.0"),
-            ("x-release", "v2"),
-        ];
-        let (_, flow) = request(&host, &installation, &gone);
+        let gone = call("1.0.0");
+        let forged = gone.clone().with("x-release", "v2");
+        let (_, flow) = request(&host, &installation, &forged);
         assert_eq!(flow, Flow::Answered);
         assert!(host.request_lines("x-release").is_empty());
-        request(&host, &installation, &gone[..2]);
+        request(&host, &installation, &gone);
         assert_eq!(host.calls(), ["read the request", "count", "reply"]);
     }
 
@@ -654,7 +563,7 @@ mod replies {
     fn a_page_in_the_place_of_a_script_loses_every_part_of_its_body() {
         let host = gateway("shop");
         let installation = configured(&host, SHOP);
-        let (mut exchange, _) = request(&host, &installation, SCRIPT);
+        let (mut exchange, _) = request(&host, &installation, &old_script());
         host.respond(
             &[
                 (":status", b"200"),

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::wire::{Sent, policy};
+use skew_guard_behaviour::{navigation, policy};
 
 /// The version that the visitor of a bucket gets where these releases have these weights.
 fn release_of(bucket: u32, weights: &[(usize, u64)]) -> Option<String> {
@@ -19,7 +19,7 @@ fn release_of(bucket: u32, weights: &[(usize, u64)]) -> Option<String> {
         releases.join(","),
         shares.join(",")
     ));
-    let page = Sent::navigation("/").with("cookie", format!("pin={bucket:08x}~1.0.0"));
+    let page = navigation("/").cookie(&format!("pin={bucket:08x}~1.0.0"));
     let release = page.decided_by(&policy)?.release().cloned()?;
     Some(release.version.to_string())
 }

@@ -1,8 +1,9 @@
-//! What the benchmarks measure with: requests as browsers send them, an application's answers, and
-//! configurations, and who sends and answers. `benches/cost` measures them in real Envoy, `benches/decision` counts
-//! instructions, `make soak` sends them by the million.
+//! What tests and benchmarks send, and what the benchmarks measure with: requests as browsers send them, an
+//! application's answers, configurations, and who sends and answers. `benches/cost` measures them in real Envoy,
+//! `benches/decision` counts instructions, `make soak` sends them by the million.
 
 pub mod answer;
+pub mod browsers;
 pub mod class;
 pub mod client;
 pub mod head;

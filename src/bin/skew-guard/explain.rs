@@ -10,6 +10,7 @@ use skew_guard::decision::{Action, Decision, Forward};
 use skew_guard::headers::{self, Headers};
 use skew_guard::policy::{GoneReason, Policy};
 use skew_guard::reply::amend::{Amendment, Change, amend, observe};
+use skew_guard::reply::failure::{NO_CLUSTER_FOUND, NO_HEALTHY_UPSTREAM};
 use skew_guard::reply::local::Reply;
 use skew_guard::reply::response::Response;
 use skew_guard::source::Carrier;
@@ -370,12 +371,10 @@ impl Response for Upstream<'_> {
     }
 }
 
-/// Envoy's response flags
-/// ([access log, RESPONSE_FLAGS](https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage)).
 fn flags(failure: Option<Failure>) -> u64 {
     match failure {
         None => 0,
-        Some(Failure::NoHealthyUpstream) => 0x2,
-        Some(Failure::NoCluster) => 0x0100_0000,
+        Some(Failure::NoHealthyUpstream) => NO_HEALTHY_UPSTREAM,
+        Some(Failure::NoCluster) => NO_CLUSTER_FOUND,
     }
 }

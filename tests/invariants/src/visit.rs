@@ -7,6 +7,9 @@ use arbitrary::{Arbitrary, Unstructured};
 use serde_json::Value;
 use skew_guard::config::Config;
 use skew_guard::filter::{Exchange, Installation};
+use skew_guard::reply::failure::{
+    NO_CLUSTER_FOUND, NO_HEALTHY_UPSTREAM, UPSTREAM_CONNECTION_FAILURE,
+};
 use skew_guard::reply::local::Reply;
 
 use crate::host::FakeHost;
@@ -343,7 +346,13 @@ impl<'a> Arbitrary<'a> for Upstream {
             } else {
                 Vec::new()
             },
-            flags: *bytes.choose(&[None, None, Some(0x2), Some(0x0100_0000), Some(0x20)])?,
+            flags: *bytes.choose(&[
+                None,
+                None,
+                Some(NO_HEALTHY_UPSTREAM),
+                Some(NO_CLUSTER_FOUND),
+                Some(UPSTREAM_CONNECTION_FAILURE),
+            ])?,
             cluster: bytes.choose(&[
                 "shop-r-2-0-0",
                 "shop-2.1.0",

@@ -12,6 +12,7 @@ pub mod browser;
 pub mod cargo;
 pub mod cluster;
 pub mod envoy;
+pub mod harness;
 pub mod http;
 pub mod images;
 pub mod load;
