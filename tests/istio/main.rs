@@ -48,9 +48,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use skew_guard_lab::cluster::{Cluster, IstioLine, isolation};
-use skew_guard_lab::{envoy, pods, tool};
+use skew_guard_lab::{envoy, harness, pods, tool};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use xtask::project::Project;
@@ -331,28 +331,20 @@ const SCENARIOS: &[(&str, Scenario)] = &[
 ];
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(code) => code,
-        Err(problem) => {
-            eprintln!("{problem:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<ExitCode> {
-    build_what_needs_the_network()?;
-    isolation::enter()?;
-    let mut arguments = Arguments::from_args();
-    // One cluster, two processors.
-    arguments.test_threads = Some(1);
-    let runtime = Arc::new(Runtime::new().context("starting the runtime")?);
-    runtime.spawn(end_on_signal());
-    let tests = IstioLine::ALL
-        .into_iter()
-        .flat_map(|line| tests_on(line, &runtime))
-        .collect();
-    Ok(libtest_mimic::run(&arguments, tests).exit_code())
+    harness::main(
+        |arguments| {
+            build_what_needs_the_network()?;
+            isolation::enter()?;
+            // One cluster, two processors.
+            arguments.test_threads = Some(1);
+            Ok(())
+        },
+        |runtime| {
+            runtime.spawn(end_on_signal());
+            let lines = IstioLine::ALL.into_iter();
+            lines.flat_map(|line| tests_on(line, runtime)).collect()
+        },
+    )
 }
 
 /// In the namespaces there is no way out.

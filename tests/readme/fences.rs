@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
 use skew_guard_lab::markdown::{Document, Fence};
 
-use crate::{commands, configuration, pages, reload_answer, status, trial};
+use crate::{commands, configuration, pages, reload_answer, status, suites, trial};
 
 /// One test for each block.
 pub fn trials(document: &Document) -> Vec<Trial> {
@@ -36,9 +36,10 @@ fn prove(document: &str, fence: &Fence) -> Result<()> {
         // Compared where the command is run.
         (pages::README, "") if status::is_answer(&fence.text) => Ok(()),
         (pages::README, "") => configuration::problems_are_reported(&fence.text),
-        (pages::README | pages::DEMO | "CONTRIBUTING.md" | "client/README.md", "sh") => {
+        (pages::README | pages::DEMO | pages::CONTRIBUTING | "client/README.md", "sh") => {
             commands::work(&fence.text)
         }
+        (pages::TESTS, "sh") => suites::run_one_case(&fence.text),
         (pages::DEMO, "") => commands::report_is_the_demos(&fence.text),
         (pages::DECIDING, "http") => reload_answer::is_the_filters(&fence.text),
         (pages::OBSERVABILITY, "jsonl") => is_used_by("tests/envoy", document),

@@ -17,6 +17,7 @@ mod metrics;
 mod pages;
 mod reload_answer;
 mod status;
+mod suites;
 mod tool;
 mod up;
 
@@ -31,11 +32,14 @@ use skew_guard_lab::markdown::Document;
 type Claim = (&'static str, fn(&Document) -> Result<()>);
 
 /// The statements of single documents.
-const CLAIMS: [(&str, &[Claim]); 4] = [
+const CLAIMS: [(&str, &[Claim]); 7] = [
     (pages::README, configuration::CLAIMS),
     (pages::README, metrics::VERSIONS),
     (pages::DECIDING, configuration::RULES),
     (pages::OBSERVABILITY, metrics::CLAIMS),
+    (pages::TESTS, suites::CLAIMS),
+    (pages::TESTS, suites::PATHS),
+    (pages::CONTRIBUTING, suites::PATHS),
 ];
 
 /// What holds for every document.

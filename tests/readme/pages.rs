@@ -13,6 +13,8 @@ pub const DECIDING: &str = "envoy/deciding.md";
 pub const DEMO: &str = "envoy/demo.md";
 pub const OBSERVABILITY: &str = "envoy/observability/README.md";
 pub const CHART: &str = "istio/README.md";
+pub const CONTRIBUTING: &str = "CONTRIBUTING.md";
+pub const TESTS: &str = "tests/README.md";
 
 /// The length of a line of prose, in characters.
 const WIDTH: usize = 120;
