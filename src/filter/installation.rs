@@ -97,7 +97,7 @@ impl Installation {
         }
     }
 
-    /// Notes that the configuration is still in force; to be called every [`crate::kept::NOTE_INTERVAL`] seconds.
+    /// Notes that the configuration is still in force; to be called every [`crate::last_good::NOTE_INTERVAL`] seconds.
     pub fn note(&self, host: &dyn Host) {
         let Some(bytes) = &self.in_force else {
             return;
