@@ -126,7 +126,7 @@ async fn where_several_plugins_run_one_is_named() -> Result<()> {
     wait_for(&["--revision", "7", "--timeout", "1s", &gateway.url()])
         .await?
         .ends(1)
-        .says("has several plugins, choose one with --plugin: shop, shop-admin");
+        .says("has several plugins; choose one with --plugin: shop, shop-admin");
     wait_for(&["--revision", "7", "--plugin", "shop", &gateway.url()])
         .await?
         .ends(0);
@@ -183,7 +183,7 @@ async fn a_plugin_that_is_gone_is_not_waited_for_by_what_it_left_behind() -> Res
     wait_for_plugin("7", "shop", &url)
         .await?
         .ends(1)
-        .says("has no plugin shop any more");
+        .says("no longer has the plugin shop");
     wait_for(&["--revision", "8", &url]).await?.ends(0);
     Ok(())
 }
@@ -528,7 +528,7 @@ async fn a_plugin_that_was_uninstalled_beside_another_is_seen_to_be_gone() -> Re
         .wait(&["--revision", "7", "--plugin", "shop", "--timeout", "3s"])
         .await?
         .ends(1)
-        .says("has no plugin shop any more");
+        .says("no longer has the plugin shop");
     gateway
         .wait(&["--revision", "7", "--plugin", "admin"])
         .await?

@@ -18,6 +18,10 @@
 ///     }
 /// }
 /// ```
+#[expect(
+    clippy::crate_in_macro_def,
+    reason = "the suite that has the table has the fake host"
+)]
 #[macro_export]
 macro_rules! behaviours {
     ($(
