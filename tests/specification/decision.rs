@@ -1,7 +1,7 @@
 //! What a decision holds that no host can show, or that depends on a moment that only a test can set.
 
 use serde_json::{Value, json};
-use skew_guard::decision::{Action, Decision, Forward, LocalReply, Rule};
+use skew_guard::decision::{Action, Decision, Forward, GoneReply, LocalReply, Rule};
 use skew_guard::policy::{GoneReason, Policy};
 use skew_guard_behaviour::{Request, call, fetch, navigation, plain, policy, shop, with};
 
@@ -31,6 +31,27 @@ fn gone(decision: &Decision) -> Option<GoneReason> {
         Action::Reply(LocalReply::Gone { why, .. }) => Some(why),
         _ => None,
     }
+}
+
+/// Envoy removes a `Referer` with a fragment before any filter sees it.
+#[test]
+fn a_server_action_is_led_to_its_page_without_the_fragment() {
+    let action = call("1.3.0")
+        .method("POST")
+        .with("next-action", "7f")
+        .with("referer", "https://shop.example.com/cart?step=2#pay");
+    let Action::Reply(LocalReply::Gone { reply, .. }) =
+        decide(&policy_of(json!({})), &action).action
+    else {
+        panic!("it goes on");
+    };
+    let GoneReply::Reload { action_from, .. } = reply else {
+        panic!("it is no reload: {reply:?}");
+    };
+    assert_eq!(
+        action_from.as_deref(),
+        Some("https://shop.example.com/cart?step=2")
+    );
 }
 
 /// Envoy refuses such a request itself.

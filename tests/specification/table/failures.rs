@@ -151,7 +151,7 @@ behaviours! {
 
     a_cluster_holds_its_release_as_a_whole_word {
         under(quiet()) {
-            for cluster in ["v1-4-2", "shop-v1-4-2", "api_v1-4-2", "v1-4-2|api"] {
+            for cluster in ["v1-4-2", "web-v1-4-2", "api_v1-4-2", "v1-4-2|api"] {
                 call("1.4.2"), no_pods(cluster) => reload();
             }
             for cluster in ["rev1-4-2", "shop-v1-4-2-canary", "shop-v1-4-20"] {
