@@ -285,6 +285,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         Box::pin(deploying::by_a_gateway_that_is_late(cluster))
     }),
     (
+        "deploy_waits_for_a_gateway_until_it_is_skipped_and_says_so",
+        |cluster| Box::pin(deploying::by_a_gateway_that_is_skipped(cluster)),
+    ),
+    (
         "deploy_waits_while_routes_are_refused_and_nobody_notices",
         |cluster| Box::pin(deploying::by_refused_routes(cluster)),
     ),

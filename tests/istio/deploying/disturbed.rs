@@ -168,6 +168,28 @@ pub async fn a_second_one_at_once(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "two at once").await
 }
 
+/// One gateway learns nothing any more, and somebody says that no visitor comes through it.
+pub async fn by_a_gateway_that_is_skipped(cluster: &Cluster) -> Result<()> {
+    let (pipeline, load) = Pipeline::open(cluster, "skipped", "1.4.2").await?;
+    let deaf = cluster.start_gateway(GatewayName::Second).await?;
+    deaf.gate().close();
+    pipeline.manifests("2.0.0")?;
+    let waiting = pipeline.deploy("2.0.0", &["--timeout", "20s"]).await?;
+    waiting.badly("istio-system/second")?;
+    pipeline
+        .expect_list("2.0.0 live, 1.4.2 live", json!("1.4.2"))
+        .await?;
+    let skip = ["--skip-gateway", GatewayName::Second.label()];
+    pipeline
+        .deploy("2.0.0", &skip)
+        .await?
+        .well()?
+        .says("gateway istio-system/first; NOT ASKED, as you said: istio-system/second")?;
+    load.until_page_of("2.0.0").await?;
+    drop(deaf);
+    end(pipeline, vec![load], "a gateway that is skipped").await
+}
+
 /// A tag that nobody has pushed: the configuration that the gateways have stays as it is.
 pub async fn by_a_missing_image(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "unpushed", "1.4.2").await?;
