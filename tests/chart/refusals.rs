@@ -627,6 +627,7 @@ fn gateways_and_plugin_are_what_istio_takes() {
 #[test]
 fn an_upgrade_that_would_make_another_revision_than_expected_is_refused() -> Result<()> {
     helm::render("expectedRevision: 1")?;
+    helm::render("expectedRevision: null")?;
     assert_refused(
         "expectedRevision: 7",
         "- expectedRevision: revision 7 was expected, and this upgrade would make 1: someone has upgraded in the meantime",
