@@ -20,6 +20,9 @@ use crate::commands::{output_of, repository};
 /// Enough to meet every one of eight pods: that one is missed by chance happens once in sixteen million times.
 const TRIES: usize = 140;
 
+/// `make up` builds what it runs, and waits while another build has Cargo's lock.
+const BUILT_BY_THEN: Duration = Duration::from_secs(600);
+
 /// What builds the demo's page.
 const NODE: [&str; 3] = ["node", "npm", "npx"];
 
@@ -101,8 +104,9 @@ async fn up(path: &OsString) -> Result<Process> {
     let mut make = Command::new("make");
     make.arg("up").env("PATH", path).current_dir(repository());
     let mut shop = Process::start_with_grace("make up", make, Duration::from_secs(20))?;
-    wait::until("`make up`", async || {
-        Ok(shop.ended()?.is_some() || shop.log().contains("Ctrl-C ends"))
+    wait::until_some_within(BUILT_BY_THEN, "`make up`", async || {
+        let is_up = shop.ended()?.is_some() || shop.log().contains("Ctrl-C ends");
+        Ok(is_up.then_some(()))
     })
     .await?;
     shop.check_running()?;

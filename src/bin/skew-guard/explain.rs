@@ -28,7 +28,7 @@ use crate::documents;
 #[command(after_help = "Examples:
   skew-guard explain plugin.json --path /api/cart --header 'x-bundle-version: 1.4.2'
   skew-guard explain values.yaml --path / --as navigation --header 'cookie: pin=1.4.2'
-  skew-guard explain envoy.yaml --path /assets/v-1.4.2/main.js --as asset \\
+  skew-guard explain skew-guard.yaml --path /assets/v-1.4.2/main.js --as asset \\
     --response-header 'content-type: text/html'
   skew-guard explain plugin.json --path /api/cart --header 'x-bundle-version: 1.4.2' \\
     --failure no-healthy-upstream")]

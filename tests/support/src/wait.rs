@@ -16,20 +16,26 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> Result<bool>)
 }
 
 /// Asks `probe` until it has a value; an error counts as "not yet", and the last one is told when time is up.
-pub async fn until_some<T>(
+pub async fn until_some<T>(what: &str, probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    until_some_within(PATIENCE, what, probe).await
+}
+
+/// The same with another limit, for what is built before it starts.
+pub async fn until_some_within<T>(
+    limit: Duration,
     what: &str,
     mut probe: impl AsyncFnMut() -> Result<Option<T>>,
 ) -> Result<T> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + limit;
     loop {
         let outcome = probe().await;
         match outcome {
             Ok(Some(value)) => return Ok(value),
             Ok(None) if Instant::now() < deadline => {}
             Err(_) if Instant::now() < deadline => {}
-            Ok(None) => bail!("waited {PATIENCE:?} in vain for {what}"),
+            Ok(None) => bail!("waited {limit:?} in vain for {what}"),
             Err(error) => {
-                return Err(error.context(format!("waited {PATIENCE:?} in vain for {what}")));
+                return Err(error.context(format!("waited {limit:?} in vain for {what}")));
             }
         }
         tokio::time::sleep(PAUSE).await;
