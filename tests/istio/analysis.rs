@@ -1,4 +1,4 @@
-//! What Istio's own analysis says of what the chart makes.
+//! What Istio's own analysis says about the chart's output.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName};
 
 use crate::testbed::Testbed;
 
-/// A reference to something that is not there.
+/// A reference to something that does not exist.
 const REFERENCE_NOT_FOUND: &str = "IST0101";
 
-/// Nothing to see; and without the chart's own suppression nothing but the catch-all, whose subset is absent on purpose.
+/// It finds nothing; without the chart's own suppression only the catch-all, whose subset is absent on purpose.
 pub async fn finds_only_the_catch_all(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "analysis").await?;
     testbed.deploy("1.4.2").await?;

@@ -1,4 +1,4 @@
-//! Callers inside the mesh, whose sidecars route as a gateway does.
+//! Callers inside the mesh, whose sidecars route like a gateway.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::visitors::answered_by;
 /// The namespace of the callers.
 const CALLERS: &str = "callers";
 
-/// `mesh` beside a gateway, each with a plugin of its own: a caller that passes on the version of the page that it serves
+/// `mesh` beside a gateway, each with its own plugin: a caller that passes on the version of the page it serves
 /// reaches that release, cannot choose another, and is told when it is gone.
 pub async fn beside_a_gateway(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "called").await?;

@@ -1,4 +1,4 @@
-//! The chart, installed for a shop with real Helm, one upgrade a step.
+//! The chart, installed for a shop with real Helm, one upgrade per step.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +14,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use crate::shop::{POD_PORT, Shop, Tier};
 
-/// How far apart a pipeline looks twice: workers follow the main thread by moments.
+/// How long a pipeline waits before it looks again: workers lag slightly behind the main thread.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
 /// The gauge of the configuration in force.
@@ -89,7 +89,7 @@ impl<'a> Chart<'a> {
         })
     }
 
-    /// The same as another Helm release, in another namespace than the shop's.
+    /// The same as another Helm release, outside the shop's namespace.
     #[must_use]
     pub fn named(mut self, name: &str, namespace: &str) -> Self {
         name.clone_into(&mut self.name);
@@ -107,18 +107,18 @@ impl<'a> Chart<'a> {
         &self.namespace
     }
 
-    /// The name of the plugin's resource: it stands in another namespace than the rest.
+    /// The name of the plugin's resource: it is in a different namespace from the rest.
     pub fn plugin(&self) -> String {
         format!("{}.{}", self.namespace, self.name)
     }
 
-    /// The namespace of the plugin and of the gateways that run it.
+    /// The namespace of the plugin and the gateways that run it.
     fn plugin_namespace(&self) -> &str {
         let said = self.values["plugin"]["namespace"].as_str();
         said.unwrap_or(GATEWAY_NAMESPACE)
     }
 
-    /// Where the chart's files are from now on.
+    /// Uses the chart files at this path from now on.
     pub fn move_to(&mut self, directory: &Path) {
         directory.clone_into(&mut self.directory);
     }
@@ -133,7 +133,7 @@ impl<'a> Chart<'a> {
         &mut self.values
     }
 
-    /// Puts the list of releases, `(version, state)` newest first, and what is current into the values.
+    /// Puts the list of releases, `(version, state)` newest first, and `current` into the values.
     pub fn list(&mut self, releases: &[(&str, &str)], current: Value) {
         let release =
             |(version, state): &(&str, &str)| json!({ "version": version, "state": state });
@@ -165,13 +165,13 @@ impl<'a> Chart<'a> {
         Ok(file)
     }
 
-    /// `helm upgrade --install`; returns the revision, which is the plugin configuration's too.
+    /// `helm upgrade --install`; returns the revision, which is also that of the plugin's configuration.
     pub async fn upgrade(&self) -> Result<u64> {
         eprintln!("  helm upgrade {}: {}", self.name, self.summary());
         self.upgrade_with(&[]).await
     }
 
-    /// The same after somebody else changed what the chart made, which Helm 4 takes for a conflict.
+    /// The same after somebody else changed what the chart made, which Helm 4 treats as a conflict.
     pub async fn upgrade_over_changes(&self) -> Result<u64> {
         self.upgrade_with(&["--force-conflicts"]).await
     }
@@ -196,7 +196,7 @@ impl<'a> Chart<'a> {
         let upgraded: Value = serde_json::from_str(&upgraded)?;
         upgraded["version"]
             .as_u64()
-            .context("helm says no revision")
+            .context("helm reports no revision")
     }
 
     /// `kubectl apply` of one part of what the chart renders, for those who do without Helm.
@@ -247,7 +247,7 @@ impl<'a> Chart<'a> {
         Ok(())
     }
 
-    /// One step of a release's life: an upgrade, and no more until these gateways have it in force.
+    /// One step of a release's life: an upgrade, then a wait until these gateways have it in force.
     pub async fn step(&self, gateways: &[&Gateway]) -> Result<()> {
         let revision = self.upgrade().await?;
         for gateway in gateways {
@@ -270,7 +270,7 @@ impl<'a> Chart<'a> {
         .await
     }
 
-    /// The revision that a gateway has in force; none while it has not loaded the plugin.
+    /// The revision that a gateway has in force; none until it has loaded the plugin.
     pub async fn revision(&self, gateway: &Gateway) -> Result<Option<u64>> {
         self.gauge(gateway, REVISION).await
     }
@@ -287,7 +287,7 @@ impl<'a> Chart<'a> {
             let mut named = stats.iter().filter(|(stat, _)| stat.contains(&plugin));
             named.next().map(|(_, value)| *value)
         };
-        // A gauge stays when its plugin has gone, so that the former name counts only where there is no other.
+        // A gauge outlives its plugin, so the former name counts only where there is no other.
         Ok(of(&self.plugin()).or_else(|| of(&self.name)))
     }
 
@@ -298,7 +298,7 @@ impl<'a> Chart<'a> {
             .await
     }
 
-    /// Changes the plugin's resource past the chart, which would refuse it.
+    /// Changes the plugin's resource directly, because the chart would refuse the change.
     pub async fn patch_plugin(&self, spec: Value) -> Result<()> {
         let patch = json!({ "spec": spec }).to_string();
         let plugin = format!("wasmplugin/{}", self.plugin());
@@ -315,7 +315,7 @@ impl<'a> Chart<'a> {
         Ok(())
     }
 
-    /// Removes the plugin, and leaves the rest.
+    /// Removes only the plugin.
     pub async fn delete_plugin(&self) -> Result<()> {
         let kubernetes = self.cluster.kubernetes();
         kubernetes
@@ -323,7 +323,7 @@ impl<'a> Chart<'a> {
             .await
     }
 
-    /// Removes routes and plugin, and leaves the subsets.
+    /// Removes the routes and the plugin, but keeps the subsets.
     pub async fn delete_routes_and_plugin(&self) -> Result<()> {
         let selector = format!(
             "app.kubernetes.io/instance={},skew-guard/release-namespace={}",
@@ -340,7 +340,7 @@ impl<'a> Chart<'a> {
         Ok(())
     }
 
-    /// Removes all that the chart made.
+    /// Removes everything that the chart made.
     pub async fn uninstall(self) -> Result<()> {
         self.helm(&["uninstall", &self.name]).await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! The plugin's configuration in a real mesh: wrong ones, missing modules, and changes by the dozen.
+//! The plugin's configuration in a real mesh: wrong ones, missing modules, and dozens of changes.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::visitors::{self, answered_by, ask};
 /// How often the configuration changes.
 const CHANGES: u64 = 24;
 
-/// A tab of the old release, at the API.
+/// A tab of the old release, calling the API.
 const OLD_TAB: [(&str, &str); 1] = [("x-bundle-version", "1.4.2")];
 
 /// Two releases with Pods, 2.0.0 current, 1.4.2 draining.
@@ -25,8 +25,8 @@ pub async fn two_releases<'a>(cluster: &'a Cluster, name: &str) -> Result<Testbe
     Ok(testbed)
 }
 
-/// A typo that gets past the chart: refused, while the last good configuration serves. A gateway that starts with it
-/// lets requests through, without a route header that a client chose. The corrected one is taken by both.
+/// A typo that gets past the chart is refused, and the last good configuration serves. A gateway that starts with it
+/// lets requests through, without a route header that a client chose. Both accept the corrected one.
 pub async fn a_wrong_one(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "typo").await?;
     let revision = testbed.chart.revision(&testbed.gateway).await?;
@@ -101,7 +101,7 @@ pub async fn restarted(cluster: &Cluster, gateway: Gateway) -> Result<Gateway> {
     cluster.start_gateway(GatewayName::First).await
 }
 
-/// A tag that is not in the registry: the mesh goes on without the plugin, by its default routes, and so does a gateway
+/// A tag that is not in the registry: the mesh continues without the plugin, on default routes, and so does a gateway
 /// that starts then.
 pub async fn a_mistyped_image_tag(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "mistyped").await?;
@@ -149,7 +149,7 @@ pub async fn answers_to_the_old_tab(testbed: &Testbed<'_>, version: &str) -> Res
     .await
 }
 
-/// From a registry the agent names the file by its content, and Envoy keeps the VM. From a file Istio marks each
+/// For an image the agent names the file by its content, and Envoy keeps the VM. For a file Istio marks each
 /// version of the resource, and Envoy makes a VM for each.
 pub async fn dozens_of_changes(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "changes").await?;
@@ -158,7 +158,7 @@ pub async fn dozens_of_changes(cluster: &Cluster) -> Result<()> {
     let made = change_often(&testbed).await?;
     ensure!(
         made == CHANGES,
-        "{made} new VMs for {CHANGES} changes; Envoy tries out each in one of its own, and keeps those that serve"
+        "{made} new VMs for {CHANGES} changes; Envoy tries each out in its own VM, and keeps those that serve"
     );
 
     testbed.chart.values()["plugin"]["url"] =
@@ -168,18 +168,18 @@ pub async fn dozens_of_changes(cluster: &Cluster) -> Result<()> {
     let made = change_often(&testbed).await?;
     ensure!(
         made > CHANGES,
-        "{made} new VMs for {CHANGES} changes: a new VM for each was to be tried"
+        "{made} new VMs for {CHANGES} changes: each should have had a new VM"
     );
     load.answers(300).await?;
     visitors::expect_neither_skew_nor_failure(
-        "configuration changes by the dozen",
+        "dozens of configuration changes",
         &load.stop().await,
     )?;
     testbed.tear_down().await
 }
 
-/// Changes the configuration again and again, each taken by the gateway. Returns how many VMs were made for it; that
-/// no more of them are left than there were is seen to.
+/// Changes the configuration again and again, and waits for the gateway each time. Returns how many VMs were made;
+/// none of them may be left over.
 async fn change_often(testbed: &Testbed<'_>) -> Result<u64> {
     let before = Vms::of(&testbed.gateway).await?;
     let first = testbed

@@ -13,13 +13,13 @@ use crate::module::two_releases_under_load;
 use crate::testbed::Testbed;
 use crate::visitors::{self, answered_by, ask};
 
-/// How many answers are waited for after each change.
+/// How many answers to wait for after each change.
 const SOME: u64 = 1_000;
 
-/// So many requests meet the pods of every release that they can meet.
+/// Enough requests to meet the pods of every release that they can meet.
 const ENOUGH: usize = 40;
 
-/// Without the plugin the routes by header are left, and nobody removes a header that a client sent.
+/// Without the plugin the header routes remain, and nobody removes a header that a client sent.
 pub async fn the_plugin_is_deleted(cluster: &Cluster) -> Result<()> {
     let (testbed, mut load) = two_releases_under_load(cluster, "deleted").await?;
     testbed.chart.delete_plugin().await?;
@@ -50,8 +50,8 @@ pub async fn the_chart_renders_plain_routes(cluster: &Cluster) -> Result<()> {
     comes_back(testbed, &mut load).await
 }
 
-/// The plugin stays, counts, and decides nothing: every request takes the default route. That is `current`; where the
-/// chart has none, it is any release, for tabs of every one of them.
+/// The plugin stays, counts, and decides nothing: every request takes the default route. That is `current`; if the
+/// chart has none, it is any release, whatever the tab.
 pub async fn the_plugin_only_observes(cluster: &Cluster) -> Result<()> {
     let (mut testbed, mut load) = two_releases_under_load(cluster, "observing").await?;
     testbed.chart.values()["config"]["enforce"] = json!(false);
@@ -81,7 +81,7 @@ pub async fn the_plugin_only_observes(cluster: &Cluster) -> Result<()> {
     comes_back(testbed, &mut load).await
 }
 
-/// The team's own routes are put back, and all that the chart made goes at once.
+/// The team's own routes are restored, and everything that the chart made goes at once.
 pub async fn the_chart_is_removed(cluster: &Cluster) -> Result<()> {
     let (testbed, load) = two_releases_under_load(cluster, "removed").await?;
     testbed
@@ -95,7 +95,7 @@ pub async fn the_chart_is_removed(cluster: &Cluster) -> Result<()> {
     testbed.shop.close().await
 }
 
-/// The next upgrade makes it as it was.
+/// The next upgrade restores it.
 async fn comes_back(testbed: Testbed<'_>, load: &mut Load) -> Result<()> {
     testbed.chart.step(&[&testbed.gateway]).await?;
     answers_to_the_old_tab(&testbed, "1.4.2").await?;
@@ -105,7 +105,7 @@ async fn comes_back(testbed: Testbed<'_>, load: &mut Load) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// Who answers a client that sends the route header of the old release itself.
+/// Which release answers a client that sends the old release's route header itself.
 async fn answer_to_a_chosen_release(testbed: &Testbed<'_>) -> Result<String> {
     let chosen = [("x-release", "v1-4-2")];
     let answer = ask(

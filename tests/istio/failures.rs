@@ -8,7 +8,7 @@ use crate::shop::{Tier, route};
 use crate::testbed::{Testbed, deployment};
 use crate::visitors;
 
-/// The other Pods of the release take over. Until its endpoint is withdrawn, a connect failure stays what it is.
+/// The release's other Pods take over. Until the endpoint is withdrawn, a connection failure stays a failure.
 pub async fn a_pod_killed_without_notice(cluster: &Cluster) -> Result<()> {
     let (testbed, mut load) = Testbed::open(cluster, "killed", "1.4.2").await?;
     let pod = one_pod(&testbed, Tier::Api, "1.4.2").await?;
@@ -37,7 +37,7 @@ pub async fn a_pod_killed_without_notice(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// Nobody else may answer for a draining release, and its tabs are better told than left with an error.
+/// Nothing else may answer for a draining release; better to tell its tabs than to leave them with an error.
 pub async fn the_last_pod_of_a_draining_release(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = Testbed::open(cluster, "last-pod", "1.4.2").await?;
     testbed

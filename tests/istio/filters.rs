@@ -1,4 +1,4 @@
-//! The plugin among what else is in a gateway: redirects, other plugins, and EnvoyFilters.
+//! The plugin beside the other things in a gateway: redirects, other plugins, and EnvoyFilters.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ use crate::visitors::{answered_by, ask};
 /// A tab whose release is gone.
 const GONE: [(&str, &str); 1] = [("x-bundle-version", "1.0.0")];
 
-/// What a plain port redirects to https, the plugin answers first, unless it is kept to the other port. Its ports are
-/// those of the pods, which a Service may have given other numbers.
+/// The plugin answers before a plain port redirects to https, unless it is limited to the other port. Its ports are
+/// the pods' ports, whose numbers a Service may map to others.
 pub async fn before_the_redirect_to_https(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "redirected").await?;
     let mut service = analysis::gateway_service(GatewayName::First);
@@ -51,7 +51,7 @@ pub async fn before_the_redirect_to_https(cluster: &Cluster) -> Result<()> {
     ensure!(gone.starts_with("HTTP/1.1 409"), "by https: {gone}");
     ensure!(kept.contains("x-app-version: 1.4.2"), "by https: {kept}");
 
-    // The number of the Service's port is that of no listener.
+    // No listener has the number of the Service's port.
     testbed.chart.values()["plugin"]["ports"] = json!([443]);
     testbed.chart.upgrade().await?;
     wait::until("the plugin to be nowhere", async || {
@@ -90,11 +90,11 @@ async fn by_tls(cluster: &Cluster, testbed: &Testbed<'_>, version: &str) -> Resu
         .await
 }
 
-/// Which of two plugins of one phase a request meets first is said by their priorities.
+/// The priorities of two plugins in one phase decide which a request meets first.
 pub async fn in_the_order_of_priorities(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "ordered").await?;
     let module = cluster.push_image(&trap::module()?, "neighbour", "tested")?;
-    // The other plugin writes the header from which ours would read a version, if it were one.
+    // The other plugin writes the header in which ours would look for a version.
     testbed.chart.values()["config"]["sources"] = json!([{ "header": trap::PASSED.0 }]);
     cluster
         .kubernetes()
@@ -144,7 +144,7 @@ fn neighbour(url: &str) -> Value {
     })
 }
 
-/// How many requests of this shop the plugin has decided so.
+/// How many requests of this shop had that outcome.
 async fn counted(testbed: &Testbed<'_>, outcome: &str) -> Result<u64> {
     let filter = format!(
         "{}.*outcome=.={outcome};.*skew_guard_requests_total",
@@ -153,7 +153,7 @@ async fn counted(testbed: &Testbed<'_>, outcome: &str) -> Result<u64> {
     Ok(testbed.gateway.stats(&filter).await?.values().sum())
 }
 
-/// Another team's EnvoyFilter finds a release's route by the name that the README gives.
+/// Another team's EnvoyFilter finds a release's route by the name in the README.
 pub async fn with_filters_of_others_by_route_name(cluster: &Cluster) -> Result<()> {
     let testbed = two_releases(cluster, "patched").await?;
     for (route, release) in [("v1-4-2|/api", "1.4.2"), ("v2-0-0|/api", "2.0.0")] {
@@ -172,7 +172,7 @@ pub async fn with_filters_of_others_by_route_name(cluster: &Cluster) -> Result<(
             }
         }
     }
-    // The plugin answers for a route by its name, too.
+    // The plugin, too, finds a route by its name.
     testbed.remove("1.4.2").await?;
     let old = [("x-bundle-version", "1.4.2")];
     let gone = ask(testbed.gateway.address(), &testbed.shop, "/api/cart", &old).await?;

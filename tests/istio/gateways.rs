@@ -15,7 +15,7 @@ use crate::visitors::{self, answered_by, ask};
 /// How much later the second gateway learns each step.
 const LATE: Duration = Duration::from_secs(10);
 
-/// Each request of a tab goes to another gateway than the one before, through a whole life of a release.
+/// Each request of a tab goes to a different gateway from the one before, throughout a release's life.
 pub async fn one_that_learns_late(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "late").await?;
     let late = cluster.start_gateway(GatewayName::Second).await?;
@@ -56,7 +56,7 @@ pub async fn one_that_learns_late(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// A step that one gateway takes at once and the other when the time is over.
+/// A step that one gateway takes at once and the other after the delay.
 async fn step(
     testbed: &mut Testbed<'_>,
     late: &Gateway,
@@ -78,7 +78,7 @@ async fn step(
     load.answers(300).await
 }
 
-/// Pods of two kinds serve the routes: on each an old tab keeps its release, and nobody chooses one by the header.
+/// Two kinds of Pod serve the routes: on both an old tab keeps its release, and no client chooses one by the header.
 pub async fn each_with_a_plugin_of_its_own(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "several").await?;
     let second = cluster.start_gateway(GatewayName::Second).await?;
@@ -114,7 +114,7 @@ pub async fn each_with_a_plugin_of_its_own(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// One has a chart of its own with another route header, the other only a version header of the same name as ours.
+/// One has its own chart with another route header, the other just a version header with the same name as ours.
 pub async fn other_applications(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "ours").await?;
     testbed.deploy("1.4.2").await?;
@@ -151,7 +151,7 @@ pub async fn other_applications(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// Versions that no list of ours names, and headers that we would remove.
+/// It uses versions that are not in our list, and headers that we would remove.
 async fn passes_untouched(gateway: &Gateway, shop: &Shop<'_>) -> Result<()> {
     let headers = [
         ("x-bundle-version", "0.0.9"),

@@ -1,4 +1,4 @@
-//! Moving in beside a VirtualService of the team's own, and moving out again.
+//! Moving in beside the team's own VirtualService, and moving out again.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -7,11 +7,11 @@ use skew_guard_lab::cluster::{Cluster, GatewayName};
 use crate::testbed::Testbed;
 use crate::visitors;
 
-/// How many answers are waited for after each change.
+/// How many answers to wait for after each change.
 const SOME: u64 = 1_500;
 
-/// As the chart's README says: the chart is installed while the team's own routes are there, and these are deleted; to
-/// leave, they are put back, and the chart's parts go in the order plugin, routes, subsets.
+/// As the chart's README says: the chart is installed beside the team's own routes, which are then deleted; to
+/// leave, they are restored, and the chart's parts go in the order plugin, routes, subsets.
 pub async fn in_and_out_without_interruption(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "moving").await?;
     testbed.deploy("1.4.2").await?;

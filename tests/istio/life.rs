@@ -1,4 +1,4 @@
-//! The life of a release, one Deployment for each, one `helm upgrade` a step, under load.
+//! The life of a release under load: one Deployment per release, one `helm upgrade` per step.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -28,7 +28,7 @@ pub async fn from_staged_to_removed(cluster: &Cluster) -> Result<()> {
         .await?;
     ensure!(
         !load.pages().contains_key("2.0.0"),
-        "nobody is given a release before it is in current"
+        "nobody gets a release before it is in current"
     );
     testbed
         .step_under(
@@ -59,7 +59,7 @@ pub async fn from_staged_to_removed(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// The bad release is already half of current, and has tabs of its own.
+/// The bad release already has half of the visitors, and tabs of its own.
 pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = Testbed::open(cluster, "rollback", "1.4.2").await?;
     testbed
@@ -93,7 +93,7 @@ pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
     load.answers(1_000).await?;
     let story = "a roll-out that is rolled back half-way";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
-    visitors::expect_neither_skew_nor_failure("who came meanwhile", &newcomers.stop().await)?;
+    visitors::expect_neither_skew_nor_failure("those who came meanwhile", &newcomers.stop().await)?;
     testbed.tear_down().await
 }
 

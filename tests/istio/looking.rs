@@ -1,4 +1,4 @@
-//! `skew-guard check --cluster` in a real cluster: each thing that it finds is provoked, and what it does is seen.
+//! `skew-guard check --cluster` in a real cluster: each of its findings is provoked, and its effect observed.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -11,10 +11,10 @@ use crate::testbed::{Testbed, deployment};
 use crate::visitors::{answered_by, ask};
 use crate::waiting;
 
-/// The namespace of the gateway, which is not Istio's own: rules beside it would win.
+/// The gateway's namespace. It is not Istio's own, where rules would win.
 const EDGE: &str = "edge";
 
-/// From a good installation through everything that may be wrong with it.
+/// A good installation, then everything that may be wrong with one.
 pub async fn finds_what_is_wrong(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up_with_gateway_in(cluster, "looked-at", EDGE).await?;
     testbed.chart.values()["gateways"] = json!([GatewayName::First.label()]);
@@ -37,7 +37,7 @@ pub async fn finds_what_is_wrong(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// The tool ends so, and says this; `""` for nothing but what cannot be seen here.
+/// The tool ends with this code and says this; with `""` only what it cannot check here.
 async fn finds(cluster: &Cluster, testbed: &Testbed<'_>, code: i32, words: &str) -> Result<()> {
     let said = waiting::run(cluster, "check", &testbed.chart, &["--cluster"]).await?;
     let findings = said.answer["findings"].as_array();
@@ -63,7 +63,7 @@ async fn finds(cluster: &Cluster, testbed: &Testbed<'_>, code: i32, words: &str)
     Ok(())
 }
 
-/// Routes of somebody else for our host.
+/// Somebody else's routes for our host.
 fn neighbour(testbed: &Testbed<'_>, name: &str) -> Value {
     let host = testbed.shop.service_host(Tier::Web);
     json!({
@@ -81,7 +81,7 @@ fn neighbour(testbed: &Testbed<'_>, name: &str) -> Value {
     })
 }
 
-/// Those of an older one win over ours, and nobody's release is kept there.
+/// An older VirtualService's routes win over ours, and keep nobody's release.
 async fn routes_of_others(cluster: &Cluster, testbed: &Testbed<'_>) -> Result<()> {
     wait::until("the older routes to win", async || {
         let old = [("x-bundle-version", "1.4.2")];
@@ -153,7 +153,7 @@ async fn a_rule_beside_the_gateway(cluster: &Cluster, testbed: &Testbed<'_>) -> 
     answers_to_the_old_tab(testbed, "1.4.2").await
 }
 
-/// As Istio is installed, its configuration is in a ConfigMap.
+/// An installed Istio has its configuration in a ConfigMap.
 async fn tags(cluster: &Cluster, testbed: &Testbed<'_>) -> Result<()> {
     for (tags, words) in [
         (
@@ -199,7 +199,7 @@ async fn a_gateway_without_the_plugin(cluster: &Cluster, testbed: &mut Testbed<'
     testbed.chart.step(&[&testbed.gateway]).await
 }
 
-/// A plugin that no pod or no port has.
+/// A plugin that applies to no pod or no port.
 async fn ports_and_labels_that_match_nothing(
     cluster: &Cluster,
     testbed: &mut Testbed<'_>,
@@ -227,7 +227,7 @@ async fn ports_and_labels_that_match_nothing(
     testbed.chart.step(&[&testbed.gateway]).await
 }
 
-/// One that is not in the registry, and one that is there under a tag.
+/// An image that is not in the registry, and one named by a tag.
 async fn images(cluster: &Cluster, testbed: &mut Testbed<'_>) -> Result<()> {
     let (right, tag) = (
         testbed.chart.image().url(),
@@ -249,7 +249,7 @@ async fn images(cluster: &Cluster, testbed: &mut Testbed<'_>) -> Result<()> {
     testbed.chart.step(&[&testbed.gateway]).await
 }
 
-/// Pods without the labels of their subset, and those of a release that is listed and gone.
+/// Pods without their subset's labels, and a listed release whose pods are gone.
 async fn pods_that_are_not_there(cluster: &Cluster, testbed: &mut Testbed<'_>) -> Result<()> {
     testbed.deploy("2.1.0").await?;
     let listed = [("2.1.0", "live"), ("2.0.0", "live"), ("1.4.2", "draining")];

@@ -55,10 +55,10 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use xtask::project::Project;
 
-/// What is to be seen in a cluster.
+/// A behaviour that is tested in a cluster.
 type Scenario = for<'a> fn(&'a Cluster) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
-/// Every test by the name of the behaviour.
+/// Every test, named after its behaviour.
 const SCENARIOS: &[(&str, Scenario)] = &[
     ("a_rolling_update_with_plain_routing_is_skewed", |cluster| {
         Box::pin(rolling_update::with_plain_routing(cluster))
@@ -351,10 +351,10 @@ fn main() -> ExitCode {
     )
 }
 
-/// In the namespaces there is no way out.
+/// There is no network outside the namespaces.
 fn build_what_needs_the_network() -> Result<()> {
     skew_guard_lab::module::path()?;
-    // The README has it made again, without a network.
+    // The README's commands build it again, without a network.
     xtask::module::build(&Project::here()?)?;
     tool::path()?;
     pods::application()?;
@@ -362,7 +362,7 @@ fn build_what_needs_the_network() -> Result<()> {
     Ok(())
 }
 
-/// The first process of a process namespace gets no signal that it does not ask for; when it ends, all others do.
+/// The first process of a PID namespace gets only the signals that it handles; when it ends, so do all others.
 async fn end_on_signal() -> Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;

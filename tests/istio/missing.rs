@@ -1,4 +1,4 @@
-//! A module that is not there when a gateway wants it: who is served then, and who may choose a release.
+//! A module that is missing when a gateway wants it: who is served, and who may choose a release.
 
 use std::fs;
 use std::pin::pin;
@@ -14,18 +14,18 @@ use crate::module::two_releases_under_load;
 use crate::testbed::Testbed;
 use crate::visitors::{self, answered_by, ask};
 
-/// How many answers are waited for after each change.
+/// How many answers to wait for after each change.
 const SOME: u64 = 1_000;
 
 /// The admin interface of the first gateway's Envoy.
 const ADMIN: &str = "127.0.0.1:15000";
 
-/// The route header that everybody knows, and one that nobody does.
+/// The route header that everybody knows, and one that nobody can guess.
 const KNOWN: &str = "x-release";
 const OWN: &str = "x-release-k3v9q2";
 
-/// A gateway that starts while the image cannot be pulled is ready. Under FAIL_OPEN it obeys whoever knows the route
-/// header, up to staged releases.
+/// A gateway that starts while the image cannot be pulled is ready. Under FAIL_OPEN it obeys any client that knows the
+/// route header, even for staged releases.
 pub async fn as_an_image_under_fail_open(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "unpulled").await?;
     testbed.deploy("2.1.0").await?;
@@ -55,7 +55,7 @@ pub async fn as_an_image_under_fail_open(cluster: &Cluster) -> Result<()> {
         );
         ensure!(
             chosen_by(&testbed, header).await? == "2.1.0",
-            "{header}: who knows it has the staged release"
+            "{header}: a client that knows it gets the staged release"
         );
     }
 
@@ -69,8 +69,8 @@ pub async fn as_an_image_under_fail_open(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// A closed door is one for everybody, other applications included; an older agent refuses what it cannot have, so that a
-/// gateway keeps its plugin, and one that starts is not ready.
+/// FAIL_CLOSE shuts everybody out, other applications included. An older agent refuses what it cannot get, so that a
+/// running gateway keeps its plugin, and one that starts is not ready.
 pub async fn as_an_image_under_fail_close(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "closed").await?;
     let right = testbed.chart.image().url();
@@ -112,7 +112,7 @@ async fn refuses_every_request(testbed: &Testbed<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A gateway that starts, and is not ready before that is done.
+/// A gateway that starts, and must not be ready before that is done.
 async fn ready_after(
     cluster: &Cluster,
     mended: impl Future<Output = Result<u64>>,
@@ -132,7 +132,7 @@ async fn ready_after(
     starting.await
 }
 
-/// Who answers a client that asks for the staged release by that header.
+/// Which release answers a client that asks for the staged one by that header.
 async fn chosen_by(testbed: &Testbed<'_>, header: &str) -> Result<String> {
     let chosen = [(header, "v2-1-0")];
     let answer = ask(
@@ -155,8 +155,8 @@ async fn answer_of_every_request(testbed: &Testbed<'_>, path: &str) -> Result<(u
     .await
 }
 
-/// The module in a ConfigMap, which the gateway's pods mount. A change to a file that is not there keeps the plugin that
-/// is; a gateway that starts then serves nobody.
+/// The module in a ConfigMap, which the gateway's pods mount. After a change to a missing file the plugin stays; a
+/// gateway that starts then serves nobody.
 pub async fn as_a_file(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = two_releases_under_load(cluster, "mounted").await?;
     let mounted = mounted_from_a_config_map(cluster).await?;
@@ -175,10 +175,10 @@ pub async fn as_a_file(cluster: &Cluster) -> Result<()> {
     load.answers(SOME).await?;
     ensure!(
         testbed.chart.revision(&testbed.gateway).await? == revision,
-        "the plugin that is there stays"
+        "the existing plugin stays"
     );
     answers_to_the_old_tab(&testbed, "1.4.2").await?;
-    let story = "a module from a file, then from one that is not there";
+    let story = "a module from a file, then from a missing one";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
 
     testbed.gateway = restarted(cluster, testbed.gateway).await?;
@@ -186,7 +186,7 @@ pub async fn as_a_file(cluster: &Cluster) -> Result<()> {
         let (status, _) = answer_of_every_request(&testbed, path).await?;
         ensure!(
             status == 500,
-            "{path} at a start without the file: {status}"
+            "{path} of a gateway started without the file: {status}"
         );
     }
     testbed.chart.values()["plugin"]["url"] = url("plugin.wasm");
@@ -195,7 +195,7 @@ pub async fn as_a_file(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// What a kubelet would write into the pods: the module as it comes back from Kubernetes.
+/// What a kubelet would write into the pods: the module as Kubernetes returns it.
 async fn mounted_from_a_config_map(cluster: &Cluster) -> Result<TempDir> {
     let folder = TempDir::with_prefix("skew-guard-mounted-")?;
     let script = format!(

@@ -1,4 +1,4 @@
-//! The module on its way into gateways: where it comes from, and what a change of it does to those who are served.
+//! The module on its way into gateways: where it comes from, and what a change of it does to visitors.
 
 use std::fs;
 use std::process::Command;
@@ -17,18 +17,18 @@ use crate::configuration::{answers_to_the_old_tab, two_releases};
 use crate::testbed::Testbed;
 use crate::visitors;
 
-/// How many answers are waited for after each change.
+/// How many answers to wait for after each change.
 const SOME: u64 = 1_000;
 
-/// The module, as a later build of it that does the same: it has other bytes, and so another digest.
+/// The module as a later build with the same behaviour: other bytes, so another digest.
 fn rebuilt(build: u8) -> Result<Vec<u8>> {
     let mut module = fs::read(module::path()?)?;
-    // A custom section of four bytes: the length of its name, and the name, which nobody looks at.
+    // A custom section of four bytes: the length of its name, and the name, which nothing reads.
     module.extend([0, 4, 3, b'n', b'o', build]);
     Ok(module)
 }
 
-/// The module as it was before it knew a key.
+/// The module as if it did not know a key yet.
 fn from_before(key: &str) -> Result<Vec<u8>> {
     let module = fs::read(module::path()?)?;
     let at = module
@@ -80,7 +80,7 @@ impl Reference {
     }
 }
 
-/// Has the gateway take the module from there, and asks it as a tab would.
+/// Makes the gateway load the module from there, and sends it a tab's request.
 async fn take(testbed: &mut Testbed<'_>, url: &str, checksum: Option<&Digest>) -> Result<()> {
     testbed.chart.values()["plugin"]["url"] = json!(url);
     testbed.chart.values()["plugin"]["sha256"] = json!(checksum.map_or("", Digest::digits));
@@ -88,7 +88,7 @@ async fn take(testbed: &mut Testbed<'_>, url: &str, checksum: Option<&Digest>) -
     answers_to_the_old_tab(testbed, "1.4.2").await
 }
 
-/// Bytes that are not the promised ones are not run: the mesh goes on by its default routes.
+/// Bytes that do not match are not run: the mesh continues on its default routes.
 pub async fn refused_under_a_wrong_checksum(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "checksum").await?;
     let image = cluster.push_image(&rebuilt(b'w')?, "wrong", "tested")?;
@@ -117,7 +117,7 @@ pub async fn taken_as_a_file(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// A web server with a certificate of its own.
+/// A web server with its own certificate.
 struct FileServer {
     folder: TempDir,
     _process: Process,
@@ -189,7 +189,7 @@ pub async fn upgraded_under_load(cluster: &Cluster) -> Result<()> {
 /// A key that the older module does not know.
 const KEY: &str = "unpinnedPaths";
 
-/// The values have such a key. What the older module finds in force, and can read, stays so.
+/// The new values have such a key. The configuration in force, which the older module can read, stays.
 pub async fn downgraded_with_a_key_that_is_too_new(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = two_releases_under_load(cluster, "older").await?;
     let revision = testbed.chart.revision(&testbed.gateway).await?;
@@ -218,8 +218,8 @@ pub async fn downgraded_with_a_key_that_is_too_new(cluster: &Cluster) -> Result<
     testbed.tear_down().await
 }
 
-/// Such a key is in force already, so that the older module can read nothing that it finds. The way out is to take the
-/// key out, for which the newer module need not be there.
+/// Such a key is in force already, so the older module can read no configuration at all. The way out is to remove the
+/// key, which does not need the newer module.
 pub async fn downgraded_while_a_key_is_in_force_that_is_too_new(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = two_releases_under_load(cluster, "oldest").await?;
     testbed.chart.values()["config"][KEY] = json!(["/version.json"]);
@@ -250,7 +250,7 @@ pub async fn downgraded_while_a_key_is_in_force_that_is_too_new(cluster: &Cluste
     testbed.tear_down().await
 }
 
-/// For a moment the filter is there twice; an older mesh does not know the kind, and the plugin that is there stays.
+/// For a moment both filters run; an older mesh does not know the kind, and keeps the existing plugin.
 pub async fn under_another_kind_of_resource(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = two_releases_under_load(cluster, "kind").await?;
     testbed.chart.values()["plugin"]["kind"] = json!("TrafficExtension");
@@ -284,7 +284,7 @@ pub async fn two_releases_under_load<'a>(
     with_two_releases_under_load(Testbed::set_up(cluster, name).await?).await
 }
 
-/// The same on a testbed that is set up.
+/// The same on an existing testbed.
 pub async fn with_two_releases_under_load(testbed: Testbed<'_>) -> Result<(Testbed<'_>, Load)> {
     let (mut testbed, load) = testbed.opened("1.4.2").await?;
     let listed = [("2.0.0", "live"), ("1.4.2", "live")];
@@ -293,6 +293,6 @@ pub async fn with_two_releases_under_load(testbed: Testbed<'_>) -> Result<(Testb
     let swapped = [("2.0.0", "live"), ("1.4.2", "draining")];
     testbed.step_under(&load, &swapped, json!("2.0.0")).await?;
     load.until_page_of("2.0.0").await?;
-    ensure!(load.pages().contains_key("1.4.2"), "old tabs are left");
+    ensure!(load.pages().contains_key("1.4.2"), "some old tabs remain");
     Ok((testbed, load))
 }

@@ -1,4 +1,4 @@
-//! What is seen of a real mesh: the access log that is shipped for it.
+//! What can be observed in a real mesh: the access log that is shipped for it.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use skew_guard_lab::wait;
 use crate::testbed::Testbed;
 use crate::visitors::ask;
 
-/// As it stands there, but for the namespace: the provider of the mesh, and the Telemetry that uses it.
+/// As shipped, except for the namespace: the mesh's provider, and the Telemetry that uses it.
 fn shipped() -> Result<[Value; 2]> {
     let text = include_str!("../../envoy/observability/istio-access-log.yaml");
     let parts: Vec<Value> = serde_saphyr::from_multiple(text)?;
@@ -56,8 +56,8 @@ pub async fn in_the_access_log(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// The line of a request that says this version. The gateway learns of the log when it learns of it, so that the
-/// request is made until there is one; the query stays out of it.
+/// The log line of a request with this version. When the gateway learns of the log is not known, so the request is
+/// repeated until there is one; it must not contain the query.
 async fn line_of(testbed: &Testbed<'_>, version: &str) -> Result<Value> {
     wait::until_some("a line of the access log", async || {
         let said = [("x-bundle-version", version)];

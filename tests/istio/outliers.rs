@@ -1,4 +1,4 @@
-//! Outlier detection, which takes pods away that are alive.
+//! Outlier detection, which ejects living pods.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -9,14 +9,14 @@ use crate::shop::Tier;
 use crate::testbed::{Testbed, deployment};
 use crate::visitors::{answered_by, ask};
 
-/// More failures in a row than the policy bears.
+/// More consecutive failures than the policy tolerates.
 const FAILURES: usize = 6;
 
-/// What a tab of the draining release has by then: `None` where it was told to reload.
+/// The release that then answers a tab of the draining one: `None` if it was told to reload.
 type Kept = Option<String>;
 
 /// One visitor's errors eject the only pod of a draining release, and every tab of it is told to reload; with
-/// `minHealthPercent` Envoy goes on with the pod that there is.
+/// `minHealthPercent` Envoy keeps using the only pod.
 pub async fn that_may_eject_the_only_pod(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "ejected").await?;
     for tier in Tier::BOTH {
@@ -34,7 +34,7 @@ pub async fn that_may_eject_the_only_pod(cluster: &Cluster) -> Result<()> {
         after_the_errors(&mut testbed, policy.clone())
             .await?
             .is_none(),
-        "a living pod is no use to its tabs: what the README says is not so"
+        "the ejected pod still serves its tabs: the README says otherwise"
     );
     let mut mended = policy;
     mended["minHealthPercent"] = json!(50);
@@ -45,7 +45,7 @@ pub async fn that_may_eject_the_only_pod(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// Under that policy, what a tab gets when a visitor's errors have ejected the pod.
+/// Which release answers a tab under that policy, once a visitor's errors have ejected the pod.
 async fn after_the_errors(testbed: &mut Testbed<'_>, policy: Value) -> Result<Kept> {
     testbed.chart.values()["services"][0]["trafficPolicy"] = json!({ "outlierDetection": policy });
     testbed.chart.step(&[&testbed.gateway]).await?;
@@ -82,7 +82,7 @@ async fn tab(testbed: &Testbed<'_>) -> Result<Kept> {
     Ok((!is_told).then(|| answered_by(&answer).to_owned()))
 }
 
-/// As Envoy says it of the only endpoint of the old release's API.
+/// As Envoy reports for the only endpoint of the old release's API.
 async fn is_ejected(testbed: &Testbed<'_>) -> Result<bool> {
     let clusters = testbed.gateway.admin_get("/clusters").await?;
     let host = testbed.shop.service_host(Tier::Api);

@@ -1,4 +1,4 @@
-//! What Argo CD and Flux are told in the pipelines of the chart's folder, held to their own definitions by a real API
+//! The resources for Argo CD and Flux in the chart's folder, validated against their own definitions by a real API
 //! server. Neither of them runs here.
 
 use std::fs;
@@ -13,14 +13,14 @@ use crate::chart;
 
 const NAMESPACE: &str = "pipelines";
 
-/// Which file, a key of it, and one that is mistyped.
+/// A file, one of its keys, and a misspelling of that key.
 const FILES: [(&str, &str, &str); 3] = [
     ("argocd.yaml", "selfHeal:", "selfheal:"),
     ("flux.yaml", "chartRef:", "chartref:"),
     ("cronjob.yaml", "concurrencyPolicy:", "concurrencypolicy:"),
 ];
 
-/// Each is taken, and with a mistyped key it is not.
+/// Each is accepted, and refused with a mistyped key.
 pub async fn as_they_are_defined(cluster: &Cluster) -> Result<()> {
     let kubernetes = cluster.kubernetes();
     let definitions = cargo::target().join("istio-lab/crds");
@@ -48,8 +48,8 @@ pub async fn as_they_are_defined(cluster: &Cluster) -> Result<()> {
         let text = text
             .replace("namespace: shop", &here)
             .replace("namespace: argocd", &here);
-        // A definition is in force a moment after it was applied.
-        wait::until(&format!("{name} to be taken"), async || {
+        // A definition takes effect a moment after it was applied.
+        wait::until(&format!("{name} to be accepted"), async || {
             Ok(refusal(cluster, &text).await?.is_none())
         })
         .await?;

@@ -10,13 +10,13 @@ use tempfile::NamedTempFile;
 
 use crate::chart;
 
-/// The namespace that the policy is for.
+/// The namespace that the policy applies to.
 const INGRESS: &str = "istio-ingress";
 
-/// Whom it binds.
+/// The user it binds.
 const TENANT: [&str; 2] = ["--as=team", "--as-group=tenants"];
 
-/// What the chart makes is taken, and each deviation is refused with the reason.
+/// What the chart makes is accepted, and each deviation is refused with a reason.
 pub async fn of_the_platform(cluster: &Cluster) -> Result<()> {
     let kubernetes = cluster.kubernetes();
     let namespace =
@@ -56,7 +56,7 @@ pub async fn of_the_platform(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Where, what, and a part of what is said of it.
+/// Where, what, and part of the expected refusal.
 const DEVIATIONS: &[(&str, &str, &str)] = &[
     (
         "/spec/url",
@@ -102,7 +102,7 @@ fn set(plugin: &mut Value, pointer: &str, value: Value) -> Result<()> {
     Ok(())
 }
 
-/// As the chart writes it for a tenant.
+/// The plugin as the chart writes it for a tenant.
 async fn plugin(cluster: &Cluster, kind: &str) -> Result<Value> {
     let directory = chart::directory();
     let values = NamedTempFile::with_suffix(".json")?;
@@ -155,7 +155,7 @@ async fn accepted(cluster: &Cluster, plugin: &Value) -> Result<()> {
     }
 }
 
-/// What the API server says to a tenant; none where it takes it.
+/// Why the API server refuses it from a tenant; none if it accepts it.
 async fn refusal(cluster: &Cluster, plugin: &Value) -> Result<Option<String>> {
     let file = NamedTempFile::with_suffix(".json")?;
     fs::write(file.path(), serde_json::to_vec(plugin)?)?;

@@ -11,7 +11,7 @@ use crate::shop::Shop;
 use crate::testbed::Testbed;
 use crate::waiting::{self, Said};
 
-/// Where the first gateway is spoken to by TLS.
+/// The first gateway's TLS port.
 pub const TLS_PORT: u16 = 9_443;
 
 /// A release counts when its pods answer through each port of each gateway.
@@ -94,7 +94,7 @@ pub fn with_tls(shop: &Shop<'_>, certificate: &Certificate) -> Value {
     })
 }
 
-/// One that nobody vouches for.
+/// A self-signed certificate.
 pub struct Certificate(TempDir);
 
 impl Certificate {

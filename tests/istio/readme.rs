@@ -16,20 +16,20 @@ use crate::chart;
 use crate::shop::{Shop, Tier, deployment};
 use crate::visitors;
 
-/// How many answers are waited for between two blocks.
+/// How many answers to wait for between two blocks.
 const SOME: u64 = 500;
 
 /// The namespace of the README's gateway.
 const INGRESS: &str = "istio-ingress";
 
-/// The README's gateway; there is one.
+/// The README's only gateway.
 const GATEWAY_POD: &str = "GATEWAY-POD";
 
 /// The image that the README pushes and installs, and the registry of the cluster.
 const IMAGE: &str = "skew-guard:0.1.0";
 const REGISTRY: &str = "127.0.0.1:5000";
 
-/// In the README, what the command before it printed.
+/// The README's placeholder for what the previous command printed.
 const REVISION: (&str, &str) = (
     "REVISION",
     "\"$(helm history shop --namespace shop --max 1 --output json | jq '.[0].revision')\"",
@@ -152,7 +152,7 @@ impl Page {
         Document::read(path).map(Self)
     }
 
-    /// Every block of commands; one that comes or goes has to come or go here.
+    /// Every block of commands; their number must match `COUNT`.
     fn commands<const COUNT: usize>(&self) -> Result<[&str; COUNT]> {
         let blocks = self.0.fences.iter().filter(|fence| fence.language == "sh");
         let blocks: Vec<_> = blocks.map(|fence| fence.text.as_str()).collect();
@@ -163,13 +163,13 @@ impl Page {
         })
     }
 
-    /// The first values that the README shows are whole: what is before `services` is the list, the rest stays.
+    /// The first values that the README shows are complete: the part before `services` is the list, the rest stays.
     fn first_values(&self) -> Result<(&str, &str)> {
         let values = self.0.fences.iter().find(|fence| fence.language == "yaml");
         let values = &values.context("the README shows values")?.text;
         let services = values
             .find("services:")
-            .context("the first values are whole")?;
+            .context("the first values are complete")?;
         Ok(values.split_at(services))
     }
 
@@ -177,7 +177,7 @@ impl Page {
         Ok(self.first_values()?.0.to_owned())
     }
 
-    /// A list of releases that holds these words.
+    /// A list of releases that contains these words.
     fn list_with(&self, words: &str) -> Result<&str> {
         let lists = self
             .0
@@ -222,9 +222,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Pushes the image from the repository, and puts what is printed into the values.
+    /// Pushes the image from the repository, and puts the printed lines into the values.
     async fn push(&mut self, block: &str) -> Result<()> {
-        let home = std::env::var("HOME").context("a home with Cargo's files")?;
+        let home = std::env::var("HOME").context("no home with Cargo's files")?;
         let block = block.replace("registry.example.com", REGISTRY);
         let script = format!("export HOME='{home}'\n{block}");
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
         Ok(fs::write(path, format!("{manifests}---\n{manifest}\n"))?)
     }
 
-    /// Runs a block of commands as it is but for its placeholders; ends at the first that fails.
+    /// Runs a block of commands with its placeholders filled in, up to the first that fails.
     async fn run(&self, block: &str) -> Result<()> {
         let block = block
             .replace(GATEWAY_POD, &self.gateway.name().address().to_string())

@@ -1,4 +1,4 @@
-//! Without Helm in the cluster: what Argo CD and Kustomize make of the chart, applied.
+//! Without Helm in the cluster: what Argo CD and Kustomize render from the chart, applied.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::testbed::Testbed;
 use crate::visitors;
 use crate::waiting;
 
-/// How many answers are waited for after each step.
+/// How many answers to wait for after each step.
 const SOME: u64 = 500;
 
 /// Who renders.
@@ -22,7 +22,7 @@ enum Renderer {
     Kustomize,
 }
 
-/// A release's way into current, each step rendered by the one or the other, with `config.revision` counted up: every
+/// A release on its way to current, each step rendered by one or the other, with `config.revision` counted up: every
 /// rendering is revision 1 of the Helm release.
 pub async fn by_argo_cd_and_kustomize(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "rendered").await?;
@@ -79,7 +79,7 @@ pub async fn by_argo_cd_and_kustomize(cluster: &Cluster) -> Result<()> {
     testbed.shop.close().await
 }
 
-/// A commit to a repository, as far as the gateways.
+/// One commit to a repository, until the gateways have it.
 async fn commit(
     cluster: &Cluster,
     testbed: &mut Testbed<'_>,
@@ -111,7 +111,7 @@ async fn commit(
     Ok(())
 }
 
-/// Of either tool's output, in the order of their names.
+/// The objects in either tool's output, ordered by name.
 fn objects(rendered: &str) -> Result<Vec<(String, Value)>> {
     let objects: Vec<Value> = serde_saphyr::from_multiple(rendered)?;
     let mut named = objects
@@ -130,7 +130,7 @@ fn objects(rendered: &str) -> Result<Vec<(String, Value)>> {
     Ok(named)
 }
 
-/// Client-side, which is what `kubectl apply` and Argo CD do where nothing else is said.
+/// Client-side, which is the default of `kubectl apply` and Argo CD.
 async fn kubectl(cluster: &Cluster, verb: &str, manifests: &str) -> Result<()> {
     let file = NamedTempFile::with_suffix(".yaml")?;
     fs::write(file.path(), manifests)?;

@@ -1,7 +1,7 @@
 //! One roll-out after another, in random order, with delays, killed Pods and gateways that learn late.
 //!
-//! `make roll-outs ROLL_OUTS=100` goes on where the last run ended: each roll-out is made of its number, and what came
-//! of it is kept in `target/endure/roll-outs.json` before the next one begins.
+//! `make roll-outs ROLL_OUTS=100` continues where the last run ended: each roll-out follows from its number, and its
+//! result is kept in `target/endure/roll-outs.json` before the next one begins.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,13 +22,13 @@ use crate::shop::Tier;
 use crate::testbed::Testbed;
 use crate::visitors;
 
-/// How many roll-outs are made where nobody says another number.
+/// The default number of roll-outs.
 const USUALLY: u64 = 1;
 
-/// How many requests each has at least where nobody says another number.
+/// The default minimum of requests for each.
 const USUAL_REQUESTS: u64 = 2_000;
 
-/// What came of a roll-out.
+/// The result of a roll-out.
 #[derive(Debug, Serialize, Deserialize)]
 struct Outcome {
     number: u64,
@@ -67,7 +67,7 @@ impl Trial {
     ];
 }
 
-/// Whatever is tried: no answer is skewed, and none fails but by a Pod that was killed.
+/// Whatever is tried, no answer is skewed, and none fails except because a Pod was killed.
 pub async fn in_random_order(cluster: &Cluster) -> Result<()> {
     let goal = size("ROLL_OUTS", USUALLY)?;
     let requests = size("ROLL_OUT_REQUESTS", USUAL_REQUESTS)?;
@@ -108,7 +108,7 @@ fn size(variable: &str, usual: u64) -> Result<u64> {
     }
 }
 
-/// Whether a number of roll-outs is wanted; else one is made, as in every run of the tests, and nothing is kept.
+/// Whether a number of roll-outs was asked for; otherwise one is made, as in every test run, and nothing is kept.
 fn is_resumed() -> bool {
     std::env::var("ROLL_OUTS").is_ok_and(|number| !number.is_empty())
 }
@@ -118,7 +118,7 @@ impl Outcome {
         cargo::target().join(format!("endure/roll-outs-{line}.json"))
     }
 
-    /// Those of earlier runs.
+    /// The results of earlier runs.
     fn kept(line: &str) -> Result<Vec<Self>> {
         match fs::read(Self::file(line)) {
             Ok(bytes) if is_resumed() => Ok(serde_json::from_slice(&bytes)?),
@@ -143,7 +143,7 @@ struct Run<'a> {
     late: Gateway,
     load: Load,
     current: String,
-    /// Retired ones, newest first, whose tabs may be open.
+    /// Retired releases, newest first, that may still have open tabs.
     retired: Vec<String>,
 }
 
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
         self.step(&mut rng, &trials, &releases, &stays).await?;
         self.load.until_no_page_of(&goes).await?;
         self.testbed.remove(&goes).await?;
-        visitors::report("it is over, and visitors stay", &self.load.tally());
+        visitors::report("over, with visitors remaining", &self.load.tally());
         self.retired.insert(0, goes);
         self.retired.truncate(3);
         let asked = self.load.tally().requests;

@@ -10,10 +10,10 @@ use crate::shop::{Shop, Tier};
 use crate::visitors;
 use crate::waiting;
 
-/// How many requests a page's load and use make before and after a roll-out.
+/// How many requests visitors make before and after a roll-out.
 const SOME: u64 = 500;
 
-/// Split by path and nothing more, as before skew-guard.
+/// Split by path only, as before skew-guard.
 pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
     let shop = Shop::open(cluster, "plain").await?;
     let gateway = cluster.start_gateway(GatewayName::First).await?;
@@ -28,7 +28,7 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
     let before = load.tally();
     ensure!(
         before.skewed == 0 && before.failed == 0,
-        "one release cannot be skewed: {before:?}"
+        "a single release cannot be skewed: {before:?}"
     );
     shop.deploy(Tier::Api, "api", "2.0.0", 3).await?;
     shop.deploy(Tier::Web, "web", "2.0.0", 3).await?;
@@ -46,7 +46,7 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
 }
 
 /// In the order that makes it safe: the API's roll-out starts and is paused with a new Pod ready, the pages are rolled,
-/// the API's roll-out goes on.
+/// the API's roll-out continues.
 pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
     let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "rolling").await?;
     start_and_pause(&shop, Tier::Api).await?;
@@ -71,7 +71,7 @@ pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
     );
     ensure!(
         counted(&gateway, "sight=.=skewed").await? == 0,
-        "the filter saw an answer of another release"
+        "the filter saw an answer from another release"
     );
     chart.uninstall().await?;
     shop.close().await
@@ -86,8 +86,8 @@ async fn counted(gateway: &Gateway, tag: &str) -> Result<u64> {
         .sum())
 }
 
-/// While some pages are new already and both tiers still have Pods of the old release: it is listed as the one to go
-/// to, then the pages go back, then the API. (`kubectl rollout undo` refuses a paused Deployment.)
+/// While some pages are already new and both tiers still have Pods of the old release: that release is listed as
+/// current, then the pages go back, then the API. (`kubectl rollout undo` refuses a paused Deployment.)
 pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
     let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "undone").await?;
     start_and_pause(&shop, Tier::Api).await?;
@@ -109,7 +109,7 @@ pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
     load.answers(SOME).await?;
     let story = "a rolling update, rolled back";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
-    visitors::expect_neither_skew_nor_failure("who came meanwhile", &newcomers.stop().await)?;
+    visitors::expect_neither_skew_nor_failure("those who came meanwhile", &newcomers.stop().await)?;
     chart.uninstall().await?;
     shop.close().await
 }
@@ -136,8 +136,8 @@ async fn before_a_roll_out<'a>(
     Ok((shop, gateway, chart, load))
 }
 
-/// No page may be new before the API has a new Pod, and none of the API's old ones may go before the last old page. So
-/// the roll-out is paused before the new Pod is ready: a moment later it would go on by itself.
+/// No page may be new before the API has a new Pod, and no old Pod of the API may go before the last old page. So
+/// the roll-out is paused before the new Pod is ready: a moment later it would continue by itself.
 async fn start_and_pause(shop: &Shop<'_>, tier: Tier) -> Result<()> {
     shop.deploy(tier, tier.name(), "2.0.0", 3).await?;
     shop.created(tier, "2.0.0").await?;

@@ -1,4 +1,4 @@
-//! The name of the route header, which routes and plugin have to agree on.
+//! The name of the route header, on which routes and plugin must agree.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -10,13 +10,13 @@ use crate::module::two_releases_under_load;
 use crate::testbed::Testbed;
 use crate::visitors;
 
-/// How many answers are waited for after each change.
+/// How many answers to wait for after each change.
 const SOME: u64 = 1_000;
 
 const OWN: &str = "x-release-k3v9q2";
 
-/// Routes that look for another header than the plugin writes send every request to current. So a name that the chart
-/// made up anew with a rendering would skew at each of them.
+/// Routes that look for a different header from the one the plugin writes send every request to current. So a name
+/// that the chart made up anew for each rendering would skew each time.
 pub async fn changed_while_tabs_of_two_releases_are_open(cluster: &Cluster) -> Result<()> {
     let (mut testbed, mut load) = two_releases_under_load(cluster, "renaming").await?;
     testbed.chart.values()["config"]["routeHeader"] = json!(OWN);
@@ -39,7 +39,7 @@ pub async fn changed_while_tabs_of_two_releases_are_open(cluster: &Cluster) -> R
     testbed.tear_down().await
 }
 
-/// As the README has it: then the default is right, whoever is late.
+/// As in the README: then the default route is right, whichever is late.
 pub async fn changed_while_one_release_is_served(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = Testbed::open(cluster, "own-header", "1.4.2").await?;
     testbed.chart.values()["config"]["routeHeader"] = json!(OWN);

@@ -7,7 +7,7 @@ use skew_guard_lab::cluster::{APPLICATION_IMAGE, Cluster, GatewayName, NODE};
 /// Where every Pod listens.
 pub const POD_PORT: u16 = 8080;
 
-/// Half of the application; each is a Service, and has Deployments of its own.
+/// Half of the application, with its own Service and Deployments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
     Api,
@@ -27,7 +27,7 @@ impl Tier {
     }
 }
 
-/// The route of a version: what the chart makes of it where the list of releases does not say.
+/// The route of a version: the chart's default if the list of releases does not name one.
 pub fn route(version: &str) -> String {
     format!("v{}", version.replace('.', "-"))
 }
@@ -42,7 +42,7 @@ impl<'a> Shop<'a> {
     /// Creates the namespace, the Services, and a `Gateway` resource for each gateway.
     pub async fn open(cluster: &'a Cluster, namespace: &str) -> Result<Self> {
         let kubernetes = cluster.kubernetes();
-        // Said, so that the analysis does not ask for it.
+        // Explicit, so that the analysis does not ask for it.
         let metadata = json!({ "name": namespace, "labels": { "istio-injection": "disabled" } });
         let namespace_object =
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
@@ -65,7 +65,7 @@ impl<'a> Shop<'a> {
         &self.namespace
     }
 
-    /// The host that its users ask for.
+    /// The host that its users request.
     pub fn host(&self) -> String {
         format!("{}.example.com", self.namespace)
     }
@@ -158,7 +158,7 @@ impl<'a> Shop<'a> {
         Ok(())
     }
 
-    /// Removes the namespace with all that is in it.
+    /// Removes the namespace and everything in it.
     pub async fn close(self) -> Result<()> {
         self.cluster
             .kubernetes()
@@ -195,8 +195,8 @@ fn gateway(name: GatewayName, host: &str) -> Value {
     })
 }
 
-/// As a team would write it: the version label is the release's route, and old Pods get time until every gateway has
-/// heard that they leave.
+/// As a team would write it: the version label is the release's route, and old Pods stay until every gateway has
+/// learnt that they are leaving.
 pub fn deployment(tier: Tier, name: &str, version: &str, replicas: u32) -> Value {
     json!({
         "apiVersion": "apps/v1",

@@ -1,4 +1,4 @@
-//! `skew-guard status` with nothing but a kubeconfig: which release answers what, and whether the old one may go.
+//! `skew-guard status` with nothing but a kubeconfig: which release answers requests, and whether the old one may go.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use skew_guard_lab::cluster::Cluster;
 use crate::testbed::Testbed;
 use crate::waiting::{Said, run};
 
-/// From a release that is listed and has no pods yet to the pods of the old one that may be deleted.
+/// From a listed release that has no pods yet until the pods of the old one may be deleted.
 pub async fn through_the_life_of_a_release(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = Testbed::open(cluster, "status", "1.4.2").await?;
     let both = [("2.0.0", "live"), ("1.4.2", "live")];

@@ -1,4 +1,4 @@
-//! Several teams on shared gateways: whose resource is where, under which name, and who gets which path.
+//! Several teams on shared gateways: where each one's resources are, under which names, and who gets which path.
 
 use std::fs;
 use std::path::Path;
@@ -16,20 +16,20 @@ use crate::shop::{POD_PORT, Shop, Tier};
 use crate::testbed::{Testbed, deployment};
 use crate::visitors::{self, answered_by, ask};
 
-/// How many answers are waited for after each change.
+/// How many answers to wait for after each change.
 const SOME: u64 = 1_000;
 
-/// A mesh that hides what does not say whom it is for.
+/// A mesh that hides resources without an `exportTo`.
 fn hiding() -> Value {
     json!({ "defaultDestinationRuleExportTo": ["."], "defaultVirtualServiceExportTo": ["."] })
 }
 
-/// Both Helm releases are called `shop`, and stand in namespaces without services. One goes, and the other stays whole.
+/// Both Helm releases are called `shop`, in namespaces without services. One goes, and the other stays intact.
 pub async fn of_one_name(cluster: &Cluster) -> Result<()> {
     cluster.configure_mesh(hiding())?;
     let gateway = cluster.start_gateway(GatewayName::First).await?;
     let mut teams = Vec::new();
-    // The second may not write into the namespaces of its services.
+    // The second may not write to the namespaces of its services.
     for (name, rules) in [
         ("first-team", None),
         ("second-team", Some(GATEWAY_NAMESPACE)),
@@ -41,7 +41,7 @@ pub async fn of_one_name(cluster: &Cluster) -> Result<()> {
         team.is_hidden_by_the_mesh_s_default(&gateway).await?;
     }
     let [first, second] =
-        <[Team<'_>; 2]>::try_from(teams).map_err(|_| anyhow::anyhow!("there are two teams"))?;
+        <[Team<'_>; 2]>::try_from(teams).map_err(|_| anyhow::anyhow!("there are not two teams"))?;
     first.chart.uninstall().await?;
     for kind in ["destinationrule", "virtualservice", "wasmplugin"] {
         let selector = "skew-guard/release-namespace=first-team-routes";
@@ -109,7 +109,7 @@ impl<'a> Team<'a> {
         Ok(Self { shop, chart })
     }
 
-    /// What the chart's own `exportTo` is good for.
+    /// What the chart's own `exportTo` is for.
     async fn is_hidden_by_the_mesh_s_default(&mut self, gateway: &Gateway) -> Result<()> {
         self.chart.values()["exportTo"] = json!([]);
         self.chart.upgrade().await?;
@@ -137,14 +137,14 @@ impl<'a> Team<'a> {
     }
 }
 
-/// The chart as it was before the plugin's name held the namespace, upgraded under load.
+/// The chart from before the plugin's name contained the namespace, upgraded under load.
 pub async fn renamed_plugin(cluster: &Cluster) -> Result<()> {
     let former = TempDir::with_prefix("skew-guard-former-chart-")?;
     copy(&chart::directory(), former.path())?;
     let plugins = former.path().join("templates/_plugins.tpl");
     let written = fs::read_to_string(&plugins)?;
     let name = "include \"skew-guard.nameIn\" (dict \"root\" $ \"namespace\" $plugin.namespace)";
-    ensure!(written.contains(name), "the plugin's name is made here");
+    ensure!(written.contains(name), "the name comes from this template");
     let former_name = "include \"skew-guard.fullname\" $";
     fs::write(&plugins, written.replace(name, former_name))?;
 
@@ -175,8 +175,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A VirtualService of their own for a path of our host is not seen, because ours is older and takes every request that
-/// has the plugin's header. What the chart lists is theirs.
+/// Their own VirtualService for a path of our host has no effect, because ours is older and takes every request that
+/// has the plugin's header. A path that the chart lists is theirs.
 pub async fn a_path_for_another_team(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "shared-host").await?;
     let theirs = Shop::open(cluster, "blog").await?;
@@ -192,7 +192,7 @@ pub async fn a_path_for_another_team(cluster: &Cluster) -> Result<()> {
     let answer = ask(testbed.gateway.address(), &testbed.shop, path, &[]).await?;
     ensure!(
         answered_by(&answer) == "2.0.0",
-        "{} takes the path: what the README says is not so",
+        "{} takes the path: the README says otherwise",
         answered_by(&answer)
     );
 

@@ -9,7 +9,7 @@ use crate::chart::Chart;
 use crate::shop::{Shop, Tier, route};
 use crate::visitors;
 
-/// How many answers are waited for between two steps.
+/// How many answers to wait for between two steps.
 const SOME: u64 = 300;
 
 /// A shop behind a gateway, with the chart.
@@ -25,7 +25,7 @@ impl<'a> Testbed<'a> {
         Self::set_up_with_gateway_in(cluster, name, GATEWAY_NAMESPACE).await
     }
 
-    /// The same with the gateway in another namespace than Istio's own.
+    /// The same with the gateway outside Istio's own namespace.
     pub async fn set_up_with_gateway_in(
         cluster: &'a Cluster,
         name: &str,
@@ -86,7 +86,7 @@ impl<'a> Testbed<'a> {
         Ok(())
     }
 
-    /// One `helm upgrade` to that list of releases, newest first, and that current.
+    /// One `helm upgrade` to that list of releases, newest first, and that `current`.
     pub async fn step(&mut self, releases: &[(&str, &str)], current: Value) -> Result<()> {
         self.chart.list(releases, current);
         self.chart.step(&[&self.gateway]).await
@@ -103,7 +103,7 @@ impl<'a> Testbed<'a> {
         load.answers(SOME).await
     }
 
-    /// Takes all of it away.
+    /// Removes all of it.
     pub async fn tear_down(self) -> Result<()> {
         self.chart.uninstall().await?;
         self.shop.close().await

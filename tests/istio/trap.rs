@@ -1,4 +1,4 @@
-//! A plugin that traps, in place of ours, under each fail strategy of Istio's.
+//! A plugin that traps, in place of ours, under each of Istio's fail strategies.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use crate::configuration::two_releases;
 use crate::testbed::Testbed;
 use crate::visitors::{answered_by, ask};
 
-/// So many requests, each on a connection of its own, meet both workers.
+/// Enough requests, each on its own connection, to meet both workers.
 const ENOUGH: usize = 30;
 
-/// What a request met.
+/// What answered a request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Met {
     Plugin,
-    /// A Pod of that version, and no plugin on the way.
+    /// A Pod of that version, without the plugin on the way.
     PodAlone(String),
     Refusal(u16),
 }
 
-/// FAIL_OPEN goes on without the plugin, FAIL_CLOSE refuses everything until the plugin changes, FAIL_RELOAD has the
+/// FAIL_OPEN continues without the plugin, FAIL_CLOSE refuses everything until the plugin changes, FAIL_RELOAD has the
 /// plugin back within seconds.
 pub async fn under_each_fail_strategy(cluster: &Cluster) -> Result<()> {
     let mut testbed = two_releases(cluster, "trap").await?;
@@ -50,7 +50,7 @@ pub async fn under_each_fail_strategy(cluster: &Cluster) -> Result<()> {
         }
         let what = format!("{strategy}, after the trap");
         match strategy {
-            // The client's own route header is obeyed: nobody removes it.
+            // The client's own route header is obeyed, because nothing removes it.
             "FAIL_OPEN" => {
                 meets(&testbed, &what, |met| *met == Met::PodAlone("1.4.2".into())).await?
             }
@@ -65,7 +65,7 @@ fn trigger() -> Vec<(String, &'static str)> {
     trap::trigger()
 }
 
-/// Waits until all of many requests meet that, and says so.
+/// Waits until all of many requests meet that, and reports it.
 async fn meets(testbed: &Testbed<'_>, when: &str, expected: impl Fn(&Met) -> bool) -> Result<()> {
     let mut all = BTreeMap::new();
     wait::until(when, async || {

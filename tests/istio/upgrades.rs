@@ -1,4 +1,4 @@
-//! What one upgrade writes, learnt by the mesh in any order; and what `helm rollback` does.
+//! The parts of one upgrade, learnt by the mesh in any order; and what `helm rollback` does.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::visitors;
 /// Long enough for the mesh to learn one part before the next.
 const BETWEEN_PARTS: u64 = 1_500;
 
-/// No order between subsets, routes and plugin can be relied on.
+/// Subsets, routes and plugin may arrive in any order.
 const ORDERS: [[Part; 3]; 6] = [
     [Part::Subsets, Part::Routes, Part::Plugin],
     [Part::Subsets, Part::Plugin, Part::Routes],
@@ -22,7 +22,7 @@ const ORDERS: [[Part; 3]; 6] = [
     [Part::Plugin, Part::Routes, Part::Subsets],
 ];
 
-/// A life of a release for each order, part by part, one after the other.
+/// One life of a release for each order, part by part.
 pub async fn learnt_in_any_order(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "orders").await?;
     testbed.deploy("1.0.0").await?;
@@ -87,7 +87,7 @@ impl InParts<'_> {
     }
 }
 
-/// The plugin's part of each step is refused, so that it stays at the first one while the routes go on.
+/// The plugin's part of each step is refused, so it stays at the first step while the routes move on.
 pub async fn with_the_plugin_left_behind(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = Testbed::open(cluster, "behind", "1.4.2").await?;
     let mut revision = 1_000;
@@ -130,8 +130,8 @@ pub async fn with_the_plugin_left_behind(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// It jumps over steps, and takes the plugin's `revision` back with the rest: not what a pipeline waits for. Nothing is
-/// skewed by it, because what is no longer listed is gone.
+/// It skips steps, and takes the plugin's `revision` back with the rest: not what a pipeline waits for. Nothing
+/// is skewed by it, because a release that is no longer listed is gone.
 pub async fn taken_back_by_helm_rollback(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = Testbed::open(cluster, "jump", "1.4.2").await?;
     let first = testbed
@@ -162,7 +162,7 @@ pub async fn taken_back_by_helm_rollback(cluster: &Cluster) -> Result<()> {
     visitors::report("a jump back by helm rollback", &tally);
     ensure!(
         tally.skewed == 0,
-        "what is not listed is gone: {:?}",
+        "a release that is not listed is gone: {:?}",
         tally.examples
     );
     ensure!(tally.told_to_reload > 0, "its tabs are told to reload");

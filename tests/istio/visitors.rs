@@ -10,7 +10,7 @@ use skew_guard_lab::{http, wait};
 
 use crate::shop::Shop;
 
-/// Opens the tabs as soon as the gateways serve the shop. With several gateways each request goes to the next one.
+/// Opens the tabs as soon as the gateways serve the shop. With several gateways, requests rotate among them.
 pub async fn arrive(gateways: &[&Gateway], shop: &Shop<'_>) -> Result<Load> {
     let mut addresses = gateways.iter().map(|gateway| gateway.address());
     for address in addresses.clone() {
@@ -18,7 +18,7 @@ pub async fn arrive(gateways: &[&Gateway], shop: &Shop<'_>) -> Result<Load> {
     }
     let first = addresses
         .next()
-        .context("visitors come through a gateway")?;
+        .context("there is no gateway to visit yet")?;
     let generator = addresses.fold(LoadGenerator::at(first), LoadGenerator::and_at);
     generator
         .of_host(&shop.host())
@@ -37,7 +37,7 @@ async fn until_served(address: SocketAddr, shop: &Shop<'_>) -> Result<()> {
     Ok(())
 }
 
-/// One request with these headers, on a connection of its own.
+/// One request with these headers, on its own connection.
 pub async fn ask(
     address: SocketAddr,
     shop: &Shop<'_>,
@@ -75,7 +75,7 @@ pub fn report(what: &str, tally: &Tally) {
     );
 }
 
-/// What was promised: no answer of another release, and none that failed.
+/// The promise: no answer from another release, and none that failed.
 pub fn expect_neither_skew_nor_failure(what: &str, tally: &Tally) -> Result<()> {
     report(what, tally);
     let examples = tally.examples.join("\n");

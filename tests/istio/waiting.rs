@@ -1,4 +1,4 @@
-//! `skew-guard wait` with nothing but a kubeconfig: it finds gateways, revision and routes, and is right about them.
+//! `skew-guard wait` with nothing but a kubeconfig: it finds gateways, revision and routes, and judges them correctly.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use skew_guard_lab::tool;
 use crate::chart::Chart;
 use crate::testbed::Testbed;
 
-/// What the tool said, as it says it to machines.
+/// The tool's answer in its machine-readable form.
 #[derive(Debug)]
 pub struct Said {
     pub code: i32,
@@ -38,7 +38,7 @@ pub async fn run(
     })
 }
 
-/// Waits as a pipeline does, and fails where the tool does.
+/// Waits like a pipeline, and fails if the tool does.
 pub async fn holds(cluster: &Cluster, chart: &Chart<'_>) -> Result<()> {
     run(cluster, "wait", chart, &["--timeout", "60s"])
         .await?
@@ -52,7 +52,7 @@ impl Said {
         Ok(self)
     }
 
-    /// What is said of a gateway.
+    /// What it says about a gateway.
     fn state_of(&self, gateway: GatewayName) -> &str {
         let name = format!("{GATEWAY_NAMESPACE}/{}", gateway.label());
         let gateways = self.answer["gateways"].as_array();
@@ -64,7 +64,7 @@ impl Said {
     }
 }
 
-/// A gateway is waited for as soon as it is there, and let go when it is gone.
+/// It waits for a gateway as soon as there is one, and no longer when it is gone.
 pub async fn finds_the_gateways_of_each_moment(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "found").await?;
     testbed.deploy("1.4.2").await?;
@@ -101,7 +101,7 @@ pub async fn finds_the_gateways_of_each_moment(cluster: &Cluster) -> Result<()> 
     testbed.tear_down().await
 }
 
-/// Another team's object makes Envoy refuse all routes of the port; the plugin's part comes another way.
+/// Another team's object makes Envoy refuse all routes of the port; the plugin's part arrives separately.
 pub async fn routes_that_were_refused(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "refused").await?;
     testbed.deploy("1.4.2").await?;
@@ -131,7 +131,7 @@ pub async fn routes_that_were_refused(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// An object of another team's that Istio takes and Envoy does not, and with it all routes of the port: no route may
+/// Another team's object that Istio accepts and Envoy refuses, with all routes of the port: no route may
 /// remove `:path`.
 pub async fn refuse_routes(cluster: &Cluster) -> Result<()> {
     let filter = json!({
@@ -150,7 +150,7 @@ pub async fn refuse_routes(cluster: &Cluster) -> Result<()> {
     cluster.kubernetes().apply(&filter).await
 }
 
-/// Takes it away.
+/// Removes it.
 pub async fn take_routes_again(cluster: &Cluster) -> Result<()> {
     let kubernetes = cluster.kubernetes();
     kubernetes

@@ -1,4 +1,4 @@
-//! Deployments that are disturbed: each waits and says why, or ends and says why; no visitor notices.
+//! Disturbed deployments: each waits or ends, and says why; no visitor notices.
 
 use std::fs;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::testbed::{Testbed, deployment};
 use crate::visitors;
 use crate::waiting::{refuse_routes, take_routes_again};
 
-/// How much later the second gateway learns what it is told.
+/// How much later the second gateway learns of a change.
 const LATE: Duration = Duration::from_secs(10);
 
 /// How many answers show that nobody notices.
 const SOME: u64 = 300;
 
-/// Whatever is given out, the second gateway has it ten seconds after the first.
+/// The second gateway gets everything ten seconds after the first.
 pub async fn by_a_gateway_that_is_late(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "tardy").await?;
     let late = cluster.start_gateway(GatewayName::Second).await?;
@@ -34,7 +34,7 @@ pub async fn by_a_gateway_that_is_late(cluster: &Cluster) -> Result<()> {
     let mut deploying = pipeline.begin_deploy("2.0.0", &[])?;
     late.gate().close();
     learns_late(&mut deploying, &late, 2).await?;
-    // It has to know the new pods before they are current; the probe waits for that.
+    // It must know the new pods before they are current; the probe waits for that.
     deploying.said("answer through every gateway (").await?;
     late.gate().close();
     learns_late(&mut deploying, &late, 3).await?;
@@ -55,8 +55,8 @@ async fn learns_late(deploying: &mut Running, late: &Gateway, revision: u64) -> 
     deploying.said(&learnt).await
 }
 
-/// Another team's object makes Envoy refuse all routes of the port: before the release is listed, before it is in
-/// current, and before it is taken back.
+/// Another team's object makes Envoy refuse all routes of the port: before the release is listed, before it is
+/// current, and before it is rolled back.
 pub async fn by_refused_routes(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "refused", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
@@ -94,7 +94,7 @@ pub async fn by_refused_routes(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "routes refused at each step").await
 }
 
-/// The plugin refuses what somebody has written past the chart.
+/// The plugin refuses what somebody wrote without the chart.
 pub async fn by_a_refused_configuration(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "typos", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
@@ -139,7 +139,7 @@ pub async fn a_pod_that_is_never_ready(cluster: &Cluster) -> Result<()> {
     load.answers(SOME).await?;
     ensure!(
         !load.pages().contains_key("2.0.0"),
-        "nobody is given a release without pods"
+        "nobody gets a release without pods"
     );
     pipeline.manifests("2.0.0")?;
     pipeline.deploy("2.0.0", &[]).await?.well()?;
@@ -168,7 +168,7 @@ pub async fn a_second_one_at_once(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "two at once").await
 }
 
-/// One gateway learns nothing any more, and somebody says that no visitor comes through it.
+/// One gateway no longer learns anything, and somebody says that no visitor comes through it.
 pub async fn by_a_gateway_that_is_skipped(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "skipped", "1.4.2").await?;
     let deaf = cluster.start_gateway(GatewayName::Second).await?;
@@ -190,7 +190,7 @@ pub async fn by_a_gateway_that_is_skipped(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "a gateway that is skipped").await
 }
 
-/// A tag that nobody has pushed: the configuration that the gateways have stays as it is.
+/// A tag that nobody has pushed: the gateways keep their configuration.
 pub async fn by_a_missing_image(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "unpushed", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
@@ -210,10 +210,10 @@ pub async fn by_a_missing_image(cluster: &Cluster) -> Result<()> {
         "the registry was asked: {deployed:#?}"
     );
     load.until_page_of("2.0.0").await?;
-    end(pipeline, vec![load], "an image that is not there").await
+    end(pipeline, vec![load], "an image that does not exist").await
 }
 
-/// `helm upgrade` with the file of last week.
+/// `helm upgrade` with last week's file.
 pub async fn by_somebodys_old_file(cluster: &Cluster) -> Result<()> {
     let (mut pipeline, load) = Pipeline::open(cluster, "rewound", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
@@ -225,7 +225,7 @@ pub async fn by_somebodys_old_file(cluster: &Cluster) -> Result<()> {
         .list(&[("2.0.0", "live"), ("1.4.2", "live")], json!("2.0.0"));
     pipeline.testbed.chart.upgrade().await?;
     pipeline.manifests("2.1.0")?;
-    // Live again is one step back, and safe.
+    // Making it live again is one safe step back.
     pipeline
         .deploy("2.1.0", &["--dry-run"])
         .await?
@@ -258,7 +258,7 @@ pub async fn by_somebodys_old_file(cluster: &Cluster) -> Result<()> {
         ],
     )
     .await?;
-    // Whoever put the old file there told the tabs of 1.4.2 that it is gone; nobody was skewed.
+    // The old file told the tabs of 1.4.2 that it is gone; nobody was skewed.
     let tally = load.stop().await;
     visitors::report("somebody's old file", &tally);
     ensure!(tally.skewed == 0, "{:?}", tally.examples);

@@ -1,4 +1,4 @@
-//! Runs that are killed without notice, `kill -9`, and made again: each goes on where it was, and no visitor notices.
+//! Runs that are killed with `kill -9` and repeated: each continues where it was, and no visitor notices.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub async fn killed_at_each_step(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "killed at each step").await
 }
 
-/// A rolling update of plain Deployments, and the way back from it.
+/// A rolling update of plain Deployments, and its rollback.
 pub async fn killed_while_pods_change(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = plain_shop(cluster, "shot").await?;
     let new = pipeline.plain_manifests("2.0.0")?;
@@ -47,7 +47,7 @@ pub async fn killed_while_pods_change(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "killed while pods change").await
 }
 
-/// Killed before its first step, then before its second, and so on, until one run has none left.
+/// Killed before its first step, then before its second, and so on, until a run completes.
 async fn kill_at_each_step(pipeline: &Pipeline<'_>, load: &Load, command: &[&str]) -> Result<()> {
     let mut killed = Vec::new();
     for count in 1.. {
@@ -75,7 +75,7 @@ async fn kill_at_each_step(pipeline: &Pipeline<'_>, load: &Load, command: &[&str
     Ok(())
 }
 
-/// Helm was killed too: it keeps the revision as pending, and makes no other until that is repaired.
+/// Helm was killed too: it leaves the revision pending, and makes no other until that is repaired.
 async fn half_an_upgrade(pipeline: &Pipeline<'_>) -> Result<()> {
     let name = pipeline.testbed.chart.name();
     let history = ["history", name, "--output", "json"];

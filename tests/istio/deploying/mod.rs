@@ -1,4 +1,4 @@
-//! Whole deployments by `skew-guard deploy`, under load, disturbed in every way that happens.
+//! Whole deployments by `skew-guard deploy`, under load, with every likely disturbance.
 
 mod disturbed;
 mod killed;

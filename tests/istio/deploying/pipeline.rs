@@ -22,13 +22,13 @@ use crate::testbed::{Testbed, deployment};
 /// A deployment has several waits, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// The testbed, and the tool to change it with.
+/// The testbed, and the tool that changes it.
 pub struct Pipeline<'a> {
     pub testbed: Testbed<'a>,
     cluster: &'a Cluster,
     folder: TempDir,
     tool: PathBuf,
-    /// Of somebody else than the administrator.
+    /// Belongs to somebody other than the administrator.
     kubeconfig: Option<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ pub struct Running {
     err: Lines,
 }
 
-/// The lines of a stream as they come.
+/// The lines of a stream as they arrive.
 struct Lines {
     read: Arc<Mutex<Vec<String>>>,
     reader: JoinHandle<()>,
@@ -79,21 +79,21 @@ impl<'a> Pipeline<'a> {
         self.folder.path()
     }
 
-    /// Writes the manifests of a release, a Deployment for each tier, and tells the folder.
+    /// Writes the manifests of a release, a Deployment for each tier, and returns the folder.
     pub fn manifests(&self, version: &str) -> Result<String> {
         self.write(version, |tier| {
             shop::deployment(tier, &deployment(tier, version), version, 2)
         })
     }
 
-    /// Those of plain Deployments, which are the same for all releases.
+    /// The same for plain Deployments, whose names are the same for all releases.
     pub fn plain_manifests(&self, version: &str) -> Result<String> {
         self.write(version, |tier| {
             shop::deployment(tier, tier.name(), version, 3)
         })
     }
 
-    /// Manifests as they are made for each tier.
+    /// Writes the manifests that `manifest` returns for each tier.
     pub fn write(&self, version: &str, manifest: impl Fn(Tier) -> Value) -> Result<String> {
         let place = format!("k8s/{version}");
         let folder = self.folder.path().join(&place);
@@ -110,7 +110,7 @@ impl<'a> Pipeline<'a> {
         self.begin_deploy(version, more)?.ended().await
     }
 
-    /// The same under way.
+    /// The same, without waiting for its end.
     pub fn begin_deploy(&self, version: &str, more: &[&str]) -> Result<Running> {
         let place = format!("k8s/{version}");
         let arguments = [&["deploy", version, "--apply", &place], more].concat();
@@ -122,7 +122,7 @@ impl<'a> Pipeline<'a> {
         self.begin(arguments)?.ended().await
     }
 
-    /// The same under way.
+    /// The same, without waiting for its end.
     pub fn begin(&self, arguments: &[&str]) -> Result<Running> {
         let namespace = self.testbed.shop.namespace();
         let option = match arguments.first() {
@@ -178,7 +178,7 @@ impl<'a> Pipeline<'a> {
         )?)
     }
 
-    /// Fails where the list is another one.
+    /// Fails if the list differs.
     pub async fn expect_list(&self, releases: &str, current: Value) -> Result<()> {
         let list = self.list().await?;
         ensure!(
@@ -201,19 +201,19 @@ impl<'a> Pipeline<'a> {
 }
 
 impl Ended {
-    /// That it came to its end well.
+    /// Expects success.
     pub fn well(self) -> Result<Self> {
         ensure!(self.code == Some(0), "{self:#?}");
         Ok(self)
     }
 
-    /// That its answer was bad, in these words.
+    /// Expects failure, with these words.
     pub fn badly(self, words: &str) -> Result<Self> {
         ensure!(self.code == Some(1), "{self:#?}");
         self.says(words)
     }
 
-    /// That these words were among what it printed.
+    /// Expects these words in its output.
     pub fn says(self, words: &str) -> Result<Self> {
         let said = self.printed.contains(words) || self.complained.contains(words);
         ensure!(said, "{words:?} is not in {self:#?}");
@@ -252,7 +252,7 @@ impl Running {
         anyhow::bail!("never said {words:?}:\n{}", self.err.text())
     }
 
-    /// How many steps it has begun, where it tells events.
+    /// How many steps it has begun, if it reports events.
     pub fn steps(&self) -> Vec<String> {
         let events = self.out.lines();
         let begun = events.iter().filter_map(|line| {
@@ -268,7 +268,7 @@ impl Running {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// Ends it without notice.
+    /// Kills it without notice.
     pub async fn kill(mut self) -> Result<()> {
         self.child.kill().await?;
         Ok(())
@@ -305,7 +305,7 @@ impl Lines {
         self.lines().join("\n")
     }
 
-    /// All of them: who wrote them has ended.
+    /// All of them: the writer has ended.
     async fn all(mut self) -> String {
         let _ended = tokio::time::timeout(Duration::from_secs(5), &mut self.reader).await;
         self.text()

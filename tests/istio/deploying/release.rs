@@ -1,4 +1,4 @@
-//! Deployments as they should be.
+//! Deployments that go well.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -10,10 +10,10 @@ use crate::shop::Tier;
 use crate::testbed::Testbed;
 use crate::visitors;
 
-/// How many answers are waited for between two commands.
+/// How many answers to wait for between two commands.
 const SOME: u64 = 300;
 
-/// Three releases by nothing but one command each, with tabs of every version that there was; then a way back.
+/// Three releases with one command each and tabs of every version so far; then a rollback.
 pub async fn three_in_a_row(cluster: &Cluster) -> Result<()> {
     let (pipeline, first) = Pipeline::open(cluster, "three", "1.4.2").await?;
     let mut crowds = vec![first];
@@ -34,7 +34,7 @@ pub async fn three_in_a_row(cluster: &Cluster) -> Result<()> {
     }
     let again = pipeline.deploy("2.2.0", &["--drain-for", "20s"]).await?;
     again.well()?.says("2.2.0 is current")?;
-    // The last predecessor has drained by then.
+    // By then the last predecessor has drained.
     tokio::time::sleep(std::time::Duration::from_secs(20)).await;
     pipeline.run(&["tidy"]).await?.well()?;
     pipeline
@@ -43,13 +43,13 @@ pub async fn three_in_a_row(cluster: &Cluster) -> Result<()> {
             json!("2.2.0"),
         )
         .await?;
-    // 1.4.2 was deployed by hand, and is left to the hand that did it.
+    // 1.4.2 was deployed by hand, so the tool leaves it alone.
     let left = ["api-v1-4-2", "api-v2-2-0", "web-v1-4-2", "web-v2-2-0"];
     until_deployments_are(&pipeline, &left).await?;
     end(pipeline, crowds, "three releases in a row").await
 }
 
-/// A tenth of the visitors, half of them, all; and a look at the plan before.
+/// A tenth of the visitors, half of them, all; and before that a look at the plan.
 pub async fn by_shares(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "shares", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
@@ -91,7 +91,7 @@ pub async fn a_preview(cluster: &Cluster) -> Result<()> {
     load.answers(SOME).await?;
     ensure!(
         !load.pages().contains_key("2.0.0"),
-        "nobody is given a staged release"
+        "nobody gets a staged release"
     );
     pipeline
         .deploy("2.0.0", &[])
@@ -116,7 +116,7 @@ pub async fn plain_shop<'a>(cluster: &'a Cluster, name: &str) -> Result<(Pipelin
     Ok((pipeline, load))
 }
 
-/// One Deployment for each tier, whose pods change; and back again in the same way.
+/// One Deployment for each tier, whose pods change, and back again.
 pub async fn rolling_deployments(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = plain_shop(cluster, "roll").await?;
     pipeline.plain_manifests("2.0.0")?;
@@ -142,7 +142,7 @@ pub async fn rolling_deployments(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "rolling Deployments").await
 }
 
-/// A deployment that hangs is taken back while it runs; and one that has ended, after it.
+/// A hanging deployment is rolled back while it runs, and a finished one afterwards.
 pub async fn rolled_back(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "back", "1.4.2").await?;
     let place = pipeline.manifests("2.0.0")?;
@@ -205,7 +205,7 @@ pub async fn rolled_back(cluster: &Cluster) -> Result<()> {
     end(
         pipeline,
         vec![load, newcomers],
-        "a rollback in the middle, and after",
+        "a rollback during a deployment, and one after it",
     )
     .await
 }

@@ -1,4 +1,4 @@
-//! The rights that the chart's folder names: enough for everything, and none too many.
+//! The rights named in the chart's folder: sufficient for everything, and none superfluous.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,17 +17,17 @@ use crate::visitors;
 
 const SHOP: &str = "rights";
 
-/// Where the gateway is, so that it is not where everything of Istio is.
+/// The gateway's namespace, which is not Istio's own.
 const INGRESS: &str = "rights-ingress";
 
-/// Rights that Kubernetes asks for beside the verb of a request, so that its audit does not show them: an object that is
-/// applied where none is, a port-forward by a WebSocket.
+/// Rights that Kubernetes checks besides the verb of a request, so its audit does not show them: applying an object
+/// that does not exist yet, and port-forwarding over a WebSocket.
 const HIDDEN: [(&str, &str, &str); 2] = [
     (SHOP, "destinationrules", "create"),
     (INGRESS, "pods/portforward", "create"),
 ];
 
-/// Deployments of every kind, looks of every kind, by somebody who has these rights, and no others.
+/// Every kind of deployment and query, by somebody with exactly these rights.
 pub async fn enough_and_no_more(cluster: &Cluster) -> Result<()> {
     let mut pipeline = open(cluster).await?;
     let places = (SHOP, INGRESS);
@@ -82,7 +82,7 @@ pub async fn enough_and_no_more(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// A shop with one release, current, whose gateway is in a namespace of its own.
+/// A shop with one release, current, whose gateway has its own namespace.
 async fn open(cluster: &Cluster) -> Result<Pipeline<'_>> {
     let kubernetes = cluster.kubernetes();
     let ingress =
@@ -130,7 +130,7 @@ async fn deploy_in_every_way(pipeline: &Pipeline<'_>) -> Result<()> {
         .await?
         .well()?
         .says("2.1.0 is staged")?;
-    // Changed, so that what is there is changed too.
+    // Changed, to need the right to change existing objects.
     pipeline.write("2.1.0", |tier| {
         shop::deployment(tier, &deployment(tier, "2.1.0"), "2.1.0", 3)
     })?;
@@ -154,7 +154,7 @@ async fn deploy_in_every_way(pipeline: &Pipeline<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Each is taken away, and missed, and given back.
+/// Each is taken away, missed, and given back.
 async fn each_hidden_one_is_needed(pipeline: &Pipeline<'_>, roles: &Roles<'_>) -> Result<()> {
     roles.take_away("pods/portforward", "create").await?;
     cannot_ask_gateways(pipeline).await?;
@@ -167,7 +167,7 @@ async fn each_hidden_one_is_needed(pipeline: &Pipeline<'_>, roles: &Roles<'_>) -
     ensure!(refused.code != Some(0), "{refused:#?}");
     refused.says("cannot create resource \"destinationrules\"")?;
     roles.restore().await?;
-    // And what has failed is gone on with.
+    // And the failed run can continue.
     for services in [&both, &services] {
         serve(pipeline, services).await?.well()?;
     }
@@ -182,7 +182,7 @@ async fn cannot_ask_gateways(pipeline: &Pipeline<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Deploys the release that is current once more, with these services.
+/// Deploys the current release once more, with these services.
 async fn serve(pipeline: &Pipeline<'_>, services: &Value) -> Result<super::pipeline::Ended> {
     let values = json!({ "services": services });
     fs::write(pipeline.folder().join("own.json"), values.to_string())?;
@@ -204,7 +204,7 @@ async fn make_another_service(pipeline: &Pipeline<'_>) -> Result<()> {
     pipeline.testbed.shop.apply(service).await
 }
 
-/// One more, for which the chart has a DestinationRule, too.
+/// Another service, for which the chart also makes a DestinationRule.
 fn with_another(services: &Value) -> Result<Value> {
     let mut other = services[0].clone();
     other["host"] = json!(format!("other.{SHOP}.svc.cluster.local"));
@@ -215,7 +215,7 @@ fn with_another(services: &Value) -> Result<Value> {
     Ok(both)
 }
 
-/// Where an installed Istio has it; that of the lab is in a file.
+/// Where an installed Istio has it; the lab's is in a file.
 async fn give_the_mesh_a_configuration(cluster: &Cluster) -> Result<()> {
     let mesh = "defaultConfig: {extraStatTags: [release, outcome, class, sight, plugin]}";
     let metadata = json!({ "name": "istio", "namespace": GATEWAY_NAMESPACE });

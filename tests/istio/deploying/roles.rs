@@ -1,4 +1,4 @@
-//! The Roles of the chart's folder, given to a user, and what that user makes of them.
+//! The Roles of the chart's folder, given to a user, and which of them that user needs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use skew_guard_lab::cluster::{Cluster, User};
 
 use crate::chart;
 
-/// A right that a Role gives, or that was used: namespace ("" for all of them), resource, verb.
+/// A right that a Role gives, or that was used: namespace ("" for all), resource, verb.
 pub type Right = (String, String, String);
 
 /// The Roles of a file, in force.
@@ -89,7 +89,7 @@ impl<'a> Roles<'a> {
         rights
     }
 
-    /// Makes sure that nothing was forbidden, and tells the rights that were never used.
+    /// Makes sure that nothing was forbidden, and returns the rights that were never used.
     pub fn unused(&self) -> Result<BTreeSet<Right>> {
         let events = self.cluster.kubernetes().audit(self.user)?;
         let forbidden = events
@@ -109,7 +109,7 @@ impl<'a> Roles<'a> {
     }
 }
 
-/// Whether what was used was given by that right.
+/// Whether that right covers the one that was used.
 fn is_by(right: &Right, used: &Right) -> bool {
     let (namespace, resource, verb) = right;
     let is_there = namespace.is_empty() || *namespace == used.0;
