@@ -1,4 +1,4 @@
-//! An application that answers as the request tells it to: for answers that the shop does not give.
+//! An application that answers as the request tells it to, for answers that the shop never gives.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,10 +16,10 @@ use skew_guard_behaviour::Lines;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// The request header that says what to answer.
+/// The request header that holds the answer to give.
 pub const ANSWER: &str = "x-answer";
 
-/// The request header by which a test asks afterwards what was received.
+/// The request header by which a test later looks up what was received.
 pub const CASE: &str = "x-case";
 
 /// What was received, by [`CASE`].
@@ -33,7 +33,7 @@ pub struct Application {
 }
 
 impl Application {
-    /// Starts it on a port of its own.
+    /// Starts it on its own port.
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -50,7 +50,7 @@ impl Application {
         })
     }
 
-    /// The request of that [`CASE`] as it arrived, told once; nothing where none did.
+    /// The request of that [`CASE`] as it arrived, returned once; nothing if there was none.
     pub fn received(&self, case: &str) -> Option<Lines> {
         let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
         received.remove(case)
@@ -68,7 +68,7 @@ impl Drop for Application {
     }
 }
 
-/// The value of [`ANSWER`] for an answer that begins with this and never ends.
+/// The [`ANSWER`] value for an answer that begins with this and never ends.
 pub fn endless(content_type: &str, beginning: &str) -> String {
     json!({
         "status": 200,

@@ -1,4 +1,4 @@
-//! A behaviour as a test of its own, on a laboratory that it shares with others.
+//! Behaviours as separate tests that share a laboratory.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use crate::lab::{Lab, Pods};
 use crate::specified;
 
-/// A behaviour: its name, and how it is seen.
+/// A behaviour: its name, and how to check it.
 pub type Behaviour = (&'static str, See);
 
 type See = for<'l> fn(&'l Lab) -> Pin<Box<dyn Future<Output = Result<()>> + 'l>>;

@@ -1,4 +1,4 @@
-//! What an operator can read off: what makes no time series, and the revision in force.
+//! What an operator can read: what makes no time series, and the revision in force.
 
 use anyhow::Result;
 use serde_json::json;
@@ -25,7 +25,7 @@ async fn a_client_cannot_make_time_series(lab: &Lab) -> Result<()> {
     for release in metrics.values(REQUESTS, &[], "release") {
         assert!(
             !["6.6.6", "x", "%00"].contains(&release),
-            "a client made {release}"
+            "a client added {release}"
         );
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What a trap does to traffic under each fail strategy. Ours never traps; but who chooses a strategy has to know.
+//! What a trap does to traffic under each fail strategy. Ours never traps, but whoever chooses a strategy must know.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
 /// How many requests are sent after a trap.
 const AFTERWARDS: usize = 20;
 
-/// What a request met.
+/// What answered a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Met {
     /// The plugin, and then a pod.
@@ -76,7 +76,7 @@ async fn after_a_trap_fail_reload_refuses_for_moments_and_serves_with_the_filter
     gateway.meets_only(Met::Plugin).await
 }
 
-/// A gateway with the plugin that traps, in an Envoy of its own.
+/// A gateway with the plugin that traps, in its own Envoy.
 struct TrappingGateway<'l> {
     gateway: Gateway<'l>,
     lab: &'l Lab,

@@ -14,7 +14,7 @@ use crate::application::ANSWER;
 use crate::lab::Lab;
 use crate::received::Received;
 
-/// What becomes of the filter's VM when its configuration changes.
+/// What happens to the filter's VM when its configuration changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vms {
     /// It stays, as in plain Envoy.
@@ -23,10 +23,10 @@ pub enum Vms {
     New,
 }
 
-/// A gateway as it is to be opened.
+/// How to open a gateway.
 pub struct Spec {
     name: String,
-    /// Its own: on port 0 Envoy would give it the socket of a listener that was closed just before.
+    /// Its own: with port 0 Envoy would reuse the socket of a listener that was just closed.
     address: SocketAddr,
     plugin: Plugin,
     vms: Vms,
@@ -37,7 +37,7 @@ pub struct Spec {
     files: Files,
 }
 
-/// The routes that every gateway has unless it says otherwise: a cluster for each release, and all pods.
+/// The default routes of every gateway: a cluster for each release, and all pods.
 const ROUTES: [&str; 5] = ["v2-1-0", "v2-0-0", "v1-4-2", "v1-3-0", "v1-2-0"];
 
 impl Spec {
@@ -64,7 +64,7 @@ impl Spec {
         self.configured_by_text(&configuration.to_string())
     }
 
-    /// With this text in the place of a configuration.
+    /// With this text instead of a configuration.
     pub fn configured_by_text(self, text: &str) -> Result<Self> {
         self.configured_by_message(&text_message(text))
     }
@@ -75,7 +75,7 @@ impl Spec {
         Ok(self)
     }
 
-    /// With this plugin in the place of the filter's usual name, root and VM id.
+    /// With this plugin instead of the filter's usual name, root and VM id.
     pub fn plugin(mut self, change: impl FnOnce(Plugin) -> Plugin) -> Self {
         self.plugin = change(self.plugin);
         self
@@ -100,7 +100,7 @@ impl Spec {
         ])
     }
 
-    /// With an answer of Envoy's own to every request.
+    /// With a direct response of Envoy to every request.
     pub fn answer_everything_with(&mut self, body: &str) {
         self.routes = vec![json!({
             "name": "own",
@@ -109,19 +109,19 @@ impl Spec {
         })];
     }
 
-    /// With another filter behind ours.
+    /// With another filter after ours.
     pub fn and_filter(mut self, filter: Value) -> Self {
         self.others.push(filter);
         self
     }
 
-    /// With this field in the place of the connection manager's own.
+    /// With this field replaced in the connection manager.
     pub fn manager(mut self, field: &str, value: Value) -> Self {
         self.manager.insert(field.to_owned(), value);
         self
     }
 
-    /// With this router in the place of the plain one.
+    /// With this router instead of the plain one.
     pub fn router(mut self, router: Value) -> Self {
         self.router = Some(router);
         self
@@ -147,7 +147,7 @@ impl Spec {
                 "upgrade_configs".into(),
                 json!([{ "upgrade_type": "websocket" }]),
             );
-            // How long Envoy leaves a connection open, behind its own answer, for a client that still sends.
+            // How long Envoy leaves a connection open after its own answer, for a client that is still sending.
             manager.insert("delayed_close_timeout".into(), json!("0.1s"));
             manager.insert("access_log".into(), json!([self.access_logger()]));
             manager.extend(self.manager.clone());
@@ -189,12 +189,12 @@ impl Spec {
         self.files.extension(&self.name, &plugin.typed_config())
     }
 
-    /// Changes the configuration of the gateway while it is open, and waits until every worker has it. It has to be
-    /// another one.
+    /// Changes the configuration of the open gateway, and waits until every worker has it. It must differ from the
+    /// one before.
     async fn reconfigure(&self, lab: &Lab, message: &Value, generation: u64) -> Result<()> {
         let before = self.reloads(lab).await?;
         self.write(message, generation)?;
-        wait::until("the configuration to be taken", async || {
+        wait::until("the configuration to be accepted", async || {
             Ok(self.reloads(lab).await? > before)
         })
         .await
@@ -207,7 +207,7 @@ impl Spec {
             .await
     }
 
-    /// How many configurations all workers have taken. Envoy counts one when the last of them is done.
+    /// How many configurations all workers have accepted. Envoy counts one when the last worker is done.
     async fn reloads(&self, lab: &Lab) -> Result<u64> {
         let stat = format!(
             "extension_config_discovery.http_filter.{}.config_reload",
@@ -252,7 +252,7 @@ impl Spec {
         })
     }
 
-    /// The gateway that the Envoy had from its start.
+    /// The gateway that the Envoy started with.
     pub async fn opened(self, lab: &Lab) -> Result<Gateway<'_>> {
         let address = lab.envoy().listener(&self.name).await?;
         Ok(Gateway {
@@ -281,7 +281,7 @@ impl Drop for Gateway<'_> {
 }
 
 impl Gateway<'_> {
-    /// Its name, which is the plugin's too unless it was given another.
+    /// Its name, which is also the plugin's by default.
     pub fn name(&self) -> &str {
         &self.spec.name
     }
@@ -291,7 +291,7 @@ impl Gateway<'_> {
         self.address
     }
 
-    /// How it is made.
+    /// How it was opened.
     pub fn spec(&mut self) -> &mut Spec {
         &mut self.spec
     }
@@ -334,12 +334,12 @@ impl Gateway<'_> {
         http::request(self.address, method, path, &bytes(headers)).await
     }
 
-    /// What a pod received of a request: the shop tells it on this path, and on no other.
+    /// The request as a pod received it: the shop returns it on this path only.
     pub async fn received(&self, headers: &[(&str, &str)]) -> Result<Received> {
         self.received_at("/api/request", headers).await
     }
 
-    /// The same with a query behind the path.
+    /// The same with a query after the path.
     pub async fn received_at(&self, path: &str, headers: &[(&str, &str)]) -> Result<Received> {
         self.received_as("GET", path, headers).await
     }
@@ -354,7 +354,7 @@ impl Gateway<'_> {
         Received::from(&self.request(method, path, headers).await?)
     }
 
-    /// The answer to a GET when the application gives this one.
+    /// The answer to a GET when the application answers with this.
     pub async fn get_answered(
         &self,
         answer: &str,
@@ -388,7 +388,7 @@ fn bytes<'a>(headers: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a [u8])> {
         .collect()
 }
 
-/// The configuration of the shop, with these keys added or replaced; `null` takes one away.
+/// The configuration of the shop, with these keys added or replaced; `null` removes one.
 pub fn shop(changes: Value) -> Value {
     let mut configuration = json!({
         "releases": [

@@ -31,7 +31,7 @@ async fn a_line_break_in_a_header_smuggles_no_route(lab: &Lab) -> Result<()> {
     ] {
         let headers = [("x-bundle-version", value.as_bytes())];
         let answer = http::get(gateway.address(), "/api/request", &headers).await?;
-        // Whether Envoy refuses it, or takes the break for a space, differs between its parsers.
+        // Whether Envoy refuses it or treats the break as a space differs between its parsers.
         if answer.status != 400 {
             assert_unversioned(&Received::from(&answer)?, value);
         }

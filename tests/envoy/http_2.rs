@@ -1,4 +1,4 @@
-//! What is said in HTTP/2, gRPC with it: the specification's own requests are HTTP/1.1.
+//! Requests over HTTP/2, including gRPC: the specification's own requests are HTTP/1.1.
 
 use anyhow::{Context, Result};
 use reqwest::Response;
@@ -41,7 +41,7 @@ pub async fn grpc(gateway: &Gateway<'_>, version: &str) -> Result<Response> {
     Ok(call.send().await?)
 }
 
-/// The call was told to reload, in a way that no client takes for a reason to try again.
+/// The call was told to reload, in a way that makes no client retry.
 #[track_caller]
 pub fn assert_failed_precondition(answer: &Response) {
     assert_eq!(answer.status(), 200);
@@ -130,7 +130,7 @@ async fn grpc_to_a_release_that_vanished_keeps_its_status_200_and_says_failed_pr
         .configured(&shop(json!({ "releases": releases })))?
         .open(lab)
         .await?;
-    // The one has no pods, the other no route.
+    // One has no pods, the other no route.
     for version in ["1.3.0", "1.1.0"] {
         assert_failed_precondition(&grpc(&gateway, version).await?);
     }

@@ -1,4 +1,4 @@
-//! One Envoy with pods behind it, to which each behaviour adds a gateway of its own.
+//! One Envoy with pods behind it, to which each behaviour adds its own gateway.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -87,7 +87,7 @@ impl Lab {
             .workers(workers)
             .argument("--file-flush-interval-msec")
             .argument("20")
-            // What a changed listener leaves behind is soon gone.
+            // So that the remains of a changed listener are soon gone.
             .argument("--drain-time-s")
             .argument("1")
             .start(bootstrap.value())
@@ -120,13 +120,13 @@ impl Lab {
         &self.application
     }
 
-    /// A gateway of the specification that nobody uses.
+    /// A gateway of the specification that is not in use.
     pub fn idle_bench(&self) -> Option<Bench> {
         let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
         benches.pop()
     }
 
-    /// Leaves a gateway of the specification to others.
+    /// Returns a gateway of the specification for others to use.
     pub fn leave(&self, bench: Bench) {
         let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
         benches.push(bench);
@@ -141,20 +141,20 @@ impl Lab {
             .collect())
     }
 
-    /// What a Prometheus server scrapes here of the filter's own.
+    /// The filter's own metrics, as a Prometheus server scrapes them here.
     pub async fn metrics(&self) -> Result<Metrics> {
         let scraped = self.envoy.admin_get("/stats/prometheus?filter=skew_guard");
         Ok(Metrics::read(&scraped.await?))
     }
 
-    /// Takes all pods of a release out of its cluster, and waits until Envoy has done so.
+    /// Removes all pods of a release from its cluster, and waits until Envoy has done so.
     pub async fn withdraw(&self, version: &str) -> Result<()> {
         let cluster = format!("shop-{}", route_of(version));
         self.files.endpoints(&cluster, &[])?;
         self.envoy.wait_for_endpoints(&cluster, &[]).await
     }
 
-    /// Puts another application in the place of the one that answers as it is told.
+    /// Replaces the application that answers as it is told.
     pub async fn serve_application_at(&self, address: SocketAddr) -> Result<()> {
         self.files.endpoints("application", &[address])?;
         self.envoy
@@ -162,7 +162,7 @@ impl Lab {
             .await
     }
 
-    /// Waits until a GET there is answered with this body: a changed listener takes over by moments.
+    /// Waits until a GET there is answered with this body: a changed listener takes a moment to take over.
     pub async fn wait_for_answer(&self, address: SocketAddr, body: &str) -> Result<()> {
         wait::until(&format!("the answer {body}"), async || {
             Ok(http::get(address, "/", &[]).await?.text() == body)
@@ -170,7 +170,7 @@ impl Lab {
         .await
     }
 
-    /// Takes the listener of that name away. Envoy needs a watch for each file that may change, and a machine has few.
+    /// Removes the listener of that name. Envoy needs a watch for each file that may change, and a machine has few.
     pub fn close(&self, name: &str) -> Result<()> {
         self.change_listeners(|listeners| listeners.retain(|listener| listener["name"] != name))
     }
@@ -199,12 +199,12 @@ impl Lab {
     }
 }
 
-/// A cluster that never has pods; of its own, because Envoy needs a watch for each file of endpoints.
+/// A cluster that never has pods; it is static, because Envoy needs a watch for each file of endpoints.
 fn cluster_without_pods(name: &str) -> Value {
     json!({ "name": name, "type": "STATIC", "load_assignment": { "cluster_name": name } })
 }
 
-/// Writes the endpoints of all clusters, and tells the clusters' names.
+/// Writes the endpoints of all clusters, and returns the clusters' names.
 fn write_endpoints(files: &Files, pods: &[Pod], application: &Application) -> Result<Vec<String>> {
     let mut clusters = vec![
         ("shop".to_owned(), addresses(pods)),

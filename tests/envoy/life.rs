@@ -1,4 +1,4 @@
-//! The life of releases under load, at two gateways of which one is always a step behind.
+//! The life of releases under load, at two gateways, one of which is always a step behind.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
 /// Enough answers to meet every tab at both gateways several times.
 const ENOUGH: u64 = 600;
 
-/// Two Envoys of the same pods; whoever visits is sent to the one and the other in turns.
+/// Two Envoys in front of the same pods; a visitor's requests alternate between them.
 struct Mesh<'l> {
     ahead: Gateway<'l>,
     behind: Gateway<'l>,
@@ -31,7 +31,7 @@ struct Mesh<'l> {
 }
 
 impl Mesh<'_> {
-    /// Takes a step: first at the one gateway, then, after a while of disagreement, at the other.
+    /// Takes a step: first at one gateway, then, after a while of disagreement, at the other.
     async fn step(&mut self, load: &Load, configuration: &Value) -> Result<()> {
         self.ahead.configure(configuration).await?;
         load.answers(ENOUGH).await?;
@@ -39,7 +39,7 @@ impl Mesh<'_> {
         load.answers(ENOUGH).await
     }
 
-    /// The pods of a release vanish, at the one gateway and then at the other.
+    /// The pods of a release vanish, at one gateway and then at the other.
     async fn withdraw(&self, load: &Load, version: &str) -> Result<()> {
         for lab in self.labs {
             lab.withdraw(version).await?;
@@ -49,7 +49,7 @@ impl Mesh<'_> {
     }
 }
 
-/// Releases in these states, newest first, and who is current.
+/// Releases in these states, newest first, and `current`.
 fn releases(releases: &[(&str, &str)], current: &str) -> Value {
     let releases: Vec<_> = releases
         .iter()
@@ -95,7 +95,7 @@ async fn three_releases_live_and_die_at_gateways_a_step_apart_without_skew(
     assert_no_harm(&load.tally());
     assert_eq!(load.tally().told_to_reload, 0, "nothing is gone yet");
 
-    // It is bad: back, in one step forward.
+    // It is bad: go back, in one step forward.
     let back = [
         ("2.1.0", "retired"),
         ("2.0.0", "live"),
@@ -125,13 +125,13 @@ async fn three_releases_live_and_die_at_gateways_a_step_apart_without_skew(
     assert_no_harm(&tally);
     assert!(
         tally.told_to_reload > 0,
-        "the tabs of what was gone were told"
+        "the tabs of the gone releases were told"
     );
     assert_eq!(tabs.into_keys().collect::<Vec<_>>(), ["2.0.0"]);
     Ok(())
 }
 
-/// It is the step that the tool refuses: pages of the new release reach the gateway that does not know it, which can only
+/// The tool refuses this step: pages of the new release reach the gateway that does not know it, which can only
 /// tell them to reload. Even then nobody gets another release's answer.
 async fn a_release_straight_into_current_is_skew_no_more_than_reloads(lab: &Lab) -> Result<()> {
     let (one, other) = (lab.another(2, &[]).await?, lab.another(2, &[]).await?);
@@ -147,14 +147,14 @@ async fn a_release_straight_into_current_is_skew_no_more_than_reloads(lab: &Lab)
     assert_no_harm(&tally);
     assert!(
         tally.told_to_reload > 0,
-        "a skipped step is felt: {tally:?}"
+        "a skipped step has an effect: {tally:?}"
     );
     Ok(())
 }
 
-/// No configuration changes meanwhile: the clock alone ends it.
+/// The configuration does not change meanwhile: the clock alone ends the release.
 async fn a_draining_release_ends_when_its_time_has_come(lab: &Lab) -> Result<()> {
-    // Whole seconds, which is what the filter counts in.
+    // Whole seconds, as in the filter.
     let end = (OffsetDateTime::now_utc() + Duration::from_secs(6)).replace_nanosecond(0)?;
     let mut configuration = releases(&[("2.0.0", "live"), ("1.4.2", "draining")], "2.0.0");
     configuration["releases"][1]["until"] = json!(end.format(&Rfc3339)?);

@@ -1,4 +1,4 @@
-//! What the logs say: the access log that is shipped, and the module's own.
+//! What the logs say: the shipped access log, and the module's own messages.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     a_new_configuration_is_told_at_info,
 ];
 
-/// A gateway with the access log that is shipped, written to a file.
+/// A gateway with the shipped access log, written to a file.
 async fn gateway<'l>(lab: &'l Lab, name: &str, changes: Value) -> Result<Gateway<'l>> {
     let shipped = include_str!("../../envoy/observability/access-log.yaml");
     let shipped: Value = serde_saphyr::from_str(shipped)?;
@@ -38,7 +38,7 @@ async fn gateway<'l>(lab: &'l Lab, name: &str, changes: Value) -> Result<Gateway
         .await
 }
 
-/// The first so many lines of the access log, each of which is JSON.
+/// The first `count` lines of the access log, each of which is JSON.
 async fn lines(gateway: &Gateway<'_>, count: usize) -> Result<Vec<Value>> {
     let log = wait::until_some("the access log", async || {
         let log = gateway.access_log().unwrap_or_default();
@@ -91,7 +91,7 @@ async fn the_access_log_says_who_answered_and_why(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// But for what is another at every request.
+/// Except for what differs in every request.
 async fn the_line_that_is_documented_is_one_of_a_real_log(lab: &Lab) -> Result<()> {
     let shown = Document::read("envoy/observability/README.md")?.text;
     let shown = shown.lines().find(|line| line.starts_with("{\"cluster\""));
@@ -175,7 +175,7 @@ async fn at_debug_each_request_is_one_line_and_otherwise_none(lab: &Lab) -> Resu
         let lines = log.lines().filter(|line| line.contains(PATH));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    // Until the next configuration the level stays what it was.
+    // Until the next configuration the level stays as it was.
     lab.envoy().admin_post("/logging?wasm=debug").await?;
     ask(&gateway).await?;
     gateway.configure(&shop(json!({ "revision": 2 }))).await?;
@@ -191,7 +191,7 @@ async fn at_debug_each_request_is_one_line_and_otherwise_none(lab: &Lab) -> Resu
     lab.envoy().admin_post("/logging?wasm=info").await?;
     gateway.configure(&shop(json!({ "revision": 3 }))).await?;
     ask(&gateway).await?;
-    // What the module prints now would stand behind that.
+    // Anything that the module prints now would come after that.
     let behind = "in force: revision 4";
     gateway.configure(&shop(json!({ "revision": 4 }))).await?;
     wait::until(behind, async || Ok(lab.envoy().log().contains(behind))).await?;

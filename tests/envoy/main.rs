@@ -1,11 +1,11 @@
-//! The built module in real Envoy: what requests become, what answers become, and what survives.
+//! The built module in real Envoy: what happens to requests and answers, and what it survives.
 //!
-//! The behaviours of `tests/specification/table` are tried here (`specification`), and beside them what needs more than
+//! The behaviours of `tests/specification/table` are tried here (`specification`), and also what needs more than
 //! a request: pods that share a load, a live change, several workers, a broken module, other filters, HTTP/2.
 //!
 //! `cargo test --test envoy` runs everything; `cargo test --test envoy -- NAME` a part of it, by behaviour
 //! (`hostile`) or by version of Envoy (`1.36.4`). Each version runs one Envoy, started by the first behaviour that
-//! needs it; each behaviour has a listener of its own there, with a configuration of its own that it can change live.
+//! needs it; each behaviour has its own listener there, with its own configuration that it can change live.
 #![expect(
     clippy::indexing_slicing,
     reason = "a test may panic, as clippy.toml says of those that have the usual harness"
@@ -75,7 +75,7 @@ const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
     fail_strategies::BEHAVIOURS,
 ];
 
-/// What takes long by its nature: run on the newest where it is asked for, as `make hostile`, `churn` and `soak` do.
+/// What takes long by nature: run on the newest on request, as `make hostile`, `churn` and `soak` do.
 const ON_REQUEST: &[&[Behaviour]] = &[
     endure::hostile::BEHAVIOURS,
     endure::churn::BEHAVIOURS,

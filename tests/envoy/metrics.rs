@@ -1,4 +1,4 @@
-//! What is counted, as a Prometheus server scrapes it.
+//! Metrics, as a Prometheus server scrapes them.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ impl Metrics {
         self.matching(name, labels).map(|sample| sample.value).sum()
     }
 
-    /// What the filter has counted of requests and answers under the name of a plugin, by the tags.
+    /// What the filter has counted for requests and answers under a plugin's name, by tags.
     pub fn counts(&self, plugin: &str) -> Counts {
         let tags = [
             (

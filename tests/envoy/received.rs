@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use skew_guard_lab::http::RawAnswer;
 
-/// What the shop's `/api/request` tells.
+/// What the shop's `/api/request` returns.
 #[derive(Debug)]
 pub struct Received(Value);
 

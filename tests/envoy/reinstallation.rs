@@ -18,7 +18,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     a_typo_installs_no_other_applications_configuration,
 ];
 
-/// A plugin that does nothing: all that a host asks of a module is there
+/// A plugin that does nothing, with everything that a host requires of a module
 /// (<https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>).
 const BYSTANDER: &str = r#"(module
     (memory (export "memory") 1)
@@ -28,7 +28,7 @@ const BYSTANDER: &str = r#"(module
 
 const WORKERS: u32 = 2;
 
-/// As Istio: every plugin has the empty VM id.
+/// As in Istio, every plugin has the empty VM id.
 fn as_in_istio(spec: Spec) -> Spec {
     spec.plugin(|plugin| plugin.vm_id(""))
 }
@@ -63,7 +63,7 @@ async fn alone_the_last_good_configuration_is_gone_with_the_plugin(lab: &Lab) ->
     Ok(())
 }
 
-/// Adds a listener with only the bystander; its module has to be kept.
+/// Adds a listener with only the bystander; its module must be kept.
 async fn listen_with_bystander(lab: &Lab) -> Result<NamedTempFile> {
     let module = NamedTempFile::with_suffix(".wasm")?;
     std::fs::write(module.path(), wat::parse_str(BYSTANDER)?)?;
@@ -76,7 +76,7 @@ async fn listen_with_bystander(lab: &Lab) -> Result<NamedTempFile> {
 }
 
 /// A gateway that had the plugin with a good configuration, then not at all, and now under another name with a wrong
-/// one. Between them all its VMs are gone.
+/// one. In between all its VMs go.
 async fn reinstalled_wrong<'l>(
     lab: &'l Lab,
     first_name: &str,
@@ -146,7 +146,7 @@ async fn two_skew_guards_keep_their_configurations_apart(lab: &Lab) -> Result<()
     Ok(())
 }
 
-/// In plain Envoy a filter has no name and no root unless it is given them.
+/// In plain Envoy a filter has no name and no root by default.
 async fn a_typo_installs_no_other_applications_configuration(lab: &Lab) -> Result<()> {
     let nameless = |name: &str| -> Result<Spec> {
         let spec = as_in_istio(Spec::of(lab, name)?);

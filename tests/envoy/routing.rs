@@ -22,7 +22,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     the_load_spreads_evenly_over_the_pods_of_a_release,
 ];
 
-/// How many requests meet every pod, however the workers take turns.
+/// Enough requests to meet every pod, however the workers take turns.
 const ENOUGH: usize = 300;
 
 async fn a_request_is_answered_by_every_pod_of_its_release_and_by_no_other(
@@ -84,7 +84,7 @@ async fn a_page_of_current_is_never_answered_with_not_modified(lab: &Lab) -> Res
     let gateway = Spec::of(lab, "not-modified")?.open(lab).await?;
     let page = chrome(Load::Navigation);
     let first = gateway.get("/", &page).await?;
-    // Both releases have it: the files' time is fixed, and index.html keeps its length.
+    // The same in both releases: the files' time is fixed, and index.html keeps its length.
     let etag = first.value("etag").context("an ETag")?;
     let reload = [page.as_slice(), &[("if-none-match", &etag)]].concat();
     let again = gateway.get("/", &reload).await?;
@@ -131,7 +131,7 @@ async fn the_load_spreads_evenly_over_the_pods_of_a_release(lab: &Lab) -> Result
     Ok(())
 }
 
-/// Who answers many requests on connections that are kept.
+/// Which pods answer many requests on kept connections.
 async fn answers_by_pod(
     gateway: &Gateway<'_>,
     headers: &[(&str, &str)],

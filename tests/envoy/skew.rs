@@ -1,4 +1,4 @@
-//! Skew as the filter counts it, beside what the visitors count.
+//! Skew as the filter counts it, compared with what the visitors count.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     where_routes_and_pods_disagree_the_filter_counts_it_too_and_says_so,
 ];
 
-/// All releases that have pods, with routes named after the gateway; the mesh chooses for who carries no version.
+/// All releases that have pods, with routes named after the gateway; without a version the mesh chooses.
 fn all_releases(name: &str, enforce: bool) -> Value {
     let releases = ["2.1.0", "2.0.0", "1.4.2"];
     let releases =
@@ -28,7 +28,7 @@ fn all_releases(name: &str, enforce: bool) -> Value {
     })
 }
 
-/// What a crowd of visitors counts at the gateway, and what the filter does.
+/// What a crowd of visitors counts at the gateway, and what the filter counts.
 async fn counted(lab: &Lab, gateway: &Gateway<'_>) -> Result<(Tally, u64)> {
     let load = LoadGenerator::at(gateway.address()).visitors(6).start()?;
     load.answers(1_500).await?;
@@ -98,8 +98,8 @@ async fn where_routes_and_pods_disagree_the_filter_counts_it_too_and_says_so(
         .open(lab)
         .await?;
     let (tally, seen) = counted(lab, &gateway).await?;
-    // A script that the pod lacks becomes 404, which a page takes for the word to reload; the filter counts what it
-    // came from.
+    // A script that the pod lacks becomes 404, which tells a page to reload; the filter counts the answer that it
+    // replaced.
     assert!(seen > 0, "{tally:?}");
     assert_eq!(seen, tally.skewed + tally.told_to_reload, "{tally:?}");
     let log = lab.envoy().log();

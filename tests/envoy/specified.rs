@@ -15,16 +15,16 @@ use crate::gateway::Spec;
 use crate::lab::Lab;
 use crate::specification;
 
-/// The request header that names the cluster which is to answer.
+/// The request header that names the cluster that should answer.
 const CLUSTER: &str = "x-cluster";
 
-/// The request header that names the route on which there is no cluster.
+/// The request header that names the route without a cluster.
 const ROUTE: &str = "x-route";
 
-/// What tells one case, and one gateway, from all others.
+/// Distinguishes each case and each gateway from all others.
 static CASES: AtomicU64 = AtomicU64::new(0);
 
-/// A gateway that stays open, and takes one configuration after another: that costs less than a listener for each.
+/// A gateway that stays open and takes one configuration after another, which costs less than a listener for each.
 pub struct Bench {
     spec: Spec,
     address: SocketAddr,
@@ -43,7 +43,7 @@ impl Bench {
         })
     }
 
-    /// What a configuration already is, Envoy does not take again.
+    /// Envoy ignores a configuration that changes nothing.
     async fn take(&mut self, lab: &Lab, configuration: &Value) -> Result<()> {
         if self.configuration != *configuration {
             self.spec.take(lab, configuration).await?;
@@ -53,7 +53,7 @@ impl Bench {
     }
 }
 
-/// What cases meet that do not reach the application.
+/// What answers cases that do not reach the application.
 fn met<T: Ord>(of: impl Fn(Upstream) -> Option<T>) -> BTreeSet<T> {
     let behaviours = specification::all().into_iter();
     let groups = behaviours.flat_map(|behaviour| behaviour.groups);
@@ -61,7 +61,7 @@ fn met<T: Ord>(of: impl Fn(Upstream) -> Option<T>) -> BTreeSet<T> {
     cases.filter_map(|case| of(case.upstream)).collect()
 }
 
-/// The clusters without pods that behaviours meet.
+/// The clusters without pods that behaviours use.
 pub fn clusters_without_pods() -> BTreeSet<&'static str> {
     met(|upstream| match upstream {
         Upstream::NoPods(cluster) => Some(cluster),
@@ -69,7 +69,7 @@ pub fn clusters_without_pods() -> BTreeSet<&'static str> {
     })
 }
 
-/// Sees all of a behaviour.
+/// Checks all of a behaviour.
 pub async fn see(lab: &Lab, behaviour: &Behaviour) -> Result<()> {
     let mut bench = match lab.idle_bench() {
         Some(bench) => bench,
@@ -135,7 +135,7 @@ async fn exchange(lab: &Lab, bench: &Bench, case: &Case) -> Result<Seen> {
     })
 }
 
-/// What the gateway has counted, where the case is about that.
+/// What the gateway has counted, if the case is about that.
 async fn counts(lab: &Lab, bench: &Bench, case: &Case) -> Result<Counts> {
     if case.expected.counts() {
         Ok(lab.metrics().await?.counts(bench.spec.name()))

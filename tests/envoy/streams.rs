@@ -209,7 +209,7 @@ async fn counts_down_through_changes(lab: &Lab, vms: Vms) -> Result<()> {
 /// A request with so many headers makes the module of [`that_traps`] trap.
 const TOO_MANY: i32 = 60;
 
-/// The module, but for one request that it does not survive.
+/// The module, except that one request kills it.
 fn that_traps(module: &Path) -> Result<NamedTempFile> {
     const CALLBACK: &str = "proxy_on_request_headers";
     let mut module = Module::from_file(module)?;
@@ -264,7 +264,7 @@ async fn a_vm_that_is_lost_leaves_its_streams_and_never_fewer_than_none(lab: &La
     assert_eq!(
         open(&lab, name).await?,
         3,
-        "two of them were left by the VM that was lost"
+        "two of them are left over from the lost VM"
     );
     drop(lost);
     drop(after);

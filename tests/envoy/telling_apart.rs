@@ -1,4 +1,4 @@
-//! How Envoy's own failures are told from what an upstream answers, whatever stands in either.
+//! How Envoy's own failures are told from an upstream's answers, whatever they contain.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ fn spec(lab: &Lab, name: &str) -> Result<Spec> {
 const WITHOUT_PODS: (&str, &str) = ("x-bundle-version", "1.3.0");
 const WITHOUT_ROUTE: (&str, &str) = ("x-bundle-version", "1.1.0");
 
-/// As a site adds them to all that it answers.
+/// As a site adds them to all of its answers.
 fn security_headers() -> Value {
     let header = |name: &str| json!({ "header": { "key": name, "value": "as-the-operator-says" } });
     json!([

@@ -1,4 +1,4 @@
-//! What others fell into who tried the same: each from its beginning to its end, with a browser's own headers.
+//! The traps that similar attempts fell into, each from beginning to end, with a browser's own headers.
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -25,7 +25,7 @@ fn with<'a>(headers: Vec<Header>, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, 
     headers
 }
 
-/// All ways to carry a version, and the cookie last.
+/// All ways to carry a version, the cookie last.
 async fn gateway<'l>(lab: &'l Lab, name: &str) -> Result<Gateway<'l>> {
     Spec::of(lab, name)?
         .configured(&shop(json!({
@@ -46,7 +46,7 @@ async fn gateway<'l>(lab: &'l Lab, name: &str) -> Result<Gateway<'l>> {
         .await
 }
 
-/// The second tab got a page of 2.0.0, and with it the cookie that both tabs send.
+/// The second tab got a page of 2.0.0, and with it a cookie that both tabs send.
 async fn a_second_tab_does_not_move_the_first(lab: &Lab) -> Result<()> {
     let gateway = gateway(lab, "second-tab").await?;
     let cookie = ("cookie", "pin=2.0.0");
@@ -122,7 +122,7 @@ async fn a_service_workers_own_fetches_see_the_update(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// The new client sends `x-shop-version`; the old one still asks for leave to send `x-bundle-version`.
+/// The new client sends `x-shop-version`; the old one still asks permission to send `x-bundle-version`.
 async fn a_renamed_version_header_does_not_keep_old_clients_from_being_told(
     lab: &Lab,
 ) -> Result<()> {
@@ -161,7 +161,7 @@ async fn a_renamed_version_header_does_not_keep_old_clients_from_being_told(
     Ok(())
 }
 
-/// What a reload brings must not be what was there: by a 304, by the pin, by the same release.
+/// A reload must not bring the same page again, be it by a 304, by the pin, or by the same release.
 async fn a_reload_brings_another_page_and_that_page_works(lab: &Lab) -> Result<()> {
     let gateway = gateway(lab, "reload-loop").await?;
     let old_page = gateway

@@ -21,7 +21,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     nobody_moves_but_at_a_navigation,
 ];
 
-/// How many visitors come at the same time, each on a connection that is kept.
+/// How many visitors come at the same time, each on its own kept connection.
 const AT_ONCE: usize = 10;
 
 fn weighted(weights: [(&str, u64); 3]) -> Value {
@@ -92,7 +92,7 @@ impl Visitor {
     }
 }
 
-/// Has all of them load the page.
+/// Makes all of them load the page.
 async fn all_load_page(gateway: &Gateway<'_>, visitors: Vec<Visitor>) -> Result<Vec<Visitor>> {
     let url = format!("http://{}/", gateway.address());
     let mut groups = JoinSet::new();
@@ -165,7 +165,7 @@ async fn moves(
     again.sort_by(|one, other| one.bucket().cmp(&other.bucket()));
     let mut moves = BTreeMap::new();
     for (before, after) in visitors.into_iter().zip(again) {
-        assert_eq!(before.bucket(), after.bucket(), "a bucket is for good");
+        assert_eq!(before.bucket(), after.bucket(), "a bucket is permanent");
         *moves.entry((before.release, after.release)).or_default() += 1;
     }
     Ok(moves)

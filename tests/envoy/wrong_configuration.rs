@@ -1,4 +1,4 @@
-//! A configuration that is wrong: it never takes a site down.
+//! A wrong configuration never takes a site down.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     all_problems_are_logged_at_once,
 ];
 
-/// As many as a gateway may well have: each has a VM of its own.
+/// As many as a gateway may well have: each has its own VM.
 const WORKERS: u32 = 4;
 
 /// Enough connections to meet every worker.
@@ -59,7 +59,7 @@ async fn assert_answered_by(gateway: &Gateway<'_>, release: &str, what: &str) ->
     Ok(())
 }
 
-/// A gateway of its own Envoy, where the good configuration 7 is in force: all go to 1.4.2.
+/// A gateway in its own Envoy, where the good configuration 7 is in force: all go to 1.4.2.
 async fn guarded<'l>(lab: &'l Lab, name: &str, vms: Vms) -> Result<Gateway<'l>> {
     let good = shop(json!({ "current": "1.4.2", "revision": 7 }));
     let spec = Spec::of(lab, name)?.vms(vms).configured(&good)?;

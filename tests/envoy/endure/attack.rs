@@ -1,4 +1,4 @@
-//! What no well-meaning client does, one attempt at a time. Each is made of its number, so that it can be made again.
+//! What no well-meaning client does, one attempt at a time. Each follows from its number, so it can be repeated.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,35 +10,35 @@ use h2::client::SendRequest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// How long a connection is held open by somebody who does nothing with it.
+/// How long an idle attacker holds a connection open.
 const HELD: Duration = Duration::from_millis(300);
 
-/// Envoy's own limit, unless it is told another: more than that much of headers is refused.
+/// Envoy's default limit: larger headers are refused.
 const MOST_BYTES: usize = 60 * 1024;
 
-/// Likewise, so many headers.
+/// Envoy's default limit of the number of headers.
 const MOST_HEADERS: usize = 100;
 
-/// The ways in which the filter's readers and the proxy around it are tried.
+/// The ways to attack the filter's readers and the proxy around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attack {
     /// Any bytes in any header that the filter reads.
     Bytes,
     /// The same on one stream of HTTP/2.
     BytesInHttp2,
-    /// A header, a cookie or a query as long as Envoy lets it be, and longer.
+    /// A header, a cookie or a query as long as Envoy allows, and longer.
     Sizes,
-    /// As many headers as Envoy lets there be, and more; every other one is the route header.
+    /// As many headers as Envoy allows, and more; every other one is the route header.
     Counts,
     /// The same on one stream of HTTP/2.
     CountsInHttp2,
     /// A hundred streams on one connection of HTTP/2, reset before they are answered.
     Resets,
-    /// A body that ends long before its length.
+    /// A body that ends long before its declared length.
     AbortedBody,
-    /// Chunks that are none.
+    /// Malformed chunks.
     BrokenChunks,
-    /// An upload that stops in its middle, and stays open.
+    /// An upload that stops half-way, and stays open.
     HalfOpenUpload,
     /// The same on one stream of HTTP/2.
     HalfOpenUploadInHttp2,
@@ -46,11 +46,11 @@ pub enum Attack {
     HalfHead,
     /// An upgrade to a protocol, with or without a version.
     Upgrade,
-    /// WebSockets by the dozen, which stay open and say nothing.
+    /// Dozens of WebSockets that stay open and silent.
     Sockets,
-    /// Requests in a row, and nobody who reads the answers.
+    /// Requests in a row whose answers nobody reads.
     SlowReader,
-    /// The same on streams of HTTP/2, none of which lets more than a byte of its answer through.
+    /// The same on streams of HTTP/2, each of which admits only a byte of its answer.
     SlowReaderInHttp2,
 }
 
@@ -61,7 +61,7 @@ pub enum End {
     Answered(u16),
     /// The proxy closed the connection, or the stream.
     Closed,
-    /// We left without waiting for anything.
+    /// The attacker left without waiting.
     Left,
 }
 
@@ -85,7 +85,7 @@ impl Attack {
         Self::SlowReaderInHttp2,
     ];
 
-    /// What it is called in the table.
+    /// Its name in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bytes => "any bytes in headers",
@@ -94,7 +94,7 @@ impl Attack {
             Self::Counts => "up to 120 headers",
             Self::CountsInHttp2 => "up to 120 headers, HTTP/2",
             Self::Resets => "streams that are reset, HTTP/2",
-            Self::AbortedBody => "bodies that are broken off",
+            Self::AbortedBody => "bodies that are cut short",
             Self::BrokenChunks => "broken chunks",
             Self::HalfOpenUpload => "uploads that stop half-way",
             Self::HalfOpenUploadInHttp2 => "uploads that stop half-way, HTTP/2",
@@ -188,7 +188,7 @@ const READ: [&str; 20] = [
     "x-anything",
 ];
 
-/// What values are made of, beside bytes.
+/// What values are made of, besides random bytes.
 const PIECES: [&[u8]; 16] = [
     b"2.0.0",
     b"1.4.2",
@@ -231,7 +231,7 @@ fn value(rng: &mut Rng) -> Vec<u8> {
     value
 }
 
-/// Bytes that may stand in a header's value: Envoy refuses others before any filter sees them.
+/// Bytes allowed in a header's value: Envoy refuses others before any filter sees them.
 fn noise(rng: &mut Rng, length: usize) -> Vec<u8> {
     let byte = |rng: &mut Rng| match rng.u8(..) {
         byte @ (b'\t' | b' '..=b'~' | 0x80..) => byte,
@@ -300,7 +300,7 @@ fn upgrade(rng: &mut Rng) -> Vec<u8> {
     upgrade_to(protocol, &lines(rng, 3))
 }
 
-/// At the path where the pods take WebSockets.
+/// At the path where the pods accept WebSockets.
 fn upgrade_to(protocol: &str, more: &[Line]) -> Vec<u8> {
     let mut all: Vec<Line> = [
         ("upgrade", protocol),
@@ -334,10 +334,10 @@ fn with_lines(method: &str, target: &[u8], lines: &[Line]) -> Vec<u8> {
     bytes
 }
 
-/// Sends it, and waits for the first of the answer.
+/// Sends it, and waits for the start of the answer.
 async fn ask(gateway: SocketAddr, request: &[u8]) -> Result<End> {
     let mut connection = TcpStream::connect(gateway).await?;
-    // Where Envoy has answered and closed already, not all of it can be written.
+    // If Envoy has already answered and closed, not all of it can be written.
     let _unread = connection.write_all(request).await;
     let mut head = [0; 12];
     if connection.read_exact(&mut head).await.is_err() {
@@ -360,7 +360,7 @@ async fn leave(gateway: SocketAddr, request: &[u8], after: Duration) -> Result<E
     Ok(End::Left)
 }
 
-/// So many answers that the small window of this connection is full long before the last of them.
+/// Enough answers to fill this connection's small window long before the last of them.
 async fn read_nothing(gateway: SocketAddr, rng: &mut Rng) -> Result<End> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(4 * 1024)?;
@@ -394,7 +394,7 @@ async fn http2_as(gateway: SocketAddr, client: &h2::client::Builder) -> Result<S
     Ok(client)
 }
 
-/// What the library lets through of it: no control bytes.
+/// The part that the library accepts: no control bytes.
 fn in_http2(lines: &[Line]) -> Result<http::Request<()>> {
     let mut request = http::Request::builder().uri("http://shop.example.com/api/cart?dpl=1.4.2");
     for (name, value) in lines {

@@ -1,4 +1,4 @@
-//! Configurations that change while visitors are there: good ones and wrong ones, of two plugins, on several workers.
+//! Configurations that change under load: good ones and wrong ones, of two plugins, on several workers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,26 +18,26 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     a_metric_is_defined_once_however_often_its_release_comes_back,
 ];
 
-/// How many changes are made where nobody says another number.
+/// The default number of changes.
 const USUALLY: u64 = 24;
 
 const WORKERS: u32 = 3;
 
-/// How much of its size memory may have grown by: that of VMs since all releases were seen, that of the process from
+/// By which share memory may have grown: that of VMs since all releases were seen, that of the process from
 /// the middle of many changes to their end.
 const MOST_GROWTH: f64 = 0.05;
 
-/// From how many changes on the process and the time series are judged: before, they are still warming up.
+/// With fewer changes the process and the time series are not judged: they are still warming up.
 const MANY: u64 = 100;
 
-/// After how many changes each release was in a configuration of each plugin.
+/// After how many changes each release has been in a configuration of each plugin.
 const ALL_SEEN: u64 = 10;
 
-/// Every release that is ever listed; pods are there of the three newest.
+/// Every release that is ever listed; the three newest have pods.
 const RELEASES: [&str; 5] = ["2.1.0", "2.0.0", "1.4.2", "1.3.0", "1.2.0"];
 
-/// Good configurations, each a safe neighbour of the next, in a circle. What changes nothing Envoy does not take: each
-/// has a revision of its own.
+/// Good configurations, each a safe neighbour of the next, in a circle. Envoy ignores one that changes nothing, so each
+/// has its own revision.
 fn good(revision: u64) -> Value {
     let step = revision % 6;
     let current = if (2..5).contains(&step) {
@@ -60,7 +60,7 @@ fn good(revision: u64) -> Value {
     })
 }
 
-/// Wrong ones: none may come into force.
+/// Wrong ones: none may take effect.
 fn wrong(number: u64) -> String {
     let texts = [
         "",
@@ -117,14 +117,14 @@ async fn changes_under_load_fail_nobody_and_keep_nothing(lab: &Lab) -> Result<()
 
 type Look = (u64, Memory, usize);
 
-/// VMs have to stay as they are when all releases were seen; the process warms up for longer, and what is counted first
-/// when a visitor does it first, too.
+/// VMs must not grow once all releases were seen; the process warms up for longer, and so do counters that only appear
+/// when a visitor first does something.
 fn judge_growth(looks: &[Look]) -> Result<()> {
     let seen = looks.iter().find(|(number, ..)| *number >= ALL_SEEN);
     let (Some((_, first, _)), Some((last, end, series_at_end)), Some((_, middle, series))) =
         (seen, looks.last(), looks.get(looks.len() / 2))
     else {
-        bail!("fewer changes than show all releases: {ALL_SEEN}");
+        bail!("too few changes to show all releases: {ALL_SEEN}");
     };
     grew_little("VMs", first.vms, end.vms)?;
     if *last + 1 >= MANY {
@@ -147,8 +147,8 @@ fn grew_little(what: &str, before: u64, after: u64) -> Result<()> {
     Ok(())
 }
 
-/// A metric that is defined twice in a VM has two ids there, of which the first is lost. What each VM asks of Envoy is
-/// seen in its log.
+/// A metric that is defined twice in a VM has two ids there, of which the first is lost. Envoy's log shows what each
+/// VM asks of it.
 async fn a_metric_is_defined_once_however_often_its_release_comes_back(lab: &Lab) -> Result<()> {
     let lab = lab.another(WORKERS, &[]).await?;
     let mut plugins = [open(&lab, "one").await?, open(&lab, "two").await?];
@@ -171,7 +171,7 @@ async fn a_metric_is_defined_once_however_often_its_release_comes_back(lab: &Lab
     let anew: usize = asked.lasting.values().sum();
     ensure!(
         anew > 0,
-        "a new route has new metrics, or the log does not tell: {asked:?}"
+        "a new route has new metrics, or the log does not show it: {asked:?}"
     );
     Ok(())
 }
@@ -179,8 +179,8 @@ async fn a_metric_is_defined_once_however_often_its_release_comes_back(lab: &Lab
 /// How many metrics each thread's VM defined.
 #[derive(Debug)]
 struct Asked {
-    /// Of threads that made no VM meanwhile. The main thread does: Envoy tries every configuration in a VM that it
-    /// throws away, which has to define its metrics.
+    /// For threads that made no VM meanwhile. The main thread does: Envoy tries every configuration in a VM that it
+    /// throws away, and that VM must define its metrics.
     lasting: BTreeMap<String, usize>,
 }
 
@@ -229,7 +229,7 @@ fn visit(gateway: &Gateway<'_>) -> Result<Load> {
         .start()
 }
 
-/// How many time series of ours there are.
+/// The number of our time series.
 async fn series(lab: &Lab) -> Result<usize> {
     Ok(lab.envoy().stats("skew_guard_").await?.len())
 }

@@ -21,10 +21,10 @@ use crate::lab::Lab;
 pub const BEHAVIOURS: &[Behaviour] =
     behaviours![a_hostile_crowd_traps_nothing_and_harms_nobody_beside_it];
 
-/// How many attempts are made where nobody says another number.
+/// The default number of attempts.
 const USUALLY: u64 = 1_200;
 
-/// How many of them at once.
+/// How many of them run at once.
 const AT_ONCE: usize = 32;
 
 /// Everything that reads a request is switched on.
@@ -91,7 +91,7 @@ async fn vms_made(lab: &Lab) -> Result<u64> {
     Ok(made.values().sum())
 }
 
-/// How often each attack had each end.
+/// How often each attack ended in each way.
 type Ends = BTreeMap<Attack, BTreeMap<End, u64>>;
 
 async fn besiege(gateway: SocketAddr, attempts: u64) -> Result<Ends> {

@@ -1,4 +1,4 @@
-//! What a running Envoy has in memory.
+//! The memory of a running Envoy.
 
 use std::fs;
 
@@ -6,19 +6,19 @@ use anyhow::{Context, Result};
 
 use crate::lab::Lab;
 
-/// A look at it.
+/// One measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// What the process keeps in the machine's memory, in KiB.
+    /// The process's resident memory, in KiB.
     pub resident: u64,
-    /// What Envoy's own code has allocated of it, in KiB.
+    /// How much of it Envoy's own code has allocated, in KiB.
     pub allocated: u64,
-    /// What the memories of all VMs have grown to, in KiB.
+    /// The size of all VMs' memories, in KiB.
     pub vms: u64,
 }
 
 impl Memory {
-    /// As it is now.
+    /// Measures it now.
     pub async fn of(lab: &Lab) -> Result<Self> {
         let process = format!("/proc/{}", lab.envoy().id());
         let status = fs::read_to_string(format!("{process}/status"))?;
@@ -37,7 +37,7 @@ fn kib(status: &str, name: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// V8 reserves several GiB of addresses for each memory of WebAssembly, and opens as much of it, from its beginning,
+/// V8 reserves several GiB of addresses for each memory of WebAssembly, and makes as much of its beginning accessible
 /// as the memory has grown to.
 fn vm_memories(maps: &str) -> u64 {
     const RESERVED: u64 = 2 << 30;

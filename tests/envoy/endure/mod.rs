@@ -1,5 +1,5 @@
-//! What lasts: hostile crowds, configurations that change and change, requests by the million. `make hostile`,
-//! `make churn` and `make soak` run a small size of each, or the one that they are given.
+//! Endurance runs: hostile crowds, configurations that keep changing, millions of requests. `make hostile`,
+//! `make churn` and `make soak` run each at a small size, or at the given one.
 
 mod attack;
 pub mod churn;

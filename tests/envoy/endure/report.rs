@@ -1,4 +1,4 @@
-//! What an endurance run tells: on the terminal, and in files below `target/endure`.
+//! What an endurance run reports: on the terminal, and in files below `target/endure`.
 
 use std::fmt::Display;
 use std::fs;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use comfy_table::Table;
 use skew_guard_lab::cargo;
 
-/// How much is done, by a variable of the environment.
+/// The size of a run, from an environment variable.
 pub fn size(variable: &str, usual: u64) -> Result<u64> {
     match std::env::var(variable) {
         Ok(text) if !text.is_empty() => text

@@ -1,4 +1,4 @@
-//! Requests of all classes, for as long as it takes, and what Envoy has in memory meanwhile.
+//! Requests of all classes, for as long as it takes, and Envoy's memory meanwhile.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,26 +23,26 @@ use crate::lab::Lab;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![requests_of_all_classes_leave_nothing_in_memory];
 
-/// How many requests are sent where nobody says another number.
+/// The default number of requests.
 const USUALLY: u64 = 24_000;
 
-/// How long is sent at most where nobody says another time, in minutes: as long as it takes.
+/// The default time limit in minutes: none.
 const MINUTES: u64 = 7 * 24 * 60;
 
-/// How many requests of a kind are under way at once: enough that a busy machine, which lets each process run for a
-/// moment now and then, finds work in each of these moments.
+/// How many requests of a kind are under way at once: enough to give Envoy work whenever a busy machine lets it run
+/// for a moment.
 const AT_ONCE: usize = 32;
 
-/// How often memory is looked at.
+/// How often memory is measured.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// After how many looks the table and the picture are written, for whoever ends a long run before its end.
+/// After how many measurements the table and the picture are written, in case a long run is ended early.
 const LOOKS_BETWEEN: usize = 30;
 
-/// From how many requests on the growth of the process is judged: before, all but the VMs is still warming up.
+/// With fewer requests the growth of the process is not judged: all but the VMs is still warming up.
 const MANY: u64 = 500_000;
 
-/// How much of its size memory may grow by from the first quarter of the requests to the end.
+/// By which share memory may grow from the first quarter of the requests to the end.
 const MOST_GROWTH: f64 = 0.03;
 
 /// How many rows the table has.
@@ -140,7 +140,7 @@ impl Kind {
         }
     }
 
-    /// What the benchmarks have no class for. What is another one each time would stay in whatever remembers it.
+    /// What the benchmarks have no class for. A value that is new each time would stay in anything that remembers it.
     fn others(listener: SocketAddr) -> [Self; 4] {
         let asked = |lines: fn(u64) -> String, status| Self {
             listener,
@@ -181,7 +181,7 @@ impl Kind {
     }
 }
 
-/// A look at memory.
+/// A measurement of memory.
 #[derive(Clone, Copy)]
 struct Look {
     second: f64,
