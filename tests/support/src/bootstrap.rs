@@ -15,13 +15,13 @@ pub const FILTER: &str = "skew-guard";
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
-/// An Envoy bootstrap file, as a reader would copy it, and the changes that let a test run it beside others.
+/// An Envoy bootstrap file, as a reader would copy it, with the changes that let a test run it beside others.
 #[derive(Debug, Clone)]
 pub struct Bootstrap(Value);
 
 impl Bootstrap {
-    /// Reads a YAML file of the repository, e.g. `envoy/envoy.yaml`. A filter that Envoy discovers in a file of its own
-    /// is read from there, and stands in the bootstrap; [`Bootstrap::discover_filter`] takes it out again.
+    /// Reads a YAML file of the repository, e.g. `envoy/envoy.yaml`. A filter that Envoy discovers in a separate file
+    /// is read into the bootstrap; [`Bootstrap::discover_filter`] takes it out again.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = cargo::workspace().join(path);
         let mut bootstrap = Self(read_yaml(&path)?);
@@ -42,7 +42,7 @@ impl Bootstrap {
         Ok(Self(read_yaml(&cargo::workspace().join(path))?))
     }
 
-    /// Takes the bootstrap from YAML.
+    /// Parses the bootstrap from YAML.
     pub fn parse(yaml: &str) -> Result<Self> {
         Ok(Self(serde_saphyr::from_str(yaml)?))
     }
@@ -100,8 +100,8 @@ impl Bootstrap {
         self
     }
 
-    /// The filter's whole configuration from the file of its name (ECDS), which is written here first, so that it can
-    /// be changed while Envoy runs. Returns the filter as it was, for those changes.
+    /// Moves the filter's whole configuration to the file of its name (ECDS), so that it can
+    /// be changed while Envoy runs. Returns the original filter, for those changes.
     pub fn discover_filter(mut self, files: &Files) -> Result<(Self, Value)> {
         let filter = find_mut(&mut self.0, &|value| {
             value.get("name").is_some_and(|name| name == FILTER) && is_wasm(value)
@@ -129,7 +129,7 @@ impl Bootstrap {
         self
     }
 
-    /// Without what makes labels of the tags in the names of the filter's metrics.
+    /// Without the rules that turn tags in the names of the filter's metrics into labels.
     #[must_use]
     pub fn without_tags(mut self) -> Self {
         if let Some(fields) = self.0.as_object_mut() {
@@ -138,7 +138,7 @@ impl Bootstrap {
         self
     }
 
-    /// Every listener on a port that the kernel chooses; [`crate::envoy::Envoy::listener`] tells which.
+    /// Every listener on a port that the kernel chooses; [`crate::envoy::Envoy::listener`] returns it.
     #[must_use]
     pub fn on_free_ports(mut self) -> Self {
         for listener in self.list_mut("/static_resources/listeners") {
@@ -219,7 +219,7 @@ fn read_yaml(path: &Path) -> Result<Value> {
     serde_saphyr::from_str(&yaml).with_context(|| path.display().to_string())
 }
 
-/// What a filter discovers: its file stands where the bootstrap says, from the root of the repository, or, as in a
+/// A discovered filter: its file is where the bootstrap says, relative to the repository's root, or, as in a
 /// container, beside the bootstrap.
 fn discovered_config(filter: &Value, bootstrap: &Path) -> Result<Value> {
     let file = filter.pointer("/config_discovery/config_source/path_config_source/path");
@@ -237,7 +237,7 @@ fn discovered_config(filter: &Value, bootstrap: &Path) -> Result<Value> {
     );
     let typed = resource.get("typed_config").context("no typed_config")?;
     let types = filter.pointer("/config_discovery/type_urls/0");
-    ensure!(typed.get("@type") == types, "the filter wants another type");
+    ensure!(typed.get("@type") == types, "the filter needs another type");
     Ok(typed.clone())
 }
 
@@ -314,7 +314,7 @@ impl Plugin {
         self
     }
 
-    /// Its root id: plugins of one VM with different root ids have root contexts of their own.
+    /// Its root id: plugins of one VM with different root ids have separate root contexts.
     #[must_use]
     pub fn root_id(mut self, root_id: &str) -> Self {
         self.root_id = root_id.into();
@@ -348,7 +348,7 @@ impl Plugin {
         self
     }
 
-    /// With a variable in the VM's environment; another value means another VM, as under Istio with `file://`.
+    /// With a variable in the VM's environment; a different value means a different VM, as under Istio with `file://`.
     #[must_use]
     pub fn in_vm_of(mut self, value: &str) -> Self {
         self.environment =
@@ -426,7 +426,7 @@ pub fn listener(name: &str, filters: &[Value], routes: &[Value]) -> Value {
     })
 }
 
-/// The routes of one application: one for each release, the catch-all for a release that is not there, the default.
+/// The routes of one application: one for each release, the catch-all for a missing release, the default.
 ///
 /// `releases` names the route value of each release, `cluster_of` its cluster; the default goes to `default_cluster`.
 pub fn release_routes(
@@ -468,7 +468,7 @@ pub fn cluster(name: &str, files: &Files) -> Value {
     })
 }
 
-/// What turns the filter's stat names into tags: one regular expression for each.
+/// The regular expressions that extract each tag from the filter's stat names.
 pub fn stats_tags() -> Value {
     let tag = |name: &str| json!({ "tag_name": name, "regex": format!("({name}=\\.=(.*?);\\.;)") });
     json!(["release", "outcome", "class", "sight", "plugin"].map(tag))

@@ -18,8 +18,8 @@ use tokio::net::TcpStream;
 use crate::process::Process;
 use crate::{ports, wait};
 
-/// Chromium refuses to run as root with its sandbox, and asks many hosts for news when nobody forbids it. With a pipe
-/// in the place of a debugging port it ends when its driver does, however that ends.
+/// Chromium refuses to run as root with its sandbox, and contacts many hosts unless told not to. With a pipe
+/// instead of a debugging port it ends when its driver does, however that ends.
 const ARGUMENTS: [&str; 10] = [
     "headless=new",
     "no-sandbox",
@@ -33,7 +33,7 @@ const ARGUMENTS: [&str; 10] = [
     "disable-features=OptimizationHints,MediaRouter",
 ];
 
-/// A visitor's browser, with a profile of its own: it knows no site yet.
+/// A visitor's browser, with its own empty profile.
 #[derive(Debug)]
 pub struct Browser {
     driver: WebDriver,
@@ -41,7 +41,7 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-/// What a page is looked at on.
+/// The screen that a page is viewed on.
 #[derive(Debug, Clone, Copy)]
 pub struct Screen {
     /// Its width in CSS pixels.
@@ -83,7 +83,7 @@ impl Browser {
         Ok(self.driver.refresh().await?)
     }
 
-    /// Runs the body of an asynchronous function within the page in front, and tells what it returns.
+    /// Runs the body of an asynchronous function in the page in front, and returns its result.
     pub async fn run<T: DeserializeOwned>(&self, body: &str) -> Result<T> {
         let script = format!("return (async () => {{ {body} }})()");
         let outcome = self.driver.execute(script, Vec::<Value>::new()).await;
@@ -93,7 +93,7 @@ impl Browser {
             .with_context(|| format!("what the page returned from: {body}"))
     }
 
-    /// Waits until an expression holds within the page in front.
+    /// Waits until an expression holds in the page in front.
     pub async fn until(&self, expression: &str) -> Result<()> {
         let holds = async || self.run(&format!("return Boolean({expression})")).await;
         let outcome = wait::until(expression, holds).await;
@@ -106,7 +106,7 @@ impl Browser {
         }
     }
 
-    /// Clicks on the first element that the CSS selector finds.
+    /// Clicks the first element that the CSS selector finds.
     pub async fn click(&self, selector: &str) -> Result<()> {
         Ok(self.driver.find(By::Css(selector)).await?.click().await?)
     }
@@ -122,7 +122,7 @@ impl Browser {
         Ok(self.driver.back().await?)
     }
 
-    /// Cuts the page in front off from the network, or connects it again.
+    /// Disconnects the page in front from the network, or reconnects it.
     pub async fn set_offline(&self, offline: bool) -> Result<()> {
         let conditions = NetworkConditions {
             offline,
@@ -136,7 +136,7 @@ impl Browser {
             .await?)
     }
 
-    /// Has the page in front shown on that screen. Only Chromium can.
+    /// Shows the page in front on that screen. Only Chromium can.
     pub async fn show_on(&self, screen: Screen) -> Result<()> {
         let tools = self.driver.cdp();
         let Screen { width, height, .. } = screen;
@@ -159,12 +159,12 @@ impl Browser {
         Ok(())
     }
 
-    /// The page in front as it is seen, as a PNG.
+    /// The page in front as it looks, as a PNG.
     pub async fn screenshot(&self) -> Result<Vec<u8>> {
         Ok(self.driver.screenshot_as_png().await?)
     }
 
-    /// Presses a key where the focus is.
+    /// Presses a key in the focused element.
     pub async fn press(&self, key: Key) -> Result<()> {
         let keyboard = self.driver.action_chain();
         Ok(keyboard.send_keys(key + "").perform().await?)
@@ -249,7 +249,7 @@ impl Engine {
         }
     }
 
-    /// What the driver says before its port; that of WebKitGTK says nothing.
+    /// What the driver prints before its port; that of WebKitGTK prints nothing.
     fn announcement(self) -> Option<&'static str> {
         match self {
             Self::Chromium => Some("started successfully on port "),
@@ -283,10 +283,10 @@ impl Engine {
     }
 }
 
-/// How often a driver is started that finds its port taken.
+/// How often to start a driver that finds its port taken.
 const ATTEMPTS: usize = 5;
 
-/// Between the choice of a port and its use another process may take it: another one is tried.
+/// Between the choice of a port and its use another process may take it; then another port is tried.
 async fn start_driver(engine: Engine) -> Result<(Process, SocketAddr)> {
     for _ in 1..ATTEMPTS {
         if let Ok(started) = launch_driver(engine).await? {
@@ -298,7 +298,7 @@ async fn start_driver(engine: Engine) -> Result<(Process, SocketAddr)> {
 
 /// The driver and where it listens, or how it ended.
 async fn launch_driver(engine: Engine) -> Result<Result<(Process, SocketAddr)>> {
-    // The others choose a port of IPv6 themselves, and end when that of IPv4 is taken.
+    // The others choose an IPv6 port themselves, and exit if the same IPv4 port is taken.
     let chosen = match engine.announcement() {
         Some(_) => None,
         None => Some(ports::free()?),

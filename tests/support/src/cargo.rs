@@ -19,14 +19,14 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// Builds an example of the package if anything changed, and tells where it is.
+/// Builds an example of the package if anything changed, and returns its path.
 pub fn example(name: &str) -> Result<PathBuf> {
     build(&["--package=skew-guard", &format!("--example={name}")])?;
     Ok(target().join("debug/examples").join(name))
 }
 
-/// What Cargo tells the tests that it runs about their package. A build script that depends on one of these would run
-/// again, and all that needs what it builds would be built again: now, and when Cargo runs the tests the next time.
+/// The variables by which Cargo tells tests about their package. A build script that depends on one would run
+/// again, and its dependents would be built again: now, and when Cargo next runs the tests.
 const OF_OUR_PACKAGE: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_"];
 
 /// Runs `cargo build` in the workspace; quick when nothing has changed.

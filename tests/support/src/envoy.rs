@@ -1,4 +1,4 @@
-//! Real Envoy: where its binary comes from, how it is started, and what its admin interface tells.
+//! Real Envoy: where its binary comes from, how it is started, and what its admin interface shows.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -55,7 +55,7 @@ pub fn binary(version: &str) -> Result<PathBuf> {
     })
 }
 
-/// Installs beside the place and moves there, so that an interrupted installation is not taken for a whole one.
+/// Installs beside the destination and then moves, so that an interrupted installation is not taken for a whole one.
 fn install(version: &str, place: &Path) -> Result<()> {
     let unfinished = place.with_extension("unfinished");
     if unfinished.exists() {
@@ -85,7 +85,7 @@ fn run(command: &mut Command) -> Result<Output> {
     Ok(output)
 }
 
-/// The executable itself, not the Python script before it: signals must reach Envoy.
+/// The executable itself, not the Python script that wraps it: signals must reach Envoy.
 fn find_binary(environment: &Path) -> Result<PathBuf> {
     for python in fs::read_dir(environment.join("lib"))? {
         let candidate = python?.path().join("site-packages/envoy/_bin/envoy");
@@ -108,7 +108,7 @@ fn runnable(path: PathBuf) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Has Envoy check a bootstrap without serving it.
+/// Lets Envoy check a bootstrap without serving it.
 pub fn validate(binary: &Path, bootstrap: &Value) -> Result<()> {
     let directory = TempDir::with_prefix("skew-guard-envoy-")?;
     let file = directory.path().join("bootstrap.json");
@@ -119,7 +119,7 @@ pub fn validate(binary: &Path, bootstrap: &Value) -> Result<()> {
     Ok(())
 }
 
-/// How an Envoy is to be started.
+/// How to start an Envoy.
 #[derive(Debug, Clone)]
 pub struct Launch {
     binary: PathBuf,
@@ -139,7 +139,7 @@ impl Launch {
         }
     }
 
-    /// With its admin interface there, and not on a port that the kernel chooses.
+    /// With its admin interface at this address instead of on a port that the kernel chooses.
     #[must_use]
     pub fn admin(mut self, address: SocketAddr) -> Self {
         self.admin = address;
@@ -162,8 +162,8 @@ impl Launch {
 
     /// Starts it and waits until it serves.
     ///
-    /// The bootstrap's admin interface is replaced by one on a port of its own, or by [`Launch::admin`]. Its listeners
-    /// should be on port 0 too; [`Envoy::listener`] tells where they are.
+    /// The bootstrap's admin interface is replaced by one on its own port, or by [`Launch::admin`]. Its listeners
+    /// should be on port 0 too; [`Envoy::listener`] returns their addresses.
     pub async fn start(self, bootstrap: &Value) -> Result<Envoy> {
         let directory = TempDir::with_prefix("skew-guard-envoy-")?;
         let bootstrap = with_admin(bootstrap, self.admin)?;
@@ -232,17 +232,17 @@ impl Envoy {
         self.process.id()
     }
 
-    /// All that it printed, the filter's messages among it.
+    /// Everything that it printed, including the filter's messages.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// The end of what it printed, as it is shown on failure.
+    /// The end of its output, as shown on failure.
     pub fn log_tail(&self) -> String {
         self.process.log_tail()
     }
 
-    /// Fails when it has ended, a crash for instance.
+    /// Fails if it has ended, for instance in a crash.
     pub fn check_running(&mut self) -> Result<()> {
         self.process.check_running()
     }
@@ -259,7 +259,7 @@ impl Envoy {
         )
     }
 
-    /// The healthy endpoints of a cluster, as all that Envoy knows of it at this moment.
+    /// The healthy endpoints of a cluster, as Envoy knows them now.
     pub async fn endpoints(&self, cluster: &str) -> Result<Vec<SocketAddr>> {
         let clusters = self.admin_json("/clusters?format=json").await?;
         let known = list(&clusters, "/cluster_statuses")
@@ -307,7 +307,7 @@ impl Envoy {
         .await
     }
 
-    /// One counter or gauge by its whole name; absent until something used it.
+    /// One counter or gauge by its full name; absent until something used it.
     pub async fn stat(&self, name: &str) -> Result<Option<u64>> {
         Ok(self.stats("").await?.remove(name))
     }
@@ -349,7 +349,7 @@ impl Envoy {
         self.admin_post("/drain_listeners?graceful&skip_exit").await
     }
 
-    /// Ends it as an operator would, and waits until it has.
+    /// Stops it as an operator would, and waits until it has ended.
     pub async fn stop(mut self) -> Result<()> {
         self.process.stop(Duration::from_secs(20)).await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! The `main` of tests that start what they need once: each is a trial on one runtime.
+//! The `main` of tests that start what they need once; each test is a trial on one runtime.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
 
-/// Prepares the process, before there is a second thread, and runs the trials that are asked for.
+/// Prepares the process while it has one thread, and runs the requested trials.
 pub fn main(
     prepare: impl FnOnce(&mut Arguments) -> Result<()>,
     trials: impl FnOnce(&Arc<Runtime>) -> Vec<Trial>,

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 /// No answer on one machine takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An HTTP/1.1 client that follows no redirect and knows no proxy. Each has connections of its own.
+/// An HTTP/1.1 client that follows no redirect and uses no proxy. Each has its own connections.
 pub fn client() -> Result<reqwest::Client> {
     Ok(plain().http1_only().build()?)
 }
@@ -33,7 +33,7 @@ fn plain() -> reqwest::ClientBuilder {
 pub struct RawAnswer {
     /// The status code.
     pub status: u16,
-    /// Every header line as it came, names in lower case.
+    /// Every header line as received, names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body, without its chunks.
     pub body: Vec<u8>,
@@ -59,9 +59,9 @@ impl RawAnswer {
     }
 }
 
-/// Sends the bytes as they are on a connection of their own, and reads the answer to the connection's end.
+/// Sends the bytes unchanged on a new connection, and reads the answer until the connection ends.
 ///
-/// The request should say `connection: close`, or the answer ends with the time-out.
+/// The request should say `connection: close`, or the answer only ends at the time-out.
 pub async fn exchange(address: SocketAddr, request: &[u8]) -> Result<RawAnswer> {
     let bytes = tokio::time::timeout(PATIENCE, async {
         let mut stream = TcpStream::connect(address).await?;
@@ -106,7 +106,7 @@ fn parse(bytes: &[u8]) -> Result<RawAnswer> {
     let mut lines = [httparse::EMPTY_HEADER; 128];
     let mut response = httparse::Response::new(&mut lines);
     let httparse::Status::Complete(head) = response.parse(bytes)? else {
-        bail!("not a whole answer: {:?}", String::from_utf8_lossy(bytes));
+        bail!("an incomplete answer: {:?}", String::from_utf8_lossy(bytes));
     };
     let headers: Vec<_> = response
         .headers

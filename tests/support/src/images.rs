@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::{cargo, module, pods};
 
-/// Builds the module and the shop, and puts both where the compose file looks for them; tells where that is.
+/// Builds the module and the shop, puts both where the compose file looks for them, and returns that folder.
 pub fn prepare() -> Result<PathBuf> {
     let place = cargo::workspace().join("target/compose");
     fs::create_dir_all(&place)?;

@@ -1,4 +1,4 @@
-//! Starts what the demo, the tests and the benchmarks of skew-guard run on: real Envoy, pods, control planes.
+//! Starts what skew-guard's demo, tests and benchmarks run on: real Envoy, pods, control planes.
 //!
 //! Everything is real and on loopback: [`envoy`] runs a downloaded Envoy binary with the module that [`module`]
 //! builds, [`pods`] runs the demo application, [`xds`] holds the files through which a test changes endpoints, routes

@@ -1,4 +1,4 @@
-//! Load as browsers make it: a crowd of tabs, each with a page of one version and a connection of its own.
+//! Load as browsers make it: a crowd of tabs, each with a page of one version and its own connection.
 //!
 //! The load is honest. A tab's version is that of the page it was given, its calls use the field names that the script
 //! it loaded uses, and each answer is judged as that page would judge it ([`Verdict`]): by whether it can use it.
@@ -19,7 +19,7 @@ use crate::wait;
 use tab::{Lifetime, Tab};
 pub use tally::{Tally, Verdict};
 
-/// Who visits the application, and where.
+/// Visitors of an application, and where they visit it.
 #[derive(Debug, Clone)]
 pub struct LoadGenerator {
     gateways: Vec<SocketAddr>,
@@ -53,21 +53,21 @@ impl LoadGenerator {
         self
     }
 
-    /// With so many tabs that load a page, use it for a while, and load it again.
+    /// With this many tabs that load a page, use it for a while, and load it again.
     #[must_use]
     pub fn visitors(mut self, tabs: usize) -> Self {
         self.visitors = tabs;
         self
     }
 
-    /// With so many tabs that keep their first page until they are told to reload.
+    /// With this many tabs that keep their first page until they are told to reload.
     #[must_use]
     pub fn long_lived(mut self, tabs: usize) -> Self {
         self.long_lived = tabs;
         self
     }
 
-    /// Opens all tabs; they go on until [`Load::stop`].
+    /// Opens all tabs; they continue until [`Load::stop`].
     pub fn start(self) -> Result<Load> {
         let state = Arc::new(LoadState::default());
         let mut tabs = JoinSet::new();
@@ -117,7 +117,7 @@ impl Load {
         self.state.pages().clone()
     }
 
-    /// Waits until so many more requests were answered than when this was called, as long as answers come at all.
+    /// Waits until this many more requests were answered, as long as answers keep coming.
     pub async fn answers(&self, count: u64) -> Result<()> {
         let mut answered = self.state.tally().requests;
         let goal = answered + count;
@@ -131,7 +131,7 @@ impl Load {
         Ok(())
     }
 
-    /// From now on every tab whose page is of that version reloads, as often as it is given that version again.
+    /// From now on every tab with a page of that version reloads, even if it gets that version again.
     pub fn reload_pages_of(&self, version: &str) {
         lock(&self.state.outdated).insert(version.into());
     }
@@ -151,7 +151,7 @@ impl Load {
         .await
     }
 
-    /// Lets every tab finish the request it is at, closes it, and tells what was counted.
+    /// Lets every tab finish its request, closes it, and returns what was counted.
     pub async fn stop(mut self) -> Tally {
         self.state.closing.store(true, Ordering::Relaxed);
         while self.tabs.join_next().await.is_some() {}

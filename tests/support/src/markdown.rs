@@ -12,15 +12,15 @@ use crate::cargo;
 /// A document of the repository.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// Where it is, from the root of the repository.
+    /// Its path from the root of the repository.
     pub path: PathBuf,
     /// Its code blocks, in order.
     pub fences: Vec<Fence>,
     /// Its tables, in order.
     pub tables: Vec<Table>,
-    /// What stands in its sentences and tables as code.
+    /// The code in its sentences and tables.
     pub code: Vec<String>,
-    /// Where its links lead, and its pictures are.
+    /// The targets of its links and pictures.
     pub links: Vec<String>,
     /// What a link within the document may name: `#the-life-of-a-release`.
     pub anchors: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Document {
 pub struct Fence {
     /// The line of the document in which it begins.
     pub line: usize,
-    /// What stands behind the fence; empty where nothing does.
+    /// The text after the opening fence, or empty.
     pub language: String,
     /// What is between the fences.
     pub text: String,
@@ -51,9 +51,9 @@ pub struct Table {
 /// A cell of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cell {
-    /// What it says, without marks.
+    /// Its text, without markup.
     pub text: String,
-    /// What stands in it as code, in order.
+    /// The code in it, in order.
     pub code: Vec<String>,
 }
 
@@ -127,7 +127,7 @@ impl Document {
     }
 }
 
-/// What has begun and not ended yet.
+/// Elements that have begun and not ended yet.
 #[derive(Default)]
 struct Open {
     fence: Option<Fence>,

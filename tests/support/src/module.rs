@@ -1,4 +1,4 @@
-//! The Proxy-Wasm module under test, always built from the sources as they are.
+//! The Proxy-Wasm module under test, always built from the current sources.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 
 use crate::cargo;
 
-/// Builds the module if anything changed since the last build, once in a process, and tells where it is.
+/// Builds the module if anything changed since the last build, once per process, and returns its path.
 pub fn path() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     once(&BUILT, "skew-guard")
@@ -23,7 +23,7 @@ fn once(built: &OnceLock<Result<PathBuf, String>>, package: &str) -> Result<Path
     built
         .get_or_init(|| {
             build(package)
-                .map_err(|error| format!("{error:#}\nIs the target there? `make build` adds it."))
+                .map_err(|error| format!("{error:#}\nIs the target added? `make build` adds it."))
         })
         .clone()
         .map_err(|problem| anyhow!(problem))

@@ -1,4 +1,4 @@
-//! Pictures of what was measured over time: panels on one sheet, as SVG.
+//! Pictures of measurements over time: panels on one sheet, as SVG.
 //!
 //! The sheet is white and not transparent, so that it can be read on a dark page too.
 
@@ -15,7 +15,7 @@ use plotters::style::{BLACK, FontStyle, IntoFont, RGBColor, TextStyle, WHITE};
 pub use plot::{Plot, Series, Shape};
 pub use table::Table;
 
-/// Colours that stay apart for the colour-blind (Okabe and Ito, <https://jfly.uni-koeln.de/color/>).
+/// Colours that the colour-blind can distinguish (Okabe and Ito, <https://jfly.uni-koeln.de/color/>).
 pub mod colour {
     use plotters::style::RGBColor;
 
@@ -42,7 +42,7 @@ const WORDS: i32 = 17;
 const FIGURE: i32 = 34;
 const GREY: RGBColor = RGBColor(85, 85, 85);
 
-/// The height of a line of words.
+/// The height of a line of text.
 const LINE: i32 = 22;
 
 /// What is drawn on.
@@ -55,13 +55,13 @@ pub struct Place {
     pub left: u32,
     /// From the upper edge.
     pub top: u32,
-    /// To the right.
+    /// Its width.
     pub width: u32,
-    /// Downwards.
+    /// Its height.
     pub height: u32,
 }
 
-/// Something shown, and what it says about itself.
+/// Something shown, with its captions.
 pub struct Panel {
     /// Where it is.
     pub place: Place,

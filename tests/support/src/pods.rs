@@ -1,4 +1,4 @@
-//! Pods of the demo application: each a process of its own on a port of its own.
+//! Pods of the demo application: each a separate process on its own port.
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ impl Role {
     }
 }
 
-/// Builds the demo application if anything changed, once in a process, and tells where it is.
+/// Builds the demo application if anything changed, once per process, and returns its path.
 pub fn application() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT
@@ -52,7 +52,7 @@ pub fn static_application() -> Result<PathBuf> {
         "--target",
         &target,
     ])
-    .with_context(|| format!("is the target there? `rustup target add {target}`"))?;
+    .with_context(|| format!("is the target installed? `rustup target add {target}`"))?;
     Ok(cargo::target().join(target).join("debug/examples/shop"))
 }
 
@@ -147,7 +147,7 @@ impl Pod {
         self.address
     }
 
-    /// Fails when it has ended, a crash for instance.
+    /// Fails if it has ended, for instance in a crash.
     pub fn check_running(&mut self) -> Result<()> {
         self.process.check_running()
     }
@@ -157,18 +157,18 @@ impl Pod {
         xds::endpoint_of_release(self.address, route)
     }
 
-    /// All that it printed.
+    /// Everything that it printed.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// Ends it as Kubernetes does: SIGTERM, time to finish what it answers, and an error if that was not enough.
+    /// Stops it as Kubernetes does: SIGTERM, time to finish its answers, and an error if that was not enough.
     pub async fn stop(mut self) -> Result<()> {
         self.process.stop(Duration::from_secs(30)).await?;
         Ok(())
     }
 
-    /// Ends it without notice, as a node that fails does.
+    /// Kills it without notice, as a failing node does.
     pub fn kill(mut self) -> Result<()> {
         self.process.kill()
     }
@@ -183,7 +183,7 @@ pub async fn start_release(role: Role, version: &str, count: usize) -> Result<Ve
     Ok(pods)
 }
 
-/// Where the pods listen, in their order.
+/// Where the pods listen, in order.
 pub fn addresses<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Vec<SocketAddr> {
     pods.into_iter().map(Pod::address).collect()
 }

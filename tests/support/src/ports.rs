@@ -12,7 +12,7 @@ const RANGE: std::ops::Range<u16> = 10_240..32_000;
 
 /// A port on 127.0.0.1 that is free now, and that this process gives out only once.
 ///
-/// Where a program can be told to listen on port 0 and say what it got, as Envoy and the demo application can, that
+/// If a program can listen on port 0 and report the port that it got, as Envoy and the demo application can, that
 /// is safer still.
 pub fn free() -> Result<SocketAddr> {
     static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);

@@ -1,4 +1,4 @@
-//! A child process whose output is kept in a file, and which never outlives the one that started it.
+//! A child process whose output is kept in a file, and which never outlives its parent.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,11 +16,11 @@ use crate::wait;
 /// How many lines of its output a failed process shows.
 const LINES_SHOWN: usize = 60;
 
-/// How often it is asked whether a process has ended.
+/// How often to check whether a process has ended.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A running child. Dropping it ends it; when the thread is panicking (a test failed), the end of what the child
-/// printed is shown first.
+/// A running child. Dropping it ends it; if the thread is panicking (a test failed), the end of the child's output
+/// is shown first.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -34,7 +34,7 @@ pub struct Process {
 enum Ending {
     /// SIGKILL.
     AtOnce,
-    /// SIGTERM, and after this time SIGKILL: for what has children of its own to end.
+    /// SIGTERM, and after this time SIGKILL: for processes that must end their own children.
     Within(Duration),
 }
 
@@ -64,7 +64,7 @@ impl Process {
 
     fn start_ending(name: String, mut command: Command, ending: Ending) -> Result<Self> {
         let log = NamedTempFile::new().context("a file for the output")?;
-        // Both descriptors append, or the errors would overwrite the output.
+        // Both descriptors append, otherwise the errors would overwrite the output.
         command
             .stdin(Stdio::null())
             .stdout(append(&log)?)
@@ -80,7 +80,7 @@ impl Process {
         })
     }
 
-    /// What the process is called in messages.
+    /// The name of the process in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -90,7 +90,7 @@ impl Process {
         self.child.id()
     }
 
-    /// All that it printed so far.
+    /// Everything that it printed so far.
     pub fn log(&self) -> String {
         let mut bytes = Vec::new();
         match File::open(self.log.path()).and_then(|mut file| file.read_to_end(&mut bytes)) {
@@ -99,7 +99,7 @@ impl Process {
         }
     }
 
-    /// The end of what it printed, as it is shown on failure.
+    /// The end of its output, as shown on failure.
     pub fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
@@ -112,7 +112,7 @@ impl Process {
         Ok(self.child.try_wait()?)
     }
 
-    /// Fails, with the end of its output, when it has ended.
+    /// Fails, with the end of its output, if it has ended.
     pub fn check_running(&mut self) -> Result<()> {
         match self.ended()? {
             None => Ok(()),
@@ -124,7 +124,7 @@ impl Process {
         }
     }
 
-    /// Waits until it answers its probe; fails at once when it has ended instead.
+    /// Waits until it answers its probe; fails at once if it has ended instead.
     pub async fn serving(&mut self, mut probe: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
         let what = self.name.clone();
         wait::until_some(&what, async || {
@@ -172,7 +172,7 @@ impl Process {
         }
     }
 
-    /// Ends it at once, as a crash or the kernel would (SIGKILL).
+    /// Kills it at once, as a crash or the kernel would (SIGKILL).
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -182,7 +182,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Errors mean that it has ended already, which is all that is wanted.
+        // Errors mean that it has already ended, which is the goal.
         if let Ending::Within(grace) = self.ending {
             let _ = self.signal(Signal::TERM);
             self.wait_for_end(grace);
@@ -209,7 +209,7 @@ fn spawn(mut command: Command, at_parents_death: Signal) -> io::Result<Child> {
         let (jobs, queue) = mpsc::channel::<Job>();
         std::thread::spawn(move || {
             for (mut command, reply) in queue {
-                // Nobody listens any more only where the thread that asked has died.
+                // This fails only if the thread that asked has died.
                 let _ = reply.send(command.spawn());
             }
         });
@@ -221,7 +221,7 @@ fn spawn(mut command: Command, at_parents_death: Signal) -> io::Result<Child> {
     answer.recv().map_err(io::Error::other)?
 }
 
-/// Has the kernel end the child when this process dies without a chance to do so itself.
+/// Makes the kernel end the child if this process dies without a chance to do so itself.
 #[expect(
     unsafe_code,
     reason = "the standard library has no safe way to run a system call between fork and exec"

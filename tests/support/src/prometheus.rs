@@ -53,8 +53,8 @@ impl Sample {
 }
 
 impl Prometheus {
-    /// Starts one with this configuration (`prometheus.yml`) and waits until it is ready. Files that the configuration
-    /// names are looked for from where it names them in full.
+    /// Starts one with this configuration (`prometheus.yml`) and waits until it is ready. The configuration must name
+    /// files by their absolute paths.
     pub async fn start(configuration: &Value) -> Result<Self> {
         let directory = TempDir::with_prefix("skew-guard-prometheus-")?;
         let file = directory.path().join("prometheus.yml");
@@ -107,7 +107,7 @@ impl Prometheus {
             .collect()
     }
 
-    /// What a query returns between two times, in seconds since 1970, at every so many seconds.
+    /// What a query returns between two times, in seconds since 1970, at this interval of seconds.
     pub async fn query_range(
         &self,
         expression: &str,
@@ -149,7 +149,7 @@ impl Prometheus {
     }
 }
 
-/// Runs `promtool` from the root of the repository; what it printed, an error with all of it where it fails.
+/// Runs `promtool` from the root of the repository; returns its output, or an error with all of it.
 pub fn promtool(arguments: &[&str]) -> Result<String> {
     let output = Command::new(program("promtool")?)
         .current_dir(cargo::workspace())

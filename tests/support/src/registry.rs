@@ -1,4 +1,4 @@
-//! An image registry on loopback, and how a module gets into it as a user would push it.
+//! An image registry on loopback, and how to push a module to it as a user would.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -51,12 +51,12 @@ impl Registry {
         })
     }
 
-    /// Where it is, as the first part of an image's name.
+    /// Its address, as the first part of an image's name.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Publishes a module under `repository:tag`, as the image that a user makes of it.
+    /// Publishes a module as `repository:tag`, in the image that a user would make of it.
     pub fn push(&self, module: &[u8], repository: &str, tag: &str) -> Result<Image> {
         let layout = TempDir::with_prefix("skew-guard-image-")?;
         image::write(layout.path(), module, &BTreeMap::new())?;
@@ -70,7 +70,7 @@ impl Registry {
 #[derive(Debug, Clone)]
 pub struct Image {
     place: Place,
-    /// Of its manifest.
+    /// The digest of its manifest.
     pub digest: Digest,
 }
 

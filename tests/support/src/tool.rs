@@ -1,4 +1,4 @@
-//! The command-line tool, always built from the sources as they are.
+//! The command-line tool, always built from the current sources.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 
 use crate::cargo;
 
-/// Builds the tool if anything changed since the last build, once in a process, and tells where it is.
+/// Builds the tool if anything changed since the last build, once per process, and returns its path.
 pub fn path() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT

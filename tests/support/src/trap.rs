@@ -1,14 +1,14 @@
-//! A plugin that traps when it is told to: for what each fail strategy does then.
+//! A plugin that traps on request, to see what each fail strategy does then.
 
 use anyhow::Result;
 
-/// The request header that the plugin writes, so that it is seen whether a request passed it.
+/// The request header that the plugin writes, to show that a request passed it.
 pub const PASSED: (&str, &str) = ("x-passed", "the plugin");
 
 /// A request with more headers than this makes it trap.
 pub const MOST_HEADERS: usize = 50;
 
-/// All that a host asks of a module is there
+/// The plugin has everything that a host requires of a module
 /// (<https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>); the map of the request's headers is 0.
 const PLUGIN: &str = r#"(module
     (import "env" "proxy_replace_header_map_value"

@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// How often a condition is asked.
+/// How often a condition is checked.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Long enough for anything that starts on one machine, however busy the machine is.
+/// Long enough for anything to start on one machine, however busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks `condition` until it holds; an error counts as "not yet", and the last one is told when time is up.
+/// Checks `condition` until it holds; an error counts as "not yet", and the last one is returned when time is up.
 pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
     until_some(what, async || Ok(condition().await?.then_some(()))).await
 }
 
-/// Asks `probe` until it has a value; an error counts as "not yet", and the last one is told when time is up.
+/// Calls `probe` until it has a value; an error counts as "not yet", and the last one is returned when time is up.
 pub async fn until_some<T>(what: &str, probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     until_some_within(PATIENCE, what, probe).await
 }

@@ -1,4 +1,4 @@
-//! Envoy's own configuration protocol from files: what a test writes here, a running Envoy takes over.
+//! Envoy's own configuration protocol from files: a running Envoy adopts what a test writes here.
 //!
 //! Each file is written beside its place and moved there, because Envoy watches for the move and must never read half
 //! a file: <https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/xds_api#filesystem-subscriptions>.
@@ -111,7 +111,7 @@ impl Files {
         self.write_bytes(name, &serde_json::to_vec_pretty(&response)?)
     }
 
-    /// Any bytes in the place of a resource file, for what no control plane should ever send.
+    /// Any bytes as a resource file, for what no control plane should ever send.
     pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path(name);
         let mut beside = NamedTempFile::new_in(self.directory())?;
@@ -138,7 +138,7 @@ pub fn endpoint_of_release(address: SocketAddr, release: &str) -> Value {
     })
 }
 
-/// Envoy's words for an address.
+/// An address in Envoy's format.
 pub fn socket_address(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
 }

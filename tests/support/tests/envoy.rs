@@ -1,4 +1,4 @@
-//! What the tests of the filter rely on: Envoy put together from parts, and everything in it changed while it runs.
+//! What the filter's tests rely on: Envoy assembled from parts, and everything in it changed while it runs.
 
 use std::net::SocketAddr;
 use std::slice;

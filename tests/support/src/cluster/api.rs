@@ -12,7 +12,7 @@ pub(super) struct Api {
     http: reqwest::Client,
 }
 
-/// One change that a watch tells.
+/// One change that a watch reports.
 #[derive(Debug, Deserialize)]
 pub(super) struct Change {
     #[serde(rename = "type")]
@@ -30,7 +30,7 @@ pub(super) enum ChangeKind {
     Error,
 }
 
-/// A stream of changes, one JSON object a line.
+/// A stream of changes, one JSON object per line.
 #[derive(Debug)]
 pub(super) struct Watch {
     response: Response,
@@ -75,8 +75,8 @@ impl Api {
 
     /// Every change from now on, what exists already first.
     ///
-    /// Version 0 is whatever the API server has at hand. Without it the server would first catch up with etcd, which
-    /// takes until the next change of such an object: this etcd tells of no progress in between.
+    /// Version 0 is whatever the API server has cached. Without it the server would first catch up with etcd, which
+    /// takes until the next change of such an object, because this etcd does not report progress in between.
     pub(super) async fn watch(&self, path: &str) -> Result<Watch> {
         let response = self
             .send(

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Forwards connections to one address. While it is closed nothing comes back from there: what is sent meanwhile
+/// Forwards connections to one address. While it is closed nothing comes back: what is sent meanwhile
 /// waits in order, and the connections stay.
 #[derive(Debug)]
 pub struct Gate {
@@ -41,12 +41,12 @@ impl Gate {
         self.address
     }
 
-    /// Holds back what comes from now on.
+    /// Holds back everything from now on.
     pub fn close(&self) {
         self.open.send_replace(false);
     }
 
-    /// Lets through what was held back, and all that follows.
+    /// Lets through what was held back, and everything after it.
     pub fn open(&self) {
         self.open.send_replace(true);
     }
@@ -58,7 +58,7 @@ impl Drop for Gate {
     }
 }
 
-/// Ends when either side has: the agent connects again by itself.
+/// Ends when either side does: the agent reconnects by itself.
 async fn forward(connection: TcpStream, destination: SocketAddr, open: watch::Receiver<bool>) {
     let Ok(upstream) = TcpStream::connect(destination).await else {
         return;

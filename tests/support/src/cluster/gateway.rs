@@ -17,7 +17,7 @@ use super::workload::Workload;
 use crate::http;
 use crate::process::Process;
 
-/// The namespace of a gateway where no other is asked for: Istio's own.
+/// The default namespace of a gateway: Istio's own.
 pub const NAMESPACE: &str = "istio-system";
 
 /// A gateway of a cluster, by the value of its `gateway` label: a `Gateway` resource with that selector and that port
@@ -44,7 +44,7 @@ impl GatewayName {
         self.shifted(9_080)
     }
 
-    /// By how much ports that a Pod would have to itself are moved on.
+    /// The offset of ports that a Pod would have to itself.
     fn shift(self) -> u16 {
         match self {
             Self::First => 0,
@@ -56,12 +56,12 @@ impl GatewayName {
         port + self.shift()
     }
 
-    /// Where Envoy and its agent show metrics on this machine, in the place of those ports of the Pod.
+    /// Where Envoy and its agent show metrics on this machine, instead of on the Pod's ports.
     fn metrics_ports(self) -> [(u16, u16); 2] {
         [15_020, 15_090].map(|port| (port, self.shifted(port + 100)))
     }
 
-    /// Its Pod's. No endpoint of a service: istiod takes a proxy at such an address for that service's workload.
+    /// Its Pod's address. No endpoint of a service, because istiod would take the proxy for that service's workload.
     pub fn address(self) -> Ipv4Addr {
         match self {
             Self::First => Ipv4Addr::new(10, 244, 255, 1),
@@ -133,12 +133,12 @@ impl Gateway {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.name.port()))
     }
 
-    /// The way by which it learns from istiod.
+    /// Its connection to istiod.
     pub fn gate(&self) -> &Gate {
         &self.gate
     }
 
-    /// All that the agent and Envoy printed, the filter's messages among it.
+    /// Everything that the agent and Envoy printed, including the filter's messages.
     pub fn log(&self) -> String {
         self.agent.log()
     }
@@ -148,7 +148,7 @@ impl Gateway {
         self.agent.check_running()
     }
 
-    /// Where a Prometheus server would scrape it, which is what a pipeline waits by.
+    /// Where a Prometheus server would scrape it, and where a pipeline looks while it waits.
     pub fn metrics_url(&self) -> String {
         format!("http://{}:15090/stats/prometheus", self.name.address())
     }
@@ -197,7 +197,7 @@ impl Gateway {
         Ok(answer.text().await?)
     }
 
-    /// Ends it as the kubelet would, and waits until its connections are drained.
+    /// Stops it as the kubelet would, and waits until its connections are drained.
     pub async fn stop(mut self) -> Result<()> {
         self.pod.leave().await?;
         self.agent.stop(Duration::from_secs(30)).await?;

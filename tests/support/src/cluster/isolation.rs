@@ -1,8 +1,8 @@
 //! The namespaces that keep a cluster apart from the machine it runs on.
 //!
 //! A cluster wants well-known ports, addresses for its pods, and `/var/lib/istio`. In network, mount and process
-//! namespaces of its own it has all that without touching the machine's, and the kernel ends every process of it
-//! when the first one ends, however that happens.
+//! namespaces of its own it has all that without touching the machine's, and the kernel kills every process of it
+//! when the first one ends, for whatever reason.
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
@@ -10,21 +10,21 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Says that this process is the one inside.
+/// Set for the process inside.
 const INSIDE: &str = "SKEW_GUARD_ISOLATED";
 
-/// Where pods get their addresses. Kubernetes refuses loopback addresses as endpoints, so that it cannot be 127/8.
+/// The pods' address range. Kubernetes refuses loopback addresses as endpoints, so it cannot be 127/8.
 pub(super) const POD_NETWORK: &str = "10.244.0.1/16";
 
-/// Returns inside namespaces of its own: outside, it starts this very program again within them and never returns.
+/// Returns inside its own namespaces: outside, it starts this very program again within them and never returns.
 ///
-/// Without root's rights it makes a user namespace too, where the kernel allows that.
+/// Without root it makes a user namespace too, if the kernel allows that.
 pub fn enter() -> Result<()> {
     if std::env::var_os(INSIDE).is_none() {
         return Err(start_again_inside());
     }
     run("ip", ["link", "set", "lo", "up"])?;
-    // On the loopback device an address brings its whole network: every address of it is local.
+    // On the loopback device, assigning an address makes its whole network local.
     run("ip", ["address", "add", POD_NETWORK, "dev", "lo"])
 }
 

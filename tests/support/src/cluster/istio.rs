@@ -64,7 +64,7 @@ pub(super) async fn start(
     })
 }
 
-/// Writes the mesh's configuration, which a running istiod reads again.
+/// Writes the mesh's configuration, which a running istiod reloads.
 pub(super) fn configure(directory: &Path, mut settings: Value) -> Result<PathBuf> {
     let object = settings.as_object_mut().context("settings are an object")?;
     object.insert("enableAutoMtls".to_owned(), json!(false));
@@ -73,7 +73,7 @@ pub(super) fn configure(directory: &Path, mut settings: Value) -> Result<PathBuf
     Ok(mesh)
 }
 
-/// Certificates, injection and validation need webhooks into the cluster, and the two filters left out exist only in
+/// Certificates, injection and validation need webhooks in the cluster, and the two omitted filters exist only in
 /// Istio's own build of Envoy.
 fn start_istiod(tools: &Tools, kubernetes: &Kubernetes, mesh: &Path) -> Result<Process> {
     let mut istiod = Command::new(tools.istio("pilot-discovery"));

@@ -1,6 +1,6 @@
-//! A node without containers: for each Pod bound to it, one process of the program that the Pod's image names.
+//! A node without containers: for each Pod bound to it, one process of the program that its image names.
 //!
-//! It does what a rolling update depends on as the kubelet does: an address for each Pod, readiness by the Pod's
+//! It does what a rolling update needs from a kubelet: an address for each Pod, readiness by the Pod's
 //! probe, a restart when the process dies, and on deletion first the `preStop` wait, then SIGTERM, then, when the
 //! grace period is over, SIGKILL.
 
@@ -23,13 +23,13 @@ use super::api::{Api, Change, ChangeKind};
 use crate::http;
 use crate::process::Process;
 
-/// The only node; a Pod's template names it, which spares the scheduler.
+/// The only node; a Pod's template names it, so no scheduler is needed.
 pub const NODE: &str = "node";
 
-/// How soon after it died a container is started again. Kubernetes' first restart has no delay, later ones have.
+/// How soon a dead container is restarted. In Kubernetes the first restart has no delay, later ones do.
 const RESTART_DELAY: Duration = Duration::from_secs(2);
 
-/// How often a process is looked at.
+/// How often a process is checked.
 const PROBE_PERIOD: Duration = Duration::from_millis(50);
 
 /// The parts of a Pod that the node reads.
@@ -126,7 +126,7 @@ impl Drop for Kubelet {
 }
 
 impl Kubelet {
-    /// Registers the node, and from then on runs the Pods that are bound to it. `programs` says which program an
+    /// Registers the node, and then runs the Pods that are bound to it. `programs` says which program an
     /// image's name stands for.
     pub(super) async fn start(api: &Api, programs: HashMap<String, PathBuf>) -> Result<Self> {
         let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": NODE } });
@@ -159,7 +159,7 @@ struct Node {
 
 impl Node {
     async fn run(self) {
-        // The first ones are the network's own.
+        // The first addresses are the network's own.
         let mut addresses = (2..u16::MAX).map(|number| {
             let [third, fourth] = number.to_be_bytes();
             Ipv4Addr::new(10, 244, third, fourth)
@@ -255,7 +255,7 @@ impl Keeper {
             .spec
             .containers
             .first()
-            .context("it has no container")?;
+            .context("the Pod has no container")?;
         loop {
             let mut process = self.start_container(container)?;
             self.process_ids.send_replace(Some(process.id()));
@@ -287,7 +287,7 @@ impl Keeper {
             .replace("$(POD_NAME)", &self.pod.metadata.name)
     }
 
-    /// Tells when the process is ready; returns when it has ended.
+    /// Reports when the process is ready; returns when it has ended.
     async fn run_until_death(&self, container: &Container, process: &mut Process) -> Result<()> {
         let probe = &container.readiness_probe.http_get;
         let url = format!("http://{}:{}{}", self.address, probe.port, probe.path);
@@ -350,7 +350,7 @@ impl Keeper {
     }
 }
 
-/// Returns when the Pod is to end; where nobody can say so any more, never.
+/// Returns when the Pod should end; never, if nobody can say so any more.
 async fn deletion(deleted: &mut watch::Receiver<bool>) {
     if deleted.wait_for(|deleted| *deleted).await.is_err() {
         std::future::pending::<()>().await;

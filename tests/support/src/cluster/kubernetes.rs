@@ -13,19 +13,19 @@ use super::api::Api;
 use super::tools::Tools;
 use crate::process::Process;
 
-/// What a Deployment's rolling update needs; the rest of the controllers would only take the processor's time.
+/// The controllers that a Deployment's rolling update needs; the others would only waste processor time.
 const CONTROLLERS: &str = "deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,namespace-controller";
 
 /// The administrator's token: the API server listens in the cluster's own network namespace only.
 const TOKEN: &str = "administrator";
 
-/// Where the API server writes down what users ask for.
+/// The audit log, in which the API server records requests of users.
 const AUDIT: &str = "audit.log";
 
-/// Who has no rights but those that a test gives it. The API server writes down what they ask for.
+/// A user whose only rights are those that a test gives it, and whose requests the API server records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
-    /// Runs `deploy` and its like.
+    /// Runs `deploy` and similar commands.
     Deployer,
     /// Runs `status`, `wait` and `probe`.
     Observer,
@@ -36,7 +36,7 @@ pub enum User {
 impl User {
     const ALL: [Self; 3] = [Self::Deployer, Self::Observer, Self::Checker];
 
-    /// The name of the service account, which is its token, too.
+    /// The name of the service account, which is also its token.
     fn account(self) -> &'static str {
         match self {
             Self::Deployer => "deployer",
@@ -45,7 +45,7 @@ impl User {
         }
     }
 
-    /// As Kubernetes calls it: all are of one namespace.
+    /// Its name in Kubernetes: all users are in one namespace.
     fn name(self) -> String {
         format!("system:serviceaccount:rights:{}", self.account())
     }
@@ -58,7 +58,7 @@ pub struct Kubernetes {
     kubeconfig: PathBuf,
     directory: PathBuf,
     api: Api,
-    // Ended in this order.
+    // Dropped in this order.
     _processes: [Process; 4],
 }
 
@@ -91,22 +91,22 @@ impl Kubernetes {
         })
     }
 
-    /// The API, for what a node does.
+    /// The API, for the work of a node.
     pub(super) fn api(&self) -> &Api {
         &self.api
     }
 
-    /// The file that `kubectl`, `helm` and `istioctl` find the cluster by.
+    /// The kubeconfig by which `kubectl`, `helm` and `istioctl` find the cluster.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// The file by which that user finds the cluster.
+    /// That user's kubeconfig.
     pub fn kubeconfig_of(&self, user: User) -> PathBuf {
         kubeconfig_in(&self.directory, user.account())
     }
 
-    /// What that user has asked for so far: the API server's own events.
+    /// That user's requests so far: the API server's own audit events.
     pub fn audit(&self, user: User) -> Result<Vec<Value>> {
         let log = fs::read_to_string(self.directory.join(AUDIT)).context("the audit log")?;
         let events = log.lines().map(serde_json::from_str::<Value>);
@@ -155,7 +155,7 @@ impl Kubernetes {
     }
 }
 
-/// Writes the tokens, what is written down, and the key that signs service accounts' tokens.
+/// Writes the tokens, the audit policy, and the key that signs service accounts' tokens.
 fn write_credentials(directory: &Path) -> Result<()> {
     let administrator = format!("{TOKEN},administrator,administrator,\"system:masters\"\n");
     let users = User::ALL.map(|user| format!("{0},{1},{0}\n", user.account(), user.name()));
@@ -182,7 +182,7 @@ fn write_credentials(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every request of a [`User`] is written down, and of others none.
+/// Every request of a [`User`] is recorded, and no others.
 fn audit_policy() -> Value {
     json!({
         "apiVersion": "audit.k8s.io/v1",
@@ -252,7 +252,7 @@ fn start_apiserver(tools: &Tools, directory: &Path) -> Result<Process> {
     Process::start("kube-apiserver", apiserver)
 }
 
-/// Opens the API to this process over plain HTTP, with the administrator's token added on the way.
+/// Opens the API to this process over plain HTTP, and adds the administrator's token on the way.
 fn start_doorkeeper(tools: &Tools, kubeconfig: &Path) -> Result<Process> {
     let mut proxy = Command::new(tools.kubernetes("kubectl"));
     proxy

@@ -1,8 +1,8 @@
-//! A Kubernetes cluster with Istio on one machine, without images: the real control planes as processes, each Pod a
+//! A Kubernetes cluster with Istio on one machine, without containers: the real control planes as processes, each Pod a
 //! process of the demo application, each gateway real Envoy under the real agent.
 //!
 //! ```text
-//! kubectl, helm ─► kube-apiserver ─► controllers ─► Pods ─► node: one process a Pod
+//! kubectl, helm ─► kube-apiserver ─► controllers ─► Pods ─► node: a process per Pod
 //!                        │                                        ▲
 //!                        ▼                                        │
 //!                     istiod ─► gate ─► agent ─► Envoy ───────────┘
@@ -10,10 +10,10 @@
 //!                        registry ────────┘ the module
 //! ```
 //!
-//! Gateways and istiod are started by themselves, and are Pods for whoever asks Kubernetes: with addresses, ports and
-//! metrics, and with what `kubectl port-forward` needs of a kubelet.
+//! Gateways and istiod are started separately, but Kubernetes shows them as Pods: with addresses, ports and
+//! metrics, and with what `kubectl port-forward` needs from a kubelet.
 //!
-//! [`isolation::enter`] has to come first, because the programs use their well-known ports.
+//! [`isolation::enter`] must come first, because the programs use their well-known ports.
 
 mod api;
 mod gate;
@@ -66,7 +66,7 @@ pub const APPLICATION_IMAGE: &str = "shop";
 pub struct Cluster {
     line: IstioLine,
     tools: Tools,
-    // Ended in this order.
+    // Dropped in this order.
     kubelet: Kubelet,
     _port_forward: PortForward,
     _istiod: Istiod,
@@ -109,18 +109,18 @@ impl Cluster {
         &self.kubernetes
     }
 
-    /// Gives the whole mesh these settings, and Istio's defaults for all others.
+    /// Gives the whole mesh these settings, with Istio's defaults for all others.
     pub fn configure_mesh(&self, settings: Value) -> Result<()> {
         istio::configure(self.directory.path(), settings)?;
         Ok(())
     }
 
-    /// Starts a gateway with nothing kept from an earlier one, as a new Pod would.
+    /// Starts a gateway without state from an earlier one, as a new Pod would.
     pub async fn start_gateway(&self, name: GatewayName) -> Result<Gateway> {
         self.start_gateway_in(GATEWAY_NAMESPACE, name).await
     }
 
-    /// The same in another namespace than Istio's own.
+    /// The same outside Istio's own namespace.
     pub async fn start_gateway_in(&self, namespace: &str, name: GatewayName) -> Result<Gateway> {
         Gateway::start(&self.tools, self.kubernetes.api(), namespace, name).await
     }
@@ -151,7 +151,7 @@ impl Cluster {
         output(command).await
     }
 
-    /// What the line's `istioctl analyze` finds in a namespace. Findings are no failure of it.
+    /// What the line's `istioctl analyze` finds in a namespace. Findings are not an error.
     pub async fn analyze(&self, namespace: &str) -> Result<Vec<Value>> {
         let mut command = self.user_command(&self.tools.istio("istioctl"));
         command.args(["analyze", "--namespace", namespace, "--output", "json"]);
@@ -209,7 +209,7 @@ impl Cluster {
         )?)
     }
 
-    /// Where the programs find the cluster, and nothing of whoever runs this.
+    /// Where the programs find the cluster, and nothing of the user who runs this.
     fn user_command(&self, program: &Path) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(program);
         command
@@ -232,7 +232,7 @@ impl Cluster {
             .process_id(pod)
             .with_context(|| format!("no process of Pod {pod}"))?;
         let process = i32::try_from(id).ok().and_then(Pid::from_raw);
-        kill_process(process.context("an impossible process id")?, Signal::KILL)?;
+        kill_process(process.context("an invalid process id")?, Signal::KILL)?;
         wait::until(&format!("Pod {pod} to be started again"), async || {
             Ok(self.kubelet.process_id(pod).is_some_and(|next| next != id))
         })
@@ -240,7 +240,7 @@ impl Cluster {
     }
 }
 
-/// To a user's skopeo, which looks for that at home.
+/// For a user's skopeo, which looks for that in the home directory.
 fn say_that_the_registry_has_no_tls(home: &Path) -> Result<()> {
     let folder = home.join(".config/containers");
     fs::create_dir_all(&folder)?;
@@ -249,7 +249,7 @@ fn say_that_the_registry_has_no_tls(home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a command printed; an error with what it complained about when it failed.
+/// What a command printed; if it failed, an error with its complaint.
 async fn output(mut command: tokio::process::Command) -> Result<String> {
     let what = format!("{:?}", command.as_std());
     let output = command

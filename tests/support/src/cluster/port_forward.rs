@@ -1,7 +1,7 @@
-//! What `kubectl port-forward` needs of a kubelet, and no more: an HTTPS server that takes the API server's request for
-//! a Pod's ports and carries each connection to the Pod's address.
+//! What `kubectl port-forward` needs from a kubelet, and no more: an HTTPS server that accepts the API server's request
+//! for a Pod's ports and carries each connection to the Pod's address.
 //!
-//! A stub in the place of a kubelet. kubectl, the API server with its rights, and the gateway at the other end are real.
+//! It replaces a kubelet. kubectl, the API server with its rights, and the gateway at the other end are real.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::api::Api;
 use super::spdy::{Frame, Reader, Writer};
 
-/// The node of Pods that this process does not start by itself, but whose ports it opens.
+/// The node of Pods that are started separately, and whose ports this process opens.
 pub(super) const NODE: &str = "gateways";
 
 /// Where the API server finds that node.
@@ -71,7 +71,7 @@ impl PortForward {
     }
 }
 
-/// The API server does not ask who certifies a kubelet, unless it is told to.
+/// By default the API server does not check who certifies a kubelet.
 fn certified(directory: &Path) -> Result<ServerConfig> {
     let (key, certificate) = (directory.join("kubelet.key"), directory.join("kubelet.crt"));
     let made = Command::new("openssl")
@@ -150,7 +150,7 @@ async fn write_all(
     Ok(())
 }
 
-/// The streams of one port-forward: for each connection one for what goes wrong and one for its bytes.
+/// The streams of one port-forward: for each connection one for errors and one for its bytes.
 struct Streams {
     pod: Ipv4Addr,
     frames: UnboundedSender<Vec<u8>>,
@@ -165,7 +165,7 @@ impl Streams {
         let mut writer = Writer::new()?;
         let mut connections = JoinSet::new();
         loop {
-            // kubectl just hangs up when it is ended.
+            // kubectl just hangs up when it is stopped.
             let Ok(frame) = reader.next().await else {
                 return Ok(());
             };
@@ -182,7 +182,7 @@ impl Streams {
                     is_last,
                 } => {
                     if let Some(open) = self.open.get(&stream) {
-                        // Who has hung up does not listen any more.
+                        // A client that has hung up no longer listens.
                         let _heard = open.send(bytes);
                     }
                     if is_last {
@@ -197,7 +197,7 @@ impl Streams {
         }
     }
 
-    /// What a new stream begins: a connection, where it is one for bytes.
+    /// Handles a new stream; one for bytes begins a connection.
     fn opened(
         &mut self,
         stream: u32,
@@ -235,7 +235,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Carries bytes until the Pod has no more, then ends both streams.
+    /// Forwards bytes until the Pod has no more, then ends both streams.
     async fn carry(self, incoming: UnboundedReceiver<Vec<u8>>) {
         let problem = match self.exchange(incoming).await {
             Ok(()) => String::new(),

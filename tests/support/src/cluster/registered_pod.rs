@@ -1,4 +1,4 @@
-//! A program that was started by itself, as Kubernetes would see it: a Pod with an address and ports of its own.
+//! A separately started program, as Kubernetes would see it: a Pod with its own address and ports.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -23,7 +23,7 @@ pub(super) struct RegisteredPod {
 }
 
 impl RegisteredPod {
-    /// Registers it, not ready yet. One of that name that was left behind is replaced.
+    /// Registers it, not ready yet. A Pod of that name left over from before is replaced.
     pub(super) async fn register(
         api: &Api,
         namespace: &str,
@@ -54,7 +54,7 @@ impl RegisteredPod {
         Ok(pod)
     }
 
-    /// Gives it a port of its own, which leads to one of this machine: all of them share one network.
+    /// Gives it its own port, which leads to one of this machine, because all Pods share one network.
     pub(super) async fn open(&mut self, port: u16, here: u16) -> Result<()> {
         let listener = TcpListener::bind((self.address, port)).await?;
         let here = SocketAddr::from((Ipv4Addr::LOCALHOST, here));

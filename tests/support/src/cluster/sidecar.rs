@@ -1,4 +1,4 @@
-//! A caller inside the mesh: the proxy beside it, and no caller. Who asks the proxy is the caller.
+//! A caller's sidecar inside the mesh, without the caller: whoever asks the proxy is the caller.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -35,8 +35,8 @@ impl Sidecar {
         json!({ "app": NAME })
     }
 
-    /// What has it listen on that port for services of that port: no traffic is redirected here, so that it has to be
-    /// asked. It has no certificate to serve others by.
+    /// Makes it listen on that port for services of that port: no traffic is redirected here, so it must be
+    /// asked directly. It has no certificate to serve others with.
     pub fn resources(namespace: &str, port: u16) -> [Value; 2] {
         let metadata = json!({ "name": NAME, "namespace": namespace });
         [
@@ -97,12 +97,12 @@ impl Sidecar {
         })
     }
 
-    /// Where its caller asks for services.
+    /// Where its caller sends requests for services.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
-    /// All that the agent and Envoy printed.
+    /// Everything that the agent and Envoy printed.
     pub fn log(&self) -> String {
         self.agent.log()
     }

@@ -1,4 +1,4 @@
-//! As much of SPDY/3.1 as a kubelet needs for port-forwards: Kubernetes' API server speaks it to kubelets still
+//! As much of SPDY/3.1 as a kubelet needs for port-forwards: Kubernetes' API server still speaks it to kubelets
 //! ([the draft](https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1/)). Nothing here limits the flow of
 //! data, as nothing does in Kubernetes' own library.
 
@@ -17,13 +17,13 @@ const RST_STREAM: u16 = 3;
 const PING: u16 = 6;
 const GOAWAY: u16 = 7;
 
-/// No more comes on this stream from that side.
+/// The sender has finished this stream.
 const FIN: u8 = 1;
 
-/// The draft's words, each with its length before it, which headers are compressed by.
+/// The draft's words, with which headers are compressed, each preceded by its length.
 const WORDS: &str = "options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow authorization cache-control connection content-base content-encoding content-language content-length content-location content-md5 content-range content-type date etag expect expires from host if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards pragma proxy-authenticate proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade user-agent vary via warning www-authenticate method get status 200_OK version HTTP/1.1 url public set-cookie keep-alive origin";
 
-/// What the draft has behind them.
+/// What follows them in the draft.
 const TAIL: &str = "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403 Forbidden404 Not Found500 Internal Server Error501 Not Implemented503 Service UnavailableJan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMTchunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.";
 
 fn dictionary() -> Result<Vec<u8>> {
@@ -93,7 +93,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         match kind {
             SYN_STREAM => Ok(Frame::Open {
                 stream: number(&body, 0)?,
-                // Behind it the stream that it belongs to, its priority and its slot.
+                // After it the stream that it belongs to, its priority and its slot.
                 headers: self.headers(body.get(10..).context("a short frame")?)?,
             }),
             RST_STREAM => Ok(Frame::Reset {
@@ -159,7 +159,7 @@ impl Writer {
         Ok(Self { headers })
     }
 
-    /// That a stream is accepted, with no headers.
+    /// Accepts a stream, with no headers.
     pub(super) fn accept(&mut self, stream: u32) -> Result<Vec<u8>> {
         let mut block = Vec::with_capacity(256);
         self.headers

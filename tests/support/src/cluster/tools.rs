@@ -19,7 +19,7 @@ impl IstioLine {
     /// Every line that the chart is tested with.
     pub const ALL: [Self; 2] = [Self::V1_31, Self::V1_24];
 
-    /// As it is written.
+    /// Its number.
     pub fn name(self) -> &'static str {
         match self {
             Self::V1_31 => "1.31",

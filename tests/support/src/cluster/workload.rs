@@ -13,7 +13,7 @@ use super::tools::Tools;
 use super::{isolation, istio};
 use crate::envoy;
 
-/// A Pod with a proxy, as the proxy is told of it.
+/// A Pod with a proxy, as described to the proxy.
 pub(super) struct Workload<'a> {
     /// `router` or `sidecar`.
     pub(super) role: &'static str,
@@ -21,7 +21,7 @@ pub(super) struct Workload<'a> {
     pub(super) namespace: &'a str,
     pub(super) labels: &'a Value,
     pub(super) address: Ipv4Addr,
-    /// By how much ports that a Pod would have to itself are moved on: all are on one network.
+    /// The offset of ports that a Pod would have to itself: all are on one network.
     pub(super) shift: u16,
 }
 
@@ -60,7 +60,7 @@ impl Workload<'_> {
             )
             .env("ISTIO_METAJSON_LABELS", self.labels.to_string())
             .env("INSTANCE_IP", self.address.to_string())
-            // Without TLS only where the port says so; nothing here needs a certificate.
+            // Plain text only on the port that says so; nothing here needs a certificate.
             .env("CA_ADDR", istio::DISCOVERY.to_string())
             .env("ENVOY_STATUS_PORT", (15_021 + shift).to_string())
             .env("ENVOY_PROMETHEUS_PORT", (15_190 + shift).to_string())
@@ -100,7 +100,7 @@ impl Workload<'_> {
     }
 }
 
-/// Envoy in a script that has the kernel end it with its agent: nothing else would, when the agent is killed.
+/// Envoy in a script that makes the kernel kill it with its agent: nothing else would if the agent is killed.
 fn mortal_envoy(directory: &Path) -> Result<PathBuf> {
     let script = directory.join("envoy");
     let envoy = envoy::installed()?;

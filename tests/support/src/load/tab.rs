@@ -17,7 +17,7 @@ use crate::http;
 /// How many API calls a visit has before the page is loaded again.
 const CALLS_OF_A_VISIT: usize = 40;
 
-/// After how many API calls a page loads the chunk that it did not need at first.
+/// After how many API calls a page loads the chunk that it needs only later.
 const CALLS_BEFORE_CHECKOUT: usize = 12;
 
 /// How long a visitor looks at the browser's error page.
@@ -32,7 +32,7 @@ pub(super) enum Lifetime {
     Stay,
 }
 
-/// A tab, with a connection of its own.
+/// A tab, with its own connection.
 #[derive(Debug)]
 pub(super) struct Tab {
     browser: Client,
@@ -61,7 +61,7 @@ struct Answer {
     took: Duration,
 }
 
-/// Why a page is left: to load it again, or because the load ends.
+/// Why a tab leaves a page: to load it again, or because the load ends.
 type Left = ControlFlow<()>;
 
 const STAYS: Left = ControlFlow::Continue(());
@@ -89,7 +89,7 @@ impl Tab {
                 continue;
             };
             state.page_opened(&page.version);
-            // Why the page is left makes no difference to what follows.
+            // The reason for leaving makes no difference here.
             let _ = self.use_page(&mut page, &state).await;
             state.page_closed(&page.version);
         }
@@ -167,7 +167,7 @@ impl Tab {
         after(verdict)
     }
 
-    /// Loads the chunk that the page imports only now, and places an order.
+    /// Loads the chunk that the page imports late, and places an order.
     async fn check_out(&self, page: &mut Page, state: &LoadState) -> Left {
         let chunk = page
             .assets
@@ -335,7 +335,7 @@ impl LoadState {
     }
 }
 
-/// Why an answer failed: Envoy says so in the body of its own.
+/// Why an answer failed, which Envoy says in the body of its own answers.
 fn cause(answer: &Result<Answer>) -> String {
     const LONGEST: usize = 120;
     match answer {

@@ -6,17 +6,17 @@ use std::time::Duration;
 /// How many surprising answers are kept word for word.
 const EXAMPLES_KEPT: usize = 12;
 
-/// From when on a person waits for an answer.
+/// How long an answer may take before a person notices.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// How a page finds the answer that it got.
+/// A page's judgement of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// From the page's own release, and usable.
     Right,
     /// From another release, though this page happens to be able to use it.
     Skewed,
-    /// From another release, and of no use to this page: no prices in the cart, HTML where code should be.
+    /// From another release, and useless to this page: no prices in the cart, HTML where code should be.
     Broken,
     /// The promised answer for a client whose release is gone: reload (the filter's 409, or its 404 for an asset).
     ToldToReload,
@@ -29,7 +29,7 @@ pub enum Verdict {
 pub struct Tally {
     /// All requests that ended, in whatever way.
     pub requests: u64,
-    /// Answers of another release than the page's, the broken ones included.
+    /// Answers from a release other than the page's, including the broken ones.
     pub skewed: u64,
     /// Of the skewed ones, those that the page could not use.
     pub broken: u64,
@@ -41,7 +41,7 @@ pub struct Tally {
     pub failures: BTreeMap<String, u64>,
     /// Answers that took over a second.
     pub slow: u64,
-    /// How long the slowest took.
+    /// How long the slowest answer took.
     pub slowest: Duration,
     /// Answers by pod.
     pub by_pod: BTreeMap<String, u64>,
@@ -52,7 +52,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Requests in a second.
+    /// Requests per second.
     pub fn rate(&self) -> f64 {
         // Counts of requests stay far below what f64 holds exactly.
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]

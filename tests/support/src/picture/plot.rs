@@ -38,7 +38,7 @@ pub struct Series {
 pub enum Shape {
     /// A line for each series.
     Line,
-    /// An area for each, one upon the other. All have their points at the same seconds.
+    /// A stacked area for each. All have their points at the same seconds.
     Areas,
 }
 
@@ -74,7 +74,7 @@ impl Plot {
         Ok(())
     }
 
-    /// Names each series beside a square of its colour, where there are several; how high that is.
+    /// Draws the legend if there are several series, each beside a square of its colour; returns its height.
     fn draw_legend(&self, area: &Area<'_>) -> Result<i32> {
         const SQUARE: i32 = 12;
         const GAP: i32 = 7;
@@ -97,7 +97,7 @@ impl Plot {
         Ok(top + LINE)
     }
 
-    /// The upper edge of each series, the highest first where they stand upon each other, so that none hides another.
+    /// The upper edge of each series, the highest first if they are stacked, so that none hides another.
     fn outlines(&self) -> Vec<(RGBColor, Vec<(f64, f64)>)> {
         let alone = self.series.iter().map(|series| series.points.clone());
         let heights: Vec<_> = match self.shape {
@@ -109,7 +109,7 @@ impl Plot {
     }
 }
 
-/// Puts a series upon those before it.
+/// Stacks a series on those before it.
 fn stack(below: &mut Vec<(f64, f64)>, points: Vec<(f64, f64)>) -> Option<Vec<(f64, f64)>> {
     let heights = below.iter().map(|(_, height)| *height);
     let ground = heights.chain(std::iter::repeat(0.0));

@@ -9,7 +9,7 @@ use super::{Area, LINE, WORDS, words};
 /// Rows of words, in columns of equal width.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// What the columns are.
+    /// The names of the columns.
     pub header: Vec<String>,
     /// Each as long as the header.
     pub rows: Vec<Vec<String>>,
