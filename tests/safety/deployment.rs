@@ -1,5 +1,5 @@
-//! Whole deployments that are broken off at any moment, and gone on with: whatever state one was left in, each next
-//! step is safe from every list that a gateway may have, and the same command again comes to its end.
+//! Whole deployments that are interrupted at any moment and continued: whatever state one was left in, each next
+//! step is safe from every list that a gateway may have, and the same command, run again, completes.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -26,8 +26,8 @@ enum Command {
     Tidy,
 }
 
-/// How a run ends: by itself, or killed before its step of that number, and then what became of the upgrade that was
-/// the step, if it was one.
+/// How a run ends: by itself, or killed before the step of that number, and then the fate of the upgrade that was
+/// this step, if it was one.
 #[derive(Clone, Copy, Debug)]
 enum End {
     ByItself,
@@ -37,9 +37,9 @@ enum End {
 #[derive(Clone, Copy, Debug)]
 enum UpgradeState {
     NotStarted,
-    /// Some of it was given out, and Helm keeps it as failed.
+    /// Some of it was applied, and Helm keeps it as failed.
     PartlyApplied,
-    /// Helm has come to its end after whoever called it was killed.
+    /// Helm completed after its caller was killed.
     Applied,
 }
 
@@ -66,17 +66,17 @@ fn end() -> impl Strategy<Value = End> {
     ]
 }
 
-/// What the cluster holds, and what its gateways may have.
+/// The cluster's content, and what its gateways may have.
 #[derive(Clone, Debug)]
 struct Cluster {
-    /// Helm's history, and whether each revision was given out whole.
+    /// Helm's history, and whether each revision was applied completely.
     history: Vec<(Side, bool)>,
-    /// The place of the list that every gateway had for sure.
+    /// The index of the last list that every gateway is known to have had.
     confirmed: usize,
     now: u64,
 }
 
-/// What one run has seen.
+/// What one run has observed.
 #[derive(Debug)]
 struct Seen {
     is_in_force: bool,
@@ -145,7 +145,7 @@ impl Cluster {
         }
     }
 
-    /// The list that a step gives out.
+    /// The list that a step applies.
     fn given_out(&self, next: &NextStep) -> Option<Side> {
         match next {
             NextStep::Change(edits) => Some(after(self.newest(), edits)),
@@ -174,7 +174,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Runs a command; whether it came to its end, and `None` where a step was refused.
+    /// Runs a command; returns whether it completed, or `None` if a step was refused.
     fn run(&mut self, command: &Command, end: End) -> Result<Option<bool>, TestCaseError> {
         let mut seen = Seen {
             is_in_force: false,
@@ -218,7 +218,7 @@ impl Cluster {
                 _ => {}
             }
         }
-        Err(TestCaseError::fail(format!("{command:?} has no end")))
+        Err(TestCaseError::fail(format!("{command:?} never ends")))
     }
 
     /// Nobody is sent to a release whose pods have not answered.
@@ -287,7 +287,7 @@ proptest! {
             }
             let outcome = cluster.run(command, End::ByItself)?;
             if makes_sense {
-                prop_assert_eq!(outcome, Some(true), "{:?} is not gone on with: {}", command, cluster.newest().json);
+                prop_assert_eq!(outcome, Some(true), "{:?} was not continued: {}", command, cluster.newest().json);
             }
             if outcome == Some(true) {
                 prop_assert_eq!(cluster.confirmed, cluster.history.len() - 1);

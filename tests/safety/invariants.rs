@@ -1,4 +1,4 @@
-//! What is true of every request, of all bytes, and of every step in a file; `skew_guard_invariants` judges.
+//! What holds for every request, for all bytes, and for every step in a file; `skew_guard_invariants` judges.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use skew_guard_invariants::edits::{Asked, File, Made, make};
 use skew_guard_invariants::visit::{Seen, Visit};
 use skew_guard_invariants::{bytes, invariants};
 
-/// Cases as they are made of bytes; fewer and smaller bytes are simpler cases.
+/// Cases made of bytes; fewer and smaller bytes are simpler cases.
 fn made_of_bytes<T: for<'b> Arbitrary<'b> + std::fmt::Debug>(
     most: usize,
 ) -> impl Strategy<Value = T> {
@@ -22,7 +22,7 @@ fn made_of_bytes<T: for<'b> Arbitrary<'b> + std::fmt::Debug>(
         })
 }
 
-/// What comes of visits under right configurations.
+/// The outcomes of visits under valid configurations.
 fn seen() -> impl Strategy<Value = Seen> {
     made_of_bytes::<Visit>(600).prop_filter_map("a right configuration", |visit| visit.make())
 }
@@ -77,7 +77,7 @@ proptest! {
                 Made::File(after) => text = after,
                 Made::NoStep => {}
                 Made::NoFile => panic!("the file is right:\n{text}"),
-                // On the line of a key that goes.
+                // On the line of a removed key.
                 Made::Declined(why) if why.contains("a comment would be lost") => {}
                 Made::Declined(why) => panic!("{why}: {asked:?} in\n{text}"),
             }
@@ -85,7 +85,7 @@ proptest! {
     }
 }
 
-/// Or what holds for all of them would say little.
+/// Otherwise the invariants would say little.
 #[test]
 fn the_cases_are_of_every_kind() {
     let mut runner = TestRunner::deterministic();
@@ -129,7 +129,7 @@ fn the_cases_are_of_every_kind() {
     }
 }
 
-/// What libFuzzer found interesting so far, and what once failed.
+/// The cases that libFuzzer found interesting, and those that once failed.
 #[test]
 fn no_case_that_the_fuzzers_keep_fails() {
     let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");

@@ -1,4 +1,4 @@
-//! Whole lives: the steps that the tool makes, one after the other, with tabs that stay open over all
+//! Whole lives: the steps that the tool makes, one after the other, with tabs that stay open through all
 //! of them.
 
 use proptest::prelude::*;
@@ -88,7 +88,7 @@ fn beginning(has_current: bool) -> Side {
 }
 
 proptest! {
-    /// Two gateways, one a step behind the other, all along a life; a tab goes on at either.
+    /// Two gateways, one a step behind the other, throughout a life; a tab continues at either.
     #[test]
     fn no_tab_is_skewed_by_any_steps_that_the_tool_makes(
         has_current in any::<bool>(),
@@ -110,7 +110,7 @@ proptest! {
             for (is_ahead, visitor, pod, ask) in &visits {
                 let (one, other) = if *is_ahead { (&new, &old) } else { (&old, &new) };
                 let fresh = open(one, *visitor, &pods, *pod);
-                // No clock runs within a step here.
+                // Time stands still within a step here.
                 let ask = Ask { after: 0, ..ask.clone() };
                 for tab in opened_before.iter().chain([&fresh]) {
                     let request = ask.of(tab, &old);
@@ -128,7 +128,7 @@ proptest! {
             }
             tabs.sort();
             tabs.dedup();
-            // Whoever takes a release off the list says that no tab of it is open any more.
+            // Whoever takes a release off the list asserts that it has no open tabs.
             if is_removal {
                 let listed = versions(&new, |_| true);
                 tabs.retain(|tab| listed.contains(tab));

@@ -1,5 +1,5 @@
 //! Properties that hold for every configuration, every step and every request: no page is skewed
-//! while gateways disagree, and nothing that anybody sends or writes ends in a panic.
+//! while gateways disagree, and nothing that anybody sends or writes causes a panic.
 
 #![allow(
     clippy::expect_used,

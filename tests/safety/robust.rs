@@ -1,4 +1,4 @@
-//! Nothing that anybody sends or writes ends in a panic, and what loads decides to what is served.
+//! Nothing that anybody sends or writes causes a panic, and a configuration that loads leads only to served releases.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -84,7 +84,7 @@ fn request() -> impl Strategy<Value = Table> {
     let headers = proptest::collection::vec((select(NAMES.as_slice()), value()), 0..12);
     (headers, any::<u32>(), 0..7200_u64).prop_map(|(headers, drawn, after)| {
         let table = Table::new("GET", "shop.example.com", "/", NOW + after).drawing(drawn);
-        // What comes first counts, so half of the requests have a method, host and path of their own.
+        // The first one counts, so half of the requests start without method, host and path, for random ones to count.
         let is_bare = drawn % 2 == 0;
         let start = if is_bare { Table::default() } else { table };
         headers
@@ -169,7 +169,7 @@ proptest! {
             let Some(release) = decision.release() else { continue };
             let mut listed = side.config.releases.iter();
             let entry = listed.find(|entry| entry.version == release.version).expect("a listed release");
-            // A release whose own pages are denied may still serve those of versions that it accepts.
+            // A release whose own pages are denied may still serve pages of versions that it accepts.
             let is_denied = decision.client.as_ref().is_some_and(|client| side.config.denied.contains(&client.version));
             let is_followed = matches!(decision.outcome, Outcome::Pinned | Outcome::Compatible | Outcome::Preview);
             prop_assert!(!(is_denied && is_followed), "{decision:?}");
@@ -270,7 +270,7 @@ impl Damage {
                 let again = bytes[at..].to_vec();
                 bytes.extend(again);
             }
-            // In the place of a value, mostly: after a colon or a comma.
+            // Mostly where a value belongs: after a colon or a comma.
             Self::Token(token) => {
                 let from = bytes[at..]
                     .iter()

@@ -1,4 +1,4 @@
-//! Random configurations of a shop, and what a gateway that has one does with requests.
+//! Random configurations of a shop, and what a gateway with one does with requests.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
@@ -72,7 +72,7 @@ enum Change {
     State(Value, u64),
     Remove,
     Current(u8),
-    /// Straight into `current`, from whatever state: alone, or with a share.
+    /// Straight into `current` from any state: alone, or with a share.
     GoTo(bool),
     NoCurrent,
     Unknown(&'static str),
@@ -246,7 +246,7 @@ fn current(live: &[Value], chosen: Index, shape: u8) -> Value {
     }
 }
 
-/// A request that a page makes beside navigations.
+/// A request that a page makes besides navigations.
 #[derive(Clone, Debug)]
 pub struct Ask {
     pub is_asset: bool,
@@ -271,7 +271,7 @@ pub fn ask() -> impl Strategy<Value = Ask> {
 }
 
 impl Ask {
-    /// The request of a page of this version that was got under a configuration, which knows where it
+    /// The request of a page of this version that was loaded under a configuration, which knows where it
     /// says its version.
     pub fn of(&self, page: &str, got_under: &Side) -> Table {
         let (mode, destination) = if self.is_asset {
@@ -301,7 +301,7 @@ fn places(side: &Side) -> Vec<Source> {
     side.config.sources.iter().cloned().chain(pin).collect()
 }
 
-/// Who answers a request.
+/// Which release answers a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Release(String),
@@ -327,7 +327,7 @@ pub fn answer(side: &Side, request: &Table) -> Answer {
     }
 }
 
-/// Whether an answer is of the page's own release, or of one that accepts it.
+/// Whether an answer is from the page's own release, or from one that accepts it.
 pub fn is_right(side: &Side, page: &str, answer: &Answer, is_asset: bool, pods: &[String]) -> bool {
     match answer {
         Answer::Release(version) => version == page || !is_asset && accepts(side, version, page),
@@ -362,7 +362,7 @@ pub fn versions(side: &Side, which: impl Fn(&ReleaseConfig) -> bool) -> Vec<Stri
         .collect()
 }
 
-/// The versions whose pages a gateway with this configuration may give out.
+/// The versions whose pages a gateway with this configuration may serve.
 pub fn pages(side: &Side, pods: &[String]) -> Vec<String> {
     match &side.config.current {
         None => pods.to_vec(),
@@ -375,7 +375,7 @@ pub fn pages(side: &Side, pods: &[String]) -> Vec<String> {
     }
 }
 
-/// The page that a visitor gets who stands there among weights, and among pods.
+/// The page for a visitor at this position among weights, and among pods.
 pub fn open(side: &Side, visitor: u32, pods: &[String], pod: Index) -> String {
     let request = Table::new("GET", "shop.example.com", "/", NOW)
         .with("sec-fetch-mode", "navigate")

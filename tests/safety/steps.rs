@@ -9,8 +9,8 @@ use crate::shop::{
     Answer, Ask, NOW, answer, ask, is_right, neighbours, open, pages, pods, versions,
 };
 
-/// What goes wrong with a page that was got under one configuration at a gateway that has the other;
-/// a flaw that the old one has by itself is not the step's.
+/// What goes wrong with a page that was loaded under one configuration at a gateway that has the other;
+/// a flaw of the old one alone is not the step's.
 pub fn harm(old: &Side, new: &Side, visitor: u32, pod: Index, ask: &Ask) -> Option<String> {
     let pods = pods(old);
     if pods.is_empty() {
@@ -46,7 +46,7 @@ pub fn harm(old: &Side, new: &Side, visitor: u32, pod: Index, ask: &Ask) -> Opti
 }
 
 /// Whether the route that a gateway writes leads to this release in a mesh that has the routes of
-/// either configuration: no gateway learns plugin and routes at one moment.
+/// either configuration: no gateway learns plugin and routes at the same moment.
 fn is_routed_alike(old: &Side, new: &Side, asked: &Side, version: &str) -> bool {
     let routed = |side: &Side| -> Vec<(String, String)> {
         let releases = side.config.releases.iter();
@@ -100,7 +100,7 @@ proptest! {
         prop_assume!(assess(&old, &new, NOW).is_safe());
         let listed = versions(&old, |_| true);
         for (tab, ask) in &asks {
-            // The clock says the rest: what drains during the step was not gone before it.
+            // The clock settles the rest: what drains during the step was not gone before it.
             let ask = Ask { after: 0, ..ask.clone() };
             let harm = comes_back(&old, &new, tab.get::<String>(&listed), &ask);
             prop_assert!(harm.is_none(), "{harm:?}\nfrom {}\nto {}", old.json, new.json);

@@ -1,4 +1,4 @@
-//! Bytes that anybody may send, given to what reads them.
+//! Arbitrary bytes, given to everything that reads them.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use skew_guard::version::{MAX_LENGTH, Reading};
 
 use crate::host::FakeHost;
 
-/// A configuration: whatever it is, it loads or says why not, and requests pass under it.
+/// A configuration: whatever the bytes, it loads or says why not, and requests pass under it.
 pub fn configuration(bytes: &[u8]) {
     match Config::load(bytes) {
         Ok(config) => {
@@ -41,17 +41,17 @@ pub fn configuration(bytes: &[u8]) {
         host.respond(&[(":status", b"200"), ("content-type", b"text/html")], b"");
         exchange.on_response_headers(false);
     }
-    // What another VM kept, too, may be anything.
+    // What another VM kept may also be anything.
     let kept = LastGood::read(bytes);
     assert_eq!(
         LastGood::read(&kept.written()).written(),
         kept.written(),
-        "what is written is read as it was"
+        "what is written is read back unchanged"
     );
     let _any = kept.stand_in_for(load_partial(bytes).as_ref(), 0, |_| false);
 }
 
-/// Header values, and a header map: every reader finds a version or none, and no reader finds what is not there.
+/// Header values, and a header map: every reader finds a version or none, and none finds more than there is.
 pub fn readers(bytes: &[u8]) {
     let map = headers::serialize(&[
         (":method", &b"GET"[..]),
@@ -116,7 +116,7 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-/// A moment that nobody should need to read.
+/// An environment that should never be asked.
 struct Never;
 
 impl Environment for Never {

@@ -1,4 +1,4 @@
-//! Steps that `skew-guard release` and `skew-guard rollback` make in a file.
+//! Steps that `skew-guard release` and `skew-guard rollback` write to a file.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,7 +34,7 @@ enum Operation {
     RollbackOf,
 }
 
-/// The versions that steps are asked for; those of [`File`] are among them.
+/// The versions of steps, including those in a [`File`].
 const VERSIONS: [&str; 4] = ["3.0.0", "2.0.0", "1.4.2", "9f86d08"];
 
 impl Asked {
@@ -71,20 +71,20 @@ impl Asked {
     }
 }
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Made {
-    /// The file is none, or holds no right configuration, or more than one.
+    /// The file cannot be read, or does not hold exactly one valid configuration.
     NoFile,
-    /// The step is not one to be made from here, or nothing is left to do.
+    /// The step is not possible from here, or nothing is left to do.
     NoStep,
-    /// The file is written in a way that no step is made in.
+    /// The file has a layout in which no step is made.
     Declined(String),
     /// The file afterwards.
     File(String),
 }
 
-/// Makes a step in a file, and judges it: the file parses, means what was asked and nothing else, and has kept every
+/// Makes a step in a file, and judges it: the file parses, means what was asked and nothing else, and keeps every
 /// byte that did not have to change.
 #[must_use]
 pub fn make(text: &str, asked: &Asked) -> Made {
@@ -131,7 +131,7 @@ fn means_what_was_asked(after: &str, before: &Side, edits: &[Edit], story: &dyn 
     let Ok(side) = document.load() else {
         panic!("it is wrong now: {}", story())
     };
-    // The plugin's view is the same in every form of file; the chart writes a route of its own making.
+    // The plugin's view is the same in every form of file, except that the chart makes its own routes.
     let mut meant = before.json.clone();
     apply(edits, &mut meant, skew_guard::rollout::Reader::Plugin);
     assert_eq!(
@@ -152,7 +152,7 @@ fn without_routes(mut root: Value) -> Value {
     root
 }
 
-/// What may stand on a line that goes: the keys of a step and the values that it replaces.
+/// What a removed line may contain: the keys of a step and the values that it replaces.
 fn words_that_may_go(document: &Document, edits: &[Edit]) -> BTreeSet<String> {
     let keys = [
         "current", "revision", "state", "until", "releases", "weight",
@@ -163,7 +163,7 @@ fn words_that_may_go(document: &Document, edits: &[Edit]) -> BTreeSet<String> {
         _ => None,
     }));
     let node = document.node();
-    // Beside it stands the new first one, where the list is on one line.
+    // If the list is on one line, the new first item is beside it.
     let first = node.as_ref().and_then(|node| {
         node.get("releases")?
             .items()
@@ -181,14 +181,14 @@ fn keeps_every_other_line(
     words: &BTreeSet<String>,
     story: &dyn Fn() -> String,
 ) {
-    // A file without a line break at its end still has none, whichever line is the last one now.
+    // A file without a final line break still has none, whichever line is last now.
     let last = |text: &str| text.lines().last().map(str::to_owned);
     let last_now = last(after).filter(|_| !before.ends_with('\n') && !after.ends_with('\n'));
     let difference = TextDiff::from_lines(before, after);
     for change in difference.iter_all_changes() {
         let line = change.value();
         let is_last_now = last_now.is_some() && last_now == last(line);
-        // Behind the last item of a list within brackets stands no comma, but the bracket.
+        // After the last item of a bracketed list comes the bracket, not a comma.
         let without_comma = line.trim().replace("},", "}");
         let is_moved =
             line.contains(['}', ']']) && after.contains(without_comma.trim_end_matches(','));
@@ -196,7 +196,7 @@ fn keeps_every_other_line(
             is_moved || is_last_now || words.iter().any(|word| line.contains(word.as_str()));
         assert!(
             change.tag() != ChangeTag::Delete || may_go || line.trim().is_empty(),
-            "a line went: {line:?}\n{}",
+            "a line was lost: {line:?}\n{}",
             story()
         );
     }
@@ -211,12 +211,12 @@ fn keeps_comments(before: &str, after: &str, story: &dyn Fn() -> String) {
     assert_eq!(comments(after), comments(before), "{}", story());
 }
 
-/// A file as somebody might write it, with one right configuration.
+/// A file as somebody might write it, with one valid configuration.
 #[derive(Clone, Debug)]
 pub struct File(String);
 
 impl File {
-    /// What it holds.
+    /// Its content.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0
@@ -267,7 +267,7 @@ impl Release {
     }
 }
 
-/// How somebody writes.
+/// A style of writing.
 struct Writer {
     text: String,
     quote: &'static str,
@@ -420,7 +420,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A comment on a line of its own.
+    /// A comment on its own line.
     fn note(&mut self, depth: usize, bytes: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         if bytes.ratio(1, 4)? {
             self.notes += 1;

@@ -1,4 +1,4 @@
-//! A host that keeps an account of what it is asked, for tests of the shell. It proves nothing about Envoy:
+//! A host that records what it is asked, for tests of the shell. It proves nothing about Envoy:
 //! `tests/envoy` does that.
 
 use std::cell::RefCell;
@@ -42,13 +42,13 @@ impl FakeHost {
         }))
     }
 
-    /// Puts these request headers in the place of what was there, and forgets the calls so far.
+    /// Replaces the request headers, and forgets the calls so far.
     pub fn receive(&self, headers: &[(&str, &[u8])]) {
         *self.0.request.borrow_mut() = owned(headers);
         self.0.calls.borrow_mut().clear();
     }
 
-    /// Puts these response headers and this body in the place of what was there.
+    /// Replaces the response headers and the body.
     pub fn respond(&self, headers: &[(&str, &[u8])], body: &[u8]) {
         *self.0.response.borrow_mut() = owned(headers);
         *self.0.body.borrow_mut() = body.to_vec();
@@ -99,7 +99,7 @@ impl FakeHost {
         self.0.body.borrow().clone()
     }
 
-    /// All metrics by their full names.
+    /// All metrics by full name.
     #[must_use]
     pub fn metrics(&self) -> BTreeMap<String, u64> {
         self.0.metrics.borrow().clone()
@@ -111,7 +111,7 @@ impl FakeHost {
         String::from_utf8_lossy(&self.0.body.borrow()).into_owned()
     }
 
-    /// The value of a metric, by its full name; 0 where it is not defined.
+    /// The value of a metric, by its full name; 0 if it is not defined.
     #[must_use]
     pub fn metric(&self, name: &str) -> u64 {
         self.0.metrics.borrow().get(name).copied().unwrap_or(0)

@@ -1,11 +1,11 @@
-//! What is true of every visit.
+//! What holds for every visit.
 
 use serde_json::Value;
 
 use crate::setup::HOST;
 use crate::visit::{Lines, MARK, Seen};
 
-/// All of it.
+/// Checks all of it.
 pub fn judge(seen: &Seen) {
     route_is_a_configured_one(seen);
     own_route_header_never_survives(seen);
@@ -16,7 +16,7 @@ pub fn judge(seen: &Seen) {
     metrics_name_what_is_configured(seen);
 }
 
-/// What the filter writes as route is the route of a release that has pods.
+/// The route that the filter writes is that of a release that has pods.
 pub fn route_is_a_configured_one(seen: &Seen) {
     if seen.scope() != Scope::Within || seen.reply.is_some() {
         return;
@@ -25,13 +25,13 @@ pub fn route_is_a_configured_one(seen: &Seen) {
         let mut served = seen.releases().filter(|release| release.has_pods());
         assert!(
             served.any(|release| release.route().as_bytes() == written),
-            "{} is no route: {seen:#?}",
+            "{} is not a route: {seen:#?}",
             written.escape_ascii()
         );
     }
 }
 
-/// Within the scope the client's own route header is gone: there is one line, of the release that is counted, or none.
+/// Within the scope the client's own route header is gone: there is one line, for the release that is counted, or none.
 pub fn own_route_header_never_survives(seen: &Seen) {
     if seen.scope() != Scope::Within || seen.reply.is_some() {
         return;
@@ -61,7 +61,7 @@ pub fn own_route_header_never_survives(seen: &Seen) {
     );
 }
 
-/// A request of another host or path passes as it came, and so does its answer.
+/// A request for another host or path passes unchanged, and so does its answer.
 pub fn outside_the_scope_nothing_changes(seen: &Seen) {
     if seen.scope() != Scope::Outside {
         return;
@@ -72,7 +72,7 @@ pub fn outside_the_scope_nothing_changes(seen: &Seen) {
     assert_eq!(seen.outcomes().count(), 0, "{seen:#?}");
 }
 
-/// What is counted as pinned goes to a release that has a version which the request holds; what is counted as
+/// What is counted as pinned goes to a release whose version the request carries; what is counted as
 /// compatible, to one that accepts one.
 pub fn a_pinned_request_is_served(seen: &Seen) {
     if !seen.enforces() || seen.reply.is_some() {
@@ -95,7 +95,7 @@ pub fn a_pinned_request_is_served(seen: &Seen) {
         );
         let release = seen.releases().find(|release| release.route() == route);
         let Some(release) = release else {
-            panic!("{route} is no route: {seen:#?}")
+            panic!("{route} is not a route: {seen:#?}")
         };
         let serves = match outcome {
             "compatible" => {
@@ -109,7 +109,7 @@ pub fn a_pinned_request_is_served(seen: &Seen) {
     }
 }
 
-/// Nothing of a client's making is in an answer of ours, but a version, and what has its place: its origin, the URL
+/// Nothing that a client made up is in our answer, except a version and what belongs there: its origin, the URL
 /// that it asked for, what a preflight announced.
 pub fn own_answers_hold_nothing_of_the_client(seen: &Seen) {
     let Some(reply) = &seen.reply else { return };
@@ -141,7 +141,7 @@ pub fn changed_answers_hold_nothing_of_the_client(seen: &Seen) {
         return;
     }
     for (name, value) in received.iter().filter(|line| !answered.contains(line)) {
-        // What was there already is the upstream's; judged is what stands around it.
+        // What was already there is the upstream's; only what is around it is judged.
         let text = String::from_utf8_lossy(value).into_owned();
         let added = values(answered, name).fold(text, |text, old| {
             let old = String::from_utf8_lossy(old);
@@ -156,7 +156,7 @@ pub fn changed_answers_hold_nothing_of_the_client(seen: &Seen) {
     );
 }
 
-/// A time series has the routes of the configuration and fixed words as its tags.
+/// The tags of a time series are routes of the configuration and fixed words.
 pub fn metrics_name_what_is_configured(seen: &Seen) {
     for name in seen.metrics.keys() {
         assert!(
@@ -244,19 +244,19 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// The value of a tag in a metric's name.
+/// The value of a tag in a metric name.
 fn tag<'n>(name: &'n str, key: &str) -> &'n str {
     let after = name.split_once(&format!("{key}=.="));
     let value = after.and_then(|(_, rest)| rest.split_once(";.;"));
     value.map_or("", |(value, _)| value)
 }
 
-/// Whether a request is the filter's, where that is plain to see.
+/// Whether a request is in scope, where that is obvious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     Within,
     Outside,
-    /// Nothing is judged by it.
+    /// Not obvious, so nothing is judged by it.
     Unclear,
 }
 
@@ -316,7 +316,7 @@ impl<'s> Release<'s> {
         self.text("state") != Some("retired")
     }
 
-    /// Whether who names it gets it without a key.
+    /// Whether a client that names it gets it without a key.
     fn is_reachable(self, now: u64) -> bool {
         match self.text("state") {
             Some("staged" | "retired") => false,
@@ -328,7 +328,7 @@ impl<'s> Release<'s> {
         }
     }
 
-    /// The versions of the shop that it accepts, by their beginnings.
+    /// The prefixes of the shop's versions that it accepts.
     fn accepted(self) -> Vec<&'s str> {
         let accepts = self.0.get("accepts").and_then(Value::as_array);
         let accepts = accepts.into_iter().flatten().filter_map(Value::as_str);

@@ -1,10 +1,10 @@
-//! What must be true of skew-guard whatever anybody sends, types or edits.
+//! What must hold for skew-guard whatever anybody sends, types or edits.
 //!
-//! A case is made of bytes ([`arbitrary`]), and judged by what stands in the configuration's JSON, in the request and
+//! A case is made of bytes ([`arbitrary`]), and judged by what is in the configuration's JSON, in the request and
 //! in the file: never by what the code under test made of them. `tests/safety` tries random cases in every run of the
 //! tests, and the cases that `fuzz/corpus` keeps; `fuzz/` has libFuzzer look for more.
 //!
-//! A judge panics where a case is judged wrong.
+//! A judge panics if a case is wrong.
 
 #![allow(
     clippy::expect_used,
@@ -24,10 +24,10 @@ pub mod visit;
 
 pub use bytes::{configuration, readers};
 
-/// Judges a case that is made of these bytes; bytes of which none can be made are none.
+/// Judges the case that is made of these bytes, if one can be made.
 pub type Judge = fn(&[u8]);
 
-/// What is fuzzed, by the name of the target.
+/// What is fuzzed, by target name.
 pub const TARGETS: [(&str, Judge); 4] = [
     ("configuration", configuration),
     ("readers", readers),
@@ -57,7 +57,7 @@ pub fn edits(bytes: &[u8]) {
     }
 }
 
-// The tool's own code for files: it is a part of a program, and no public interface of the library.
+// The tool's own code for files, which is part of a program and not of the library's public interface.
 #[path = "../../../src/bin/skew-guard/document.rs"]
 #[allow(dead_code, missing_docs, reason = "the tool uses all of it")]
 mod document;

@@ -1,4 +1,4 @@
-//! A configuration, made up.
+//! A made-up configuration.
 
 use arbitrary::{Arbitrary, Unstructured};
 use serde_json::{Map, Value, json};
@@ -10,13 +10,13 @@ pub const NOW: u64 = 1_800_000_000;
 /// Newest first. Not every version is semver.
 pub const VERSIONS: [&str; 5] = ["3.0.0", "2.1.0", "2.0.0", "9f86d08", "1.0.0"];
 
-/// The host of the shop, where a configuration names one.
+/// The shop's host, if a configuration names one.
 pub const HOST: &str = "shop.example.com";
 
-/// The key of testers, where a configuration has one.
+/// The testers' key, if a configuration has one.
 pub const KEY: &str = "open sesame";
 
-/// A configuration that is mostly right.
+/// A configuration that is mostly valid.
 #[derive(Clone, Debug)]
 pub struct Setup(Value);
 
@@ -101,7 +101,7 @@ fn current(
     Ok(())
 }
 
-/// Keys that may be left out, each with values.
+/// Optional keys, each with values.
 fn optional_keys() -> Vec<(&'static str, Vec<Value>)> {
     let digest = Sha256::digest(KEY);
     let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

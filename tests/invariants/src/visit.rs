@@ -1,4 +1,4 @@
-//! A request through the filter, made up, and what came of it.
+//! A made-up request through the filter, and its outcome.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use crate::setup::{HOST, KEY, NOW, Setup, VERSIONS};
 /// Header lines in order, pseudo headers included.
 pub type Lines = Vec<(String, Vec<u8>)>;
 
-/// What a client puts into its text to see where it comes out.
+/// A marker that a client puts into its text, to see where it reappears.
 pub const MARK: &str = "<q7\"'";
 
 /// A configuration, a request, and the answer of an upstream.
@@ -31,7 +31,7 @@ pub struct Visit {
     drawn: u32,
 }
 
-/// What came of a visit.
+/// The outcome of a visit.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The configuration.
@@ -42,18 +42,18 @@ pub struct Seen {
     pub sent: Lines,
     /// The request as it went on, or would have.
     pub forwarded: Lines,
-    /// The filter's own answer, where it gave one.
+    /// The filter's own answer, if it gave one.
     pub reply: Option<Reply>,
     /// The upstream's answer, and its body.
     pub answered: (Lines, Vec<u8>),
     /// What the client got of it.
     pub received: (Lines, Vec<u8>),
-    /// All metrics by their full names, those that were made beforehand with 0.
+    /// All metrics by full name; those defined in advance are 0.
     pub metrics: BTreeMap<String, u64>,
 }
 
 impl Seen {
-    /// The outcomes that were counted, each with the route that it was counted for.
+    /// The counted outcomes, each with its route.
     pub fn outcomes(&self) -> impl Iterator<Item = (&str, &str)> {
         let counted = self.metrics.iter().filter(|(_, value)| **value > 0);
         counted.filter_map(|(name, _)| {
@@ -65,7 +65,7 @@ impl Seen {
 }
 
 impl Visit {
-    /// Sends the request through the filter; `None` where the configuration is a wrong one.
+    /// Sends the request through the filter; `None` if the configuration is invalid.
     #[must_use]
     pub fn make(&self) -> Option<Seen> {
         let configuration = self.setup.json();
@@ -180,7 +180,7 @@ const NAMES: [&str; 24] = [
     "x-shop-release",
 ];
 
-/// What browsers say of the kinds of their requests.
+/// What browsers say about the kind of a request.
 fn kind(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Lines> {
     let line = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let fetch = |mode: &str, destination: &str| {
@@ -204,7 +204,7 @@ fn kind(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Lines> {
     })
 }
 
-/// A line that says a version as a page would, or a tester.
+/// A line that carries a version as a page or a tester would send it.
 fn version_line(bytes: &mut Unstructured<'_>) -> arbitrary::Result<(String, Vec<u8>)> {
     let version = *bytes.choose(&VERSIONS)?;
     let lines = [
@@ -298,7 +298,7 @@ const WORDS: [&[u8]; 34] = [
     b"r-2-0-0",
 ];
 
-/// The answer of an upstream, or of Envoy in its place.
+/// The answer of an upstream, or of Envoy instead.
 #[derive(Clone, Debug)]
 struct Upstream {
     headers: Lines,
