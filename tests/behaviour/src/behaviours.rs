@@ -1,9 +1,9 @@
-//! How a table of behaviours is written.
+//! The notation for a table of behaviours.
 
 /// Makes a table: `behaviours()` returns all of its rows, and each is a test that calls `crate::fake_host::see`.
 ///
-/// A row has a name, and under each configuration what is sent, what that meets (an empty answer of JSON unless it is
-/// said), and what is expected:
+/// A row has a name, and for each configuration what is sent, what answers it (an empty JSON answer by
+/// default), and what is expected:
 ///
 /// ```text
 /// behaviours! {

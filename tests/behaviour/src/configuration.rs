@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use skew_guard::config::Config;
 use skew_guard::policy::Policy;
 
-/// A list as teams have it: 2.1.0 to come, 2.0.0 current, 1.4.2 to go, 1.3.0 gone; 2.0.0 takes the calls of 1.9.
+/// A list as teams have it: 2.1.0 staged, 2.0.0 current, 1.4.2 draining, 1.3.0 retired; 2.0.0 accepts calls of 1.9.
 #[must_use]
 pub fn shop() -> Value {
     json!({
@@ -18,7 +18,7 @@ pub fn shop() -> Value {
     })
 }
 
-/// A configuration with these keys added or replaced; `null` takes one away.
+/// A configuration with these keys added or replaced; `null` removes one.
 #[must_use]
 pub fn with(mut configuration: Value, changes: Value) -> Value {
     if let (Some(keys), Value::Object(changes)) = (configuration.as_object_mut(), changes) {
@@ -39,7 +39,7 @@ pub fn mesh() -> Value {
     })
 }
 
-/// The policy of a configuration that a test knows to be good.
+/// The policy of a configuration that the test knows to be valid.
 #[must_use]
 #[track_caller]
 pub fn policy(configuration: &str) -> Policy {

@@ -6,11 +6,11 @@ use skew_guard::telemetry::Sight;
 
 use crate::{Lines, Seen};
 
-/// All that is expected; by default nothing in particular.
+/// Everything that is expected; by default nothing in particular.
 #[derive(Clone, Debug, Default)]
 pub struct Expected(Vec<Check>);
 
-/// What is looked at, and how it has to be.
+/// What is checked, and how it must be.
 #[derive(Clone, Debug)]
 struct Check {
     at: Part,
@@ -24,19 +24,19 @@ enum Part {
     Forwarded,
     /// The status.
     Status,
-    /// The lines of a header of the answer.
+    /// The answer's lines of a header.
     Answer(&'static str),
-    /// The lines of a header of the request that went on.
+    /// The forwarded request's lines of a header.
     Received(String),
     /// The body.
     Body,
     /// The details.
     Details,
-    /// What was counted of the request: outcome.
+    /// The counted outcome of the request.
     Outcome,
-    /// What was counted of the request: class.
+    /// The counted class of the request.
     Class,
-    /// What was counted of the answer.
+    /// What was counted for the answer.
     Sights,
 }
 
@@ -46,15 +46,15 @@ enum Has {
     Lines(Vec<String>),
     /// One line that starts like this.
     Start(&'static str),
-    /// One line that holds this.
+    /// One line that contains this.
     Word(&'static str),
-    /// No line that holds this.
+    /// No line that contains this.
     NoWord(&'static str),
     /// These members, in one list or in several.
     Members(Vec<String>),
 }
 
-/// It goes on with this route, or with none where that is empty.
+/// It goes on with this route, or with none if that is empty.
 #[must_use]
 pub fn to(route: &str) -> Expected {
     let route: &[&str] = if route.is_empty() { &[] } else { &[route] };
@@ -73,7 +73,7 @@ pub fn refused(status: u16) -> Expected {
     forwarded(false).status(status)
 }
 
-/// It goes on as it came, and so does its answer.
+/// It goes on unchanged, and so does its answer.
 #[must_use]
 pub fn untouched() -> Expected {
     forwarded(true)
@@ -141,7 +141,7 @@ impl Expected {
             .fold(self, |expected, name| expected.lacks(name))
     }
 
-    /// No line of this header holds this.
+    /// No line of this header contains this.
     #[must_use]
     pub fn never(self, name: &'static str, word: &'static str) -> Self {
         self.and(Part::Answer(name), Has::NoWord(word))
@@ -153,19 +153,19 @@ impl Expected {
         self.and(Part::Body, lines(&[body]))
     }
 
-    /// The answer's body holds this.
+    /// The answer's body contains this.
     #[must_use]
     pub fn says(self, word: &'static str) -> Self {
         self.and(Part::Body, Has::Word(word))
     }
 
-    /// What goes on has these lines of a header, and no others.
+    /// The forwarded request has these lines of a header, and no others.
     #[must_use]
     pub fn received(self, name: &str, values: &[&str]) -> Self {
         self.and(Part::Received(name.to_owned()), lines(values))
     }
 
-    /// The details behind `skew_guard_`, for the access log.
+    /// The details after `skew_guard_`, for the access log.
     #[must_use]
     pub fn because(self, why: &str) -> Self {
         let details = format!("skew_guard_{why}");
@@ -184,20 +184,20 @@ impl Expected {
         self.and(Part::Class, lines(&[class.name()]))
     }
 
-    /// What is counted of the answer, and of which release.
+    /// What is counted for the answer, and for which release.
     #[must_use]
     pub fn sight(self, route: &str, sight: Sight) -> Self {
         let tags = format!("{route} {}", sight.name());
         self.and(Part::Sights, lines(&[&tags]))
     }
 
-    /// Nothing is counted, neither of the request nor of its answer.
+    /// Nothing is counted, neither for the request nor for its answer.
     #[must_use]
     pub fn uncounted(self) -> Self {
         self.and(Part::Outcome, lines(&[])).no_sight()
     }
 
-    /// Nothing is counted of the answer.
+    /// Nothing is counted for the answer.
     #[must_use]
     pub fn no_sight(self) -> Self {
         self.and(Part::Sights, lines(&[]))
@@ -217,7 +217,7 @@ impl Expected {
         self.0.iter().any(|check| matches!(check.at, Part::Details))
     }
 
-    /// All that is not as expected, in words.
+    /// Everything that is not as expected, in words.
     #[must_use]
     pub fn differences(&self, seen: &Seen) -> Vec<String> {
         let wrong = self.0.iter().filter_map(|check| {
@@ -258,7 +258,7 @@ fn named(lines: &Lines, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The tag in that place of the counters that have so many.
+/// The tag at this position in the counters with this many tags.
 fn tags(seen: &Seen, of: usize, place: usize) -> Vec<String> {
     let counters = seen.counted.iter();
     let counters = counters.filter(|tags| tags.split(' ').count() == of);

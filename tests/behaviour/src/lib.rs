@@ -2,7 +2,7 @@
 //! expected.
 //!
 //! The behaviours themselves are the tables in `tests/specification/table`. Each is tried twice: on a host that only
-//! keeps account of what it is asked (`tests/specification`, in milliseconds), and in real Envoy (`tests/envoy`).
+//! records what it is asked (`tests/specification`, in milliseconds), and in real Envoy (`tests/envoy`).
 
 #![allow(
     clippy::panic,
@@ -27,15 +27,15 @@ pub use upstream::{Upstream, file, html, json, no_cluster, no_pods, refusing, sa
 
 use serde_json::Value;
 
-/// What can be seen of the filter from outside.
+/// A behaviour of the filter, seen from outside.
 pub struct Behaviour {
-    /// Its name, behind that of its table.
+    /// Its name, after that of its table.
     pub name: &'static str,
-    /// What is to be seen, under one configuration after another.
+    /// What to expect, under one configuration after another.
     pub groups: Vec<Group>,
 }
 
-/// What is to be seen under one configuration.
+/// What to expect under one configuration.
 pub struct Group {
     /// The configuration.
     pub configuration: Value,
@@ -47,9 +47,9 @@ pub struct Group {
 pub struct Case {
     /// As the client sends it.
     pub request: Request,
-    /// What it meets, where it goes on.
+    /// What answers it, if it goes on.
     pub upstream: Upstream,
-    /// What is to be seen.
+    /// What to expect.
     pub expected: Expected,
 }
 
@@ -74,7 +74,7 @@ impl Group {
 }
 
 impl Case {
-    /// Ends the test with all that is not as expected.
+    /// Fails the test with everything that is not as expected.
     #[track_caller]
     pub fn judge(&self, configuration: &Value, seen: &Seen) {
         let differences = self.expected.differences(seen);

@@ -32,7 +32,7 @@ pub fn plain(target: &str) -> Request {
     .with(":path", target)
 }
 
-/// What a browser sends for such a load.
+/// The request that a browser sends for such a load.
 #[must_use]
 pub fn by(browser: &Browser, load: Load, target: &str) -> Request {
     loading(load, target, &browser.sends(load))
@@ -48,7 +48,7 @@ fn loading(load: Load, target: &str, headers: &[Header]) -> Request {
     plain(target).method(load.method()).with_all(headers)
 }
 
-/// What Chrome sends for such a load.
+/// The request that Chrome sends for such a load.
 #[must_use]
 pub fn load(load: Load, target: &str) -> Request {
     let [chrome, ..] = BROWSERS;
@@ -61,13 +61,13 @@ pub fn navigation(target: &str) -> Request {
     load(Load::Navigation, target)
 }
 
-/// A `fetch` of the page's own origin.
+/// A `fetch` from the page's own origin.
 #[must_use]
 pub fn fetch(target: &str) -> Request {
     load(Load::Fetch, target)
 }
 
-/// A `fetch` that says its version in a header.
+/// A `fetch` that carries its version in a header.
 #[must_use]
 pub fn call(version: &str) -> Request {
     fetch("/api/cart").version(version)
@@ -85,7 +85,7 @@ pub fn frame(target: &str) -> Request {
     load(Load::Frame, target)
 }
 
-/// A form that is sent, to be answered by a page.
+/// A form submission that a page answers.
 #[must_use]
 pub fn form(target: &str) -> Request {
     load(Load::FormPost, target)
@@ -99,7 +99,7 @@ impl Request {
         self
     }
 
-    /// The same with these lines besides.
+    /// The same with these additional lines.
     #[must_use]
     pub fn with_all(self, lines: &[(&str, &str)]) -> Self {
         lines
@@ -120,7 +120,7 @@ impl Request {
         self
     }
 
-    /// The same by another method.
+    /// The same with another method.
     #[must_use]
     pub fn method(self, method: &str) -> Self {
         self.but(":method", method)
@@ -150,19 +150,19 @@ impl Request {
         self.with("cookie", cookies)
     }
 
-    /// The same by a page of another origin.
+    /// The same from a page of another origin.
     #[must_use]
     pub fn origin(self, origin: &str) -> Self {
         self.with("origin", origin)
     }
 
-    /// The same at this time, in seconds since 1970; only where no clock of a proxy is asked.
+    /// The same at this time, in seconds since 1970; only for tests without a proxy, which has its own clock.
     #[must_use]
     pub fn at(self, now: u64) -> Self {
         Self { now, ..self }
     }
 
-    /// The same where this number would be drawn; only where no proxy draws.
+    /// The same with this random number; only for tests without a proxy, which draws its own.
     #[must_use]
     pub fn drawing(self, drawn: u32) -> Self {
         Self { drawn, ..self }
@@ -186,7 +186,7 @@ impl Request {
         })
     }
 
-    /// What is decided on it; nothing where it is outside the scope.
+    /// The decision on it; none if it is out of scope.
     #[must_use]
     pub fn decided_by(&self, policy: &Policy) -> Option<Decision> {
         let map = headers::serialize(&self.lines);

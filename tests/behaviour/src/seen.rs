@@ -11,7 +11,7 @@ pub type Counts = BTreeMap<String, u64>;
 /// What was seen of one request.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The request as it went on; nothing where the filter answered.
+    /// The request as it went on; none if the filter answered.
     pub received: Option<Lines>,
     /// The answer's status.
     pub status: u16,
@@ -19,14 +19,14 @@ pub struct Seen {
     pub answer: Lines,
     /// The answer's body.
     pub body: Vec<u8>,
-    /// Why, for the access log.
+    /// The reason, for the access log.
     pub details: String,
-    /// The tags of the counters that have risen.
+    /// The tags of the counters that rose.
     pub counted: Vec<String>,
 }
 
 impl Seen {
-    /// The tags of what has risen between these.
+    /// The tags of the counters that rose between these.
     #[must_use]
     pub fn risen(before: &Counts, after: &Counts) -> Vec<String> {
         let risen = after.iter().flat_map(|(tags, count)| {

@@ -1,4 +1,4 @@
-//! What a request meets that goes on.
+//! What answers a forwarded request.
 
 /// An upstream's answer, or Envoy's own failure to find one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Upstream {
     },
     /// The cluster of this name has no pod.
     NoPods(&'static str),
-    /// The route of this name has a cluster that is not there.
+    /// The route of this name has a cluster that does not exist.
     NoCluster(&'static str),
     /// The cluster of this name has a pod that refuses connections.
     Refuses(&'static str),
@@ -81,7 +81,7 @@ impl Upstream {
         self
     }
 
-    /// The same answer with these lines besides.
+    /// The same answer with these additional lines.
     #[must_use]
     pub fn and_all(self, lines: &[(&'static str, &str)]) -> Self {
         lines
@@ -107,7 +107,7 @@ impl Upstream {
         self
     }
 
-    /// The same answer by a pod that says which version it is.
+    /// The same answer from a pod that states its version.
     #[must_use]
     pub fn of(self, version: &str) -> Self {
         self.and("x-app-version", version)
