@@ -1,4 +1,4 @@
-//! What happens to answers that no real host gives to order.
+//! What happens to answers that no real host gives on demand.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ fn shop(keys: &str) -> String {
     )
 }
 
-/// The text of the configuration, which is no longer there in JSON that was read and written.
+/// The original text of the configuration, which parsing and writing the JSON would lose.
 #[test]
 fn the_body_of_the_reload_answer_is_that_of_the_configuration_to_the_letter() {
     let policy = policy(&shop(
@@ -31,7 +31,7 @@ fn the_body_of_the_reload_answer_is_that_of_the_configuration_to_the_letter() {
     assert_eq!(reply.body, br#"{"code":"OLD", "n":1.10}"#);
 }
 
-/// As Envoy's own filter for CORS leaves it, where there is one.
+/// As Envoy's own CORS filter leaves it, if there is one.
 #[test]
 fn cors_headers_are_never_doubled() {
     const APP: &str = "https://app.example.com";

@@ -1,9 +1,9 @@
-//! What a configuration may say, and the text that each mistake gets, to the letter.
+//! What a configuration may say, and the exact message for each mistake.
 
 use skew_guard::config::Config;
 use skew_guard::policy::Policy;
 
-/// The problems of a configuration, one a line.
+/// The problems of a configuration, one per line.
 #[track_caller]
 fn problems(configuration: &str) -> String {
     match Config::load(configuration.as_bytes()) {
@@ -25,12 +25,12 @@ fn assert_good(configuration: &str) -> Policy {
     }
 }
 
-/// A configuration of two releases and these keys besides.
+/// A configuration of two releases and these additional keys.
 fn with(keys: &str) -> String {
     format!(r#"{{"releases":[{{"version":"2.0.0"}},{{"version":"1.4.2"}}],{keys}}}"#)
 }
 
-/// A configuration whose first release has these keys besides its version.
+/// A configuration whose first release has these keys in addition to its version.
 fn with_release(keys: &str) -> String {
     format!(
         r#"{{"releases":[{{"version":"2.0.0",{keys}}},{{"version":"1.4.2"}}],"current":"1.4.2"}}"#

@@ -1,4 +1,4 @@
-//! What a decision holds that no host can show, or that depends on a moment that only a test can set.
+//! What no host can show of a decision, or what depends on a moment that only a test can set.
 
 use serde_json::{Value, json};
 use skew_guard::decision::{Action, Decision, Forward, GoneReply, LocalReply, Rule};
@@ -16,7 +16,7 @@ fn decide(policy: &Policy, request: &Request) -> Decision {
         .expect("the request is within the scope")
 }
 
-/// What becomes of a request that goes on.
+/// How a forwarded request goes on.
 #[track_caller]
 fn forwarded(policy: &Policy, request: &Request) -> Forward {
     match decide(policy, request).action {
@@ -25,7 +25,7 @@ fn forwarded(policy: &Policy, request: &Request) -> Forward {
     }
 }
 
-/// Why it is gone, where it is.
+/// Why it is gone, if it is.
 fn gone(decision: &Decision) -> Option<GoneReason> {
     match decision.action {
         Action::Reply(LocalReply::Gone { why, .. }) => Some(why),
@@ -46,7 +46,7 @@ fn a_server_action_is_led_to_its_page_without_the_fragment() {
         panic!("it goes on");
     };
     let GoneReply::Reload { action_from, .. } = reply else {
-        panic!("it is no reload: {reply:?}");
+        panic!("it is not a reload: {reply:?}");
     };
     assert_eq!(
         action_from.as_deref(),

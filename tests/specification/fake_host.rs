@@ -1,4 +1,4 @@
-//! Behaviours on a host that only keeps account of what it is asked. `tests/envoy` shows the same in real Envoy.
+//! Behaviours on a host that only records what it is asked. `tests/envoy` shows the same in real Envoy.
 
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -11,16 +11,16 @@ use skew_guard::reply::local::Reply;
 use skew_guard_behaviour::{Behaviour, Case, Counts, Lines, Request, Seen, Upstream, policy};
 use skew_guard_invariants::host::FakeHost;
 
-/// What the host draws where the filter asks for a number at random.
+/// What the host returns when the filter asks for a random number.
 const DRAWN: u32 = 7;
 
-/// Ends the test where a behaviour is not seen.
+/// Fails the test if a behaviour is not seen.
 #[track_caller]
 pub fn see(behaviour: &Behaviour) {
     let now = SystemTime::UNIX_EPOCH.elapsed().expect("it is after 1970");
     for group in &behaviour.groups {
         let configuration = group.configuration.to_string();
-        // A wrong one would let everything pass.
+        // An invalid one would let everything pass.
         let _good = policy(&configuration);
         let host = FakeHost::at(now.as_secs(), DRAWN);
         let installation = Rc::new(Installation::configure(&host, configuration.as_bytes()));

@@ -1,4 +1,4 @@
-//! What the debug log says of a request.
+//! What the debug log says about a request.
 
 use skew_guard::headers::{self, Headers};
 use skew_guard::policy::Policy;

@@ -1,4 +1,4 @@
-//! The filter's specification, by behaviour: all that needs no proxy to be true.
+//! The filter's specification, by behaviour: everything that can be shown without a proxy.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! How many time series there can be: what a client sends makes none, and every release makes a few.
+//! How many time series there can be: clients cannot add any, and every release adds a few.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use skew_guard_invariants::host::FakeHost;
 const KEY: &str = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";
 const ROUTES: [&str; 3] = ["v3", "v2", "v1"];
 
-/// Configurations that lead to every outcome; the first one is wrong, while there is no other yet.
+/// Configurations that lead to every outcome; the first one is invalid, when there is no other yet.
 fn configurations() -> [String; 6] {
     let with = |keys: &str, releases: &str| {
         format!(
@@ -69,7 +69,7 @@ const MORE: [&[Header]; 5] = [
     &[("upgrade", "websocket"), ("x-release", "forged")],
 ];
 
-/// Every request that these make up.
+/// Every combination of these as a request.
 fn requests() -> impl Iterator<Item = Request> {
     let preflight = plain("/")
         .method("OPTIONS")

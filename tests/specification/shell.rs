@@ -1,4 +1,4 @@
-//! The shell around the decision: what it asks of the host, and what it does when the configuration is
+//! The shell around the decision: what it asks the host, and what it does when the configuration is
 //! wrong. `tests/envoy` proves the same in real Envoy.
 
 use std::rc::Rc;
@@ -69,7 +69,7 @@ const JSON: &[(&str, &str)] = &[
     ("x-envoy-upstream-service-time", "1"),
 ];
 
-/// An added host call is a decision: these tests are where it is taken.
+/// Adding a host call is a deliberate decision, and these tests record it.
 mod cost {
     use super::*;
 
@@ -401,7 +401,7 @@ mod series {
 mod wrong_configurations {
     use super::*;
 
-    /// As [`SHOP`], with a mistake.
+    /// [`SHOP`] with a mistake.
     const TYPO: &str = r#"{"releases":[{"version":"2.0.0","route":"v2"}],"curent":"2.0.0"}"#;
 
     fn revision(host: &FakeHost) -> u64 {

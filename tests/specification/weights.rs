@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use skew_guard_behaviour::{navigation, policy};
 
-/// The version that the visitor of a bucket gets where these releases have these weights.
+/// The version for the visitor of a bucket when these releases have these weights.
 fn release_of(bucket: u32, weights: &[(usize, u64)]) -> Option<String> {
     let releases: Vec<_> = weights
         .iter()
@@ -72,7 +72,7 @@ proptest! {
 fn shares_of_ten_thousand_visitors_are_within_two_points_of_the_weights() {
     let weights = [(1, 10), (2, 30), (3, 60)];
     let mut visitors = [0_i64; 4];
-    // Buckets as they are drawn: spread over all numbers, by a sequence that is no hash of ours.
+    // Buckets as drawn: spread over all numbers, by a sequence that is not one of our hashes.
     for bucket in (0..10_000_u32).map(|visitor| visitor.wrapping_mul(0x9e37_79b9)) {
         let release = release_of(bucket, &weights).expect("there is a current");
         visitors[usize::from(release.as_bytes()[0] - b'0')] += 1;

@@ -1,4 +1,4 @@
-//! A page where a file should be: the answer of most servers of single-page applications to a file that they lack.
+//! A page where a file should be: how most servers of single-page applications answer for a missing file.
 
 use serde_json::json;
 use skew_guard::telemetry::Sight::Fallback;
@@ -7,7 +7,7 @@ use skew_guard_behaviour::{
     navigation, plain, says, script, shop, to, with,
 };
 
-/// What the application answers where it has no such file.
+/// The application's answer for a missing file.
 fn page() -> Upstream {
     html().and_all(&[
         ("cache-control", "public, max-age=31536000, immutable"),
@@ -21,7 +21,7 @@ fn page() -> Upstream {
     ])
 }
 
-/// Nothing of the page is left but what the operator adds.
+/// Only what the operator adds is left of the page.
 fn missing() -> Expected {
     answer(404)
         .body("")

@@ -1,4 +1,4 @@
-//! What caches are told, and what a client is told that there is a newer version for.
+//! What caches are told, and what a client is told when there is a newer version.
 
 use serde_json::{Value, json};
 use skew_guard_behaviour::{
@@ -51,7 +51,7 @@ fn weighted() -> Value {
     )
 }
 
-/// The mesh chooses, and the pods say their version.
+/// The mesh chooses, and the pods state their version.
 fn by_pods() -> Value {
     with(
         mesh(),
@@ -149,7 +149,7 @@ behaviours! {
         }
     }
 
-    /// A robot without cookies asks first, and a shared cache would keep current's file for one who is pinned to 1.4.2.
+    /// A robot without cookies asks first; a shared cache would then serve current's file to a visitor pinned to 1.4.2.
     what_came_without_a_cookie_is_not_for_all_either {
         under(pinning()) {
             script("/main.js"), file() => to("v2-0-0").has("cache-control", "private, max-age=600");

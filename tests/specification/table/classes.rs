@@ -1,4 +1,4 @@
-//! What a request is taken for, and which release answers it because of that.
+//! How a request is classified, and which release therefore answers it.
 
 use serde_json::{Value, json};
 use skew_guard::decision::Outcome::{
@@ -45,7 +45,7 @@ fn fetching(mode: &str, destination: &str) -> Request {
 
 const VERSIONED: &str = "/api?dpl=1.4.2";
 
-/// A request that says 1.4.2 in each way but by a header, which no navigation has.
+/// A request with 1.4.2 in every source except a header, which no navigation has.
 fn carrying(request: &Request) -> [Request; 3] {
     let by_query = request.clone().but(":path", VERSIONED);
     [

@@ -1,4 +1,4 @@
-//! Conditions on what the client has already: a 304 would give it what it has of another release.
+//! Conditional requests: a 304 would make the client keep what it has from another release.
 
 use serde_json::{Value, json};
 use skew_guard_behaviour::{
@@ -70,7 +70,7 @@ behaviours! {
         }
     }
 
-    /// The page of 2.0.0 asks again for what it has from when 1.4.2 was current, and both share the ETag.
+    /// The page of 2.0.0 revalidates what it has from when 1.4.2 was current, and both share the ETag.
     they_go_from_what_a_page_asks_without_its_version {
         under(shop()) {
             conditional(fetch("/api")) => removed();

@@ -1,4 +1,4 @@
-//! What becomes of Envoy's own failures: where it finds no pod, or no cluster, of a release.
+//! What happens to Envoy's own failures, when a release has no pod or no cluster.
 
 use serde_json::{Value, json};
 use skew_guard::telemetry::Sight::Gone;
@@ -12,12 +12,12 @@ const CLUSTER: &str = "outbound|8080|v1-4-2|api.shop.svc.cluster.local";
 const ABSENT: &str = "skew-guard-absent";
 const APP: &str = "https://app.example.com";
 
-/// Where a failure that is passed on is told from one that is not.
+/// For telling failures that are passed on from those that are not.
 fn quiet() -> Value {
     with(shop(), json!({ "hints": false }))
 }
 
-/// Pages too stay with their version.
+/// Pages, too, stay with their version.
 fn pinning() -> Value {
     with(
         shop(),
@@ -38,7 +38,7 @@ fn envoys_own() -> Expected {
         .lacks("x-client-update")
 }
 
-/// Envoy's own answer, whatever it says.
+/// Envoy's own answer, whatever its text.
 fn passed_on() -> Expected {
     answer(503).never("x-client-update", "required")
 }
@@ -234,7 +234,7 @@ behaviours! {
         }
     }
 
-    /// The second gateway finds no pod, and makes the reload answer; the first only sees an upstream's answer.
+    /// The second gateway finds no pod and makes the reload answer; the first sees only an upstream's answer.
     of_two_gateways_in_a_row_the_first_does_not_soften_what_the_second_says {
         under(shop()) {
             let second = says(409).and("content-type", "application/json").and("x-client-update", "required");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use skew_guard_behaviour::{Request, behaviours, plain, shop, to, with};
 
-/// The shop, whose clients may say their version in every place there is.
+/// The shop, whose clients may state their version in every possible place.
 fn everywhere() -> Value {
     with(
         shop(),

@@ -7,7 +7,7 @@ use skew_guard_behaviour::{
     Load, answer, behaviours, call, fetch, html, load, navigation, no_pods, plain, shop, to, with,
 };
 
-/// A configuration that would do something to every request and answer.
+/// A configuration that would affect every request and answer.
 fn busy() -> Value {
     with(
         shop(),

@@ -1,4 +1,4 @@
-//! What the filter answers itself, where no release can answer.
+//! What the filter answers itself when no release can answer.
 
 use serde_json::{Value, json};
 use skew_guard::decision::Outcome::{Compatible, Gone, Unknown};
@@ -38,7 +38,7 @@ fn action(page: &str) -> Request {
         .with("referer", page)
 }
 
-/// Whether the answer may be read by a page of this origin where that one is allowed.
+/// Whether a page of this origin may read the answer if that origin is allowed.
 fn allowing(origin: &str) -> Value {
     with(shop(), json!({ "cors": { "allowOrigins": [origin] } }))
 }

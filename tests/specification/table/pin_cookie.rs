@@ -1,4 +1,4 @@
-//! The cookie that remembers a visitor's version, for applications that cannot say it in their URLs.
+//! The cookie that remembers a visitor's version, for applications that cannot put it in their URLs.
 
 use serde_json::{Value, json};
 use skew_guard::decision::Outcome::{Current, Declined, Invalid, Pinned, Unversioned};
@@ -220,7 +220,7 @@ behaviours! {
         }
     }
 
-    /// The gateway behind this one has the neighbouring configuration still, where 1.4.2 is current.
+    /// The gateway behind this one still has the neighbouring configuration, in which 1.4.2 is current.
     a_page_that_its_pod_says_is_of_another_release_is_not_pinned_to_the_one_asked {
         under(pinning(json!({ "upstreamVersion": { "responseHeader": "x-app-version" } }))) {
             navigation("/").cookie("pin=1.4.2"), html().of("1.4.2") => to("v2-0-0").never("set-cookie", "2.0.0");

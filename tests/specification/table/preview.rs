@@ -10,7 +10,7 @@ use skew_guard_behaviour::{
 const SHA256: &str = "1ff2e6fd7a187a0e5338106edcfda2a1133860b1a6273fc30b89cc6e8fdb5193";
 const KEY: &str = "open sesame:1";
 
-/// As the link leaves it.
+/// The cookie as the link sets it.
 const COOKIE: &str = "session=1; __preview=open%20sesame%3A1:2.1.0";
 const ATTRIBUTES: &str = "; Path=/; SameSite=Lax; Secure; HttpOnly";
 

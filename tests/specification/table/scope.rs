@@ -1,4 +1,4 @@
-//! Requests that are none of ours.
+//! Requests outside our scope.
 
 use serde_json::{Value, json};
 use skew_guard_behaviour::{
@@ -10,7 +10,7 @@ fn of(keys: Value) -> Value {
     with(shop(), keys)
 }
 
-/// A configuration that would do something to every request and answer.
+/// A configuration that would affect every request and answer.
 fn busy() -> Value {
     of(json!({
         "hosts": ["shop.example.com"],
@@ -112,7 +112,7 @@ behaviours! {
         }
     }
 
-    /// The back end takes `//api` for `/api`, as nginx does.
+    /// The back end treats `//api` as `/api`, as nginx does.
     a_doubled_slash_does_not_leave_the_scope {
         under(of(json!({ "paths": ["/api"] }))) {
             for target in ["/api/cart", "//api/cart", "///api//cart"] {

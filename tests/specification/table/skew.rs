@@ -1,4 +1,4 @@
-//! Answers of another release than was asked.
+//! Answers from another release than the one asked.
 
 use serde_json::{Value, json};
 use skew_guard::telemetry::Sight::Skewed;
@@ -36,7 +36,7 @@ behaviours! {
             "enforce": false,
         }))) {
             fetch("/a?dpl=1.4.2"), json().of("2.0.0") => answer(200).no_sight();
-            // What is accepted is the API's.
+            // Only API calls are accepted.
             script("/a.js?dpl=1.4.2"), json().of("2.0.0") => answer(200).sight("v1", Skewed);
         }
     }

@@ -1,4 +1,4 @@
-//! Where a version is read from, with all that real requests hold beside it.
+//! Where a version is read from, among everything else in real requests.
 
 use serde_json::{Value, json};
 use skew_guard::decision::Outcome::{Invalid, Pinned, Uncovered};
@@ -6,7 +6,7 @@ use skew_guard_behaviour::{
     Request, behaviours, call, fetch, plain, refused, script, shop, to, with,
 };
 
-/// The shop, whose clients say their version there.
+/// The shop, whose clients state their version there.
 fn at(sources: Value) -> Value {
     with(shop(), json!({ "sources": sources }))
 }
@@ -15,7 +15,7 @@ fn header(value: &str) -> Request {
     fetch("/api").with("x-v", value)
 }
 
-/// A request that holds another version in each place.
+/// A request with a different version in each place.
 fn everywhere() -> Request {
     call("1.9.3")
         .but(":path", "/api?dpl=2.0.0")

@@ -1,4 +1,4 @@
-//! Which release answers a client that says its version.
+//! Which release answers a client that states its version.
 
 use serde_json::{Value, json};
 use skew_guard::decision::Outcome::{
@@ -9,7 +9,7 @@ use skew_guard_behaviour::{
     behaviours, call, fetch, frame, mesh, navigation, plain, refused, script, shop, to, with,
 };
 
-/// 2.10.0 and others accept the same, 1.5.0 drains and does too.
+/// 2.10.0 and others accept the same, and so does 1.5.0, which drains.
 fn accepting() -> Value {
     json!({ "releases": [
         { "version": "3.0.0", "accepts": ["1.*"] },
