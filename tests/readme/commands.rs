@@ -13,13 +13,13 @@ use skew_guard_lab::markdown::Document;
 use crate::pages::DEMO;
 use crate::{status, tool, up};
 
-/// Few requests: what is compared is what the demo says, not how much it measured.
+/// Few requests: the test compares what the demo says, not its figures.
 const REQUESTS: &str = "4000";
 
 /// The demo's picture, as its page shows it.
 const PICTURE: &str = "envoy/demo/roll-out.svg";
 
-/// Runs a block of commands and holds it to what the text says of it.
+/// Runs a block of commands and checks what the text says about it.
 pub fn work(block: &str) -> Result<()> {
     let lines = lines(block);
     match program(lines.first().context("a command")?) {
@@ -43,7 +43,7 @@ pub fn work(block: &str) -> Result<()> {
     }
 }
 
-/// It is by this name that the package is installed. `make test-client` installs it from its archive.
+/// The package is installed by this name. `make test-client` installs it from its archive.
 fn installs_the_client(line: &str) -> Result<()> {
     let package = fs::read_to_string(repository().join("client/package.json"))?;
     let package: Value = serde_json::from_str(&package)?;
@@ -55,11 +55,11 @@ fn installs_the_client(line: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the tool does in a cluster is run in one, by `make test-istio`.
+/// The tool's cluster commands are run in a real one, by `make test-istio`.
 const IN_A_CLUSTER: [&str; 2] = ["--helm-release", "--routes"];
 
 /// Commands for a cluster. The tool's are run; those of Helm and Kubernetes are the steps that `make test-istio` does
-/// with clients of its own.
+/// with its own clients.
 pub fn are_of_the_mesh(block: &str) -> Result<()> {
     let lines = lines(block);
     for line in &lines {
@@ -76,7 +76,7 @@ pub fn are_of_the_mesh(block: &str) -> Result<()> {
     tool::runs_in_a_pipeline(&ours.collect::<Vec<_>>())
 }
 
-/// The demo's own report has the columns and rows of the one that is shown, and both show no skew with the filter.
+/// The demo's report has the columns and rows of the one in the README, and both show no skew with the filter.
 pub fn report_is_the_demos(shown: &str) -> Result<()> {
     let mut demo = cargo(&["run", "--quiet", "--example", "demo", "--"]);
     demo.args(["rollout", "--requests", REQUESTS]);
@@ -92,7 +92,7 @@ pub fn report_is_the_demos(shown: &str) -> Result<()> {
         let name = row.first();
         ensure!(
             rows.any(|row| row == name),
-            "the demo has no row {name:?} there"
+            "the demo's report has no row {name:?}"
         );
     }
     for report in [&shown, &said] {
@@ -110,8 +110,8 @@ pub fn report_is_the_demos(shown: &str) -> Result<()> {
     picture_is_the_demos()
 }
 
-/// The picture that is shown says what the one says that the demo has just drawn; figures aside, which differ from run
-/// to run, but for the skewed answers with the filter.
+/// The README's picture has the same text as the one that the demo has just drawn, except figures, which differ from
+/// run to run; with the filter both show no skewed answers.
 fn picture_is_the_demos() -> Result<()> {
     let drawn = target().join("demo/roll-out.svg");
     let [shown, drawn] = [repository().join(PICTURE), drawn].map(fs::read_to_string);
@@ -144,12 +144,12 @@ fn picture_is_the_demos() -> Result<()> {
     Ok(())
 }
 
-/// What a picture says: the contents of its text elements, each on a line of its own.
+/// What a picture says: the contents of its text elements, each on its own line.
 fn words_of(svg: &str) -> impl Iterator<Item = &str> {
     svg.lines().filter(|line| !line.starts_with('<'))
 }
 
-/// The cells of a report's rows: columns are set apart by two spaces and more.
+/// The cells of a report's rows, whose columns are two or more spaces apart.
 fn cells(report: &str) -> Vec<Vec<String>> {
     let rows = report
         .lines()
@@ -165,7 +165,7 @@ fn cells(report: &str) -> Vec<Vec<String>> {
     .collect()
 }
 
-/// In its sentences; those in its blocks are tested with the block.
+/// Those in its sentences; those in code blocks are tested with the block.
 pub fn targets_exist(document: &Document) -> Result<()> {
     let mut named = document
         .code
@@ -174,7 +174,7 @@ pub fn targets_exist(document: &Document) -> Result<()> {
     named.try_for_each(|code| is_target(code))
 }
 
-/// `make` knows how to make it; nothing is made.
+/// `make` has such a target; nothing is made.
 fn is_target(line: &str) -> Result<()> {
     let words = words(line);
     let ["make", target, variables @ ..] = &words[..] else {
@@ -198,7 +198,7 @@ pub fn cargo(arguments: &[&str]) -> Command {
     cargo
 }
 
-/// What a command prints; an error with all of it where it fails.
+/// What a command prints; if it fails, an error with all of it.
 pub fn output_of(command: &mut Command) -> Result<String> {
     let Output {
         status,
@@ -220,7 +220,7 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The commands of a block, without what is said beside them.
+/// The commands of a block, without their comments.
 fn lines(block: &str) -> Vec<&str> {
     let lines = block
         .lines()

@@ -1,4 +1,4 @@
-//! What the README says of the configuration.
+//! What the README says about the configuration.
 
 use std::collections::BTreeSet;
 
@@ -13,15 +13,15 @@ use crate::pages::README;
 
 pub const CLAIMS: &[Claim] = &[
     (
-        "the table of the configuration has every key and no other",
+        "the table of the configuration has exactly the keys that exist",
         the_table_has_every_key,
     ),
     (
-        "each key's row names what may stand below it",
+        "each key's row names the keys below it",
         each_row_names_what_stands_below,
     ),
     (
-        "each default of the table is the default",
+        "each default in the table is correct",
         each_default_is_the_default,
     ),
     (
@@ -31,11 +31,11 @@ pub const CLAIMS: &[Claim] = &[
 ];
 
 pub const RULES: &[Claim] = &[(
-    "there are ten rules, and `explain` numbers them so",
+    "there are ten rules, numbered as in `explain`",
     there_are_ten_rules,
 )];
 
-/// A configuration as it would be copied.
+/// A configuration as a reader would copy it.
 pub fn loads(text: &str) -> Result<()> {
     load(text).map(|_| ())
 }
@@ -51,7 +51,7 @@ pub fn shown() -> Result<String> {
     Ok(Document::read(README)?.fence("json")?.text.clone())
 }
 
-/// One wrong configuration, made from the one that is shown, gets exactly these problems.
+/// One wrong configuration, made from the one in the README, gets exactly these problems.
 pub fn problems_are_reported(expected: &str) -> Result<()> {
     let right = r#""version": "1.4.2""#;
     let wrong = shown()?.replacen(right, r#""version": 1.10"#, 1).replacen(
@@ -61,7 +61,7 @@ pub fn problems_are_reported(expected: &str) -> Result<()> {
     );
     let Err(problems) = Config::load(wrong.as_bytes()) else {
         return Err(anyhow!(
-            "the wrong configuration is taken for right: {wrong}"
+            "the wrong configuration is taken for valid: {wrong}"
         ));
     };
     let said: Vec<_> = problems.iter().map(ToString::to_string).collect();
@@ -151,7 +151,7 @@ struct Row {
 }
 
 impl Row {
-    /// The default as a configuration would write it; absent where a key has none.
+    /// The default as written in a configuration; absent if a key has none.
     fn default_value(&self) -> Option<Value> {
         let Cell { text, code } = &self.default;
         if self.keys == ["sources"] {
@@ -192,13 +192,13 @@ fn rows(readme: &Document) -> Result<Vec<Row>> {
         .collect()
 }
 
-/// Whether code names a key, alone or within an object.
+/// Whether code names a key, alone or in an object.
 fn names(code: &str, key: &str) -> bool {
     code.split(|letter: char| !letter.is_alphanumeric())
         .any(|word| word == key)
 }
 
-/// The keys that may stand below one, whether it holds an object or a list of them.
+/// The keys allowed below one, whether it holds an object or a list of objects.
 fn keys_below(key: &str) -> Result<BTreeSet<String>> {
     let mut keys = allowed_in(&json!({ key: { UNKNOWN: 1 } }), key)?;
     keys.extend(allowed_in(
@@ -208,10 +208,10 @@ fn keys_below(key: &str) -> Result<BTreeSet<String>> {
     Ok(keys)
 }
 
-/// Like no key that there is, so that the reader lists all that it knows.
+/// Unlike any real key, so that the reader lists all that it knows.
 const UNKNOWN: &str = "zzzzzzzzzzzzzzzz";
 
-/// What the reader says is allowed at a place; nothing where it holds no object.
+/// What the reader says is allowed at a place; nothing if it does not hold an object.
 fn allowed_in(configuration: &Value, place: &str) -> Result<BTreeSet<String>> {
     let mut configuration = configuration.clone();
     let path = if place.is_empty() {
@@ -221,7 +221,7 @@ fn allowed_in(configuration: &Value, place: &str) -> Result<BTreeSet<String>> {
         format!("{place}.{UNKNOWN}")
     };
     let Err(problems) = Config::load(configuration.to_string().as_bytes()) else {
-        return Err(anyhow!("an unknown key is taken"));
+        return Err(anyhow!("an unknown key is accepted"));
     };
     let allowed = problems
         .iter()

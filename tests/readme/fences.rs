@@ -33,7 +33,7 @@ fn prove(document: &str, fence: &Fence) -> Result<()> {
     match (document, language) {
         (_, "") if is_drawing(&fence.text) => Ok(()),
         (pages::README, "json") => configuration::loads(&fence.text),
-        // Compared where the command is run.
+        // Compared when the command is run.
         (pages::README, "") if status::is_answer(&fence.text) => Ok(()),
         (pages::README, "") => configuration::problems_are_reported(&fence.text),
         (pages::README | pages::DEMO | pages::CONTRIBUTING | "client/README.md", "sh") => {
@@ -66,12 +66,12 @@ fn is_of_the_chart(document: &str) -> bool {
     Path::new(document).parent() == Some(Path::new("istio"))
 }
 
-/// Arrows: to be looked at, with nothing to be run.
+/// Diagrams, with nothing to run.
 fn is_drawing(text: &str) -> bool {
     text.contains('►')
 }
 
-/// The folder of another target's tests holds this piece of code, which reads such blocks.
+/// The folder of another target's tests contains this code, which reads such blocks.
 fn is_used_by(test: &str, reader: &str) -> Result<()> {
     let is_there = sources(test)?.iter().any(|source| source.contains(reader));
     ensure!(is_there, "{test} has no {reader}");

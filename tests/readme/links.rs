@@ -8,8 +8,8 @@ use skew_guard_lab::markdown::Document;
 
 use crate::pages::README;
 
-/// Each relative link is a file or folder of the repository, and its anchor a heading there. What is elsewhere cannot
-/// be asked from here.
+/// Each relative link is a file or folder of the repository, and its anchor a heading there. External links cannot
+/// be checked here.
 pub fn lead_somewhere(document: &Document) -> Result<()> {
     let folder = document.path.parent().context("a document in a folder")?;
     for link in document.links.iter().filter(|link| !is_elsewhere(link)) {
@@ -37,7 +37,7 @@ pub fn lead_somewhere(document: &Document) -> Result<()> {
     Ok(())
 }
 
-/// A reader who starts at the README can get to each page by links alone.
+/// A reader who starts at the README can reach each page by links alone.
 pub fn lead_to(document: &Document) -> Result<()> {
     let mut reached = BTreeSet::from([PathBuf::from(README)]);
     let mut unread = vec![PathBuf::from(README)];

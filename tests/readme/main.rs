@@ -1,9 +1,9 @@
-//! The documents of this repository, held to what they say.
+//! Tests that this repository's documents are true.
 //!
 //! Every code block is copied and used: a configuration is loaded, a command is run, an answer is
 //! compared with the filter's. A block, or a command in one, that no test knows how to use is a failure,
-//! so nothing can be shown here that was not tried. What needs Node or a browser is run by
-//! `make test-adopt`, what needs Helm by `make test-chart`; their blocks are known here by name.
+//! so nothing can be shown that was not tried. What needs Node or a browser is run by
+//! `make test-adopt`, what needs Helm by `make test-chart`; those blocks are listed here.
 #![expect(
     clippy::indexing_slicing,
     reason = "a test may panic, as clippy.toml says of those that have the usual harness"
@@ -31,7 +31,7 @@ use skew_guard_lab::markdown::Document;
 /// A statement of a document, and what proves it.
 type Claim = (&'static str, fn(&Document) -> Result<()>);
 
-/// The statements of single documents.
+/// The statements of individual documents.
 const CLAIMS: [(&str, &[Claim]); 7] = [
     (pages::README, configuration::CLAIMS),
     (pages::README, metrics::VERSIONS),
@@ -46,7 +46,7 @@ const CLAIMS: [(&str, &[Claim]); 7] = [
 const EVERYWHERE: [Claim; 4] = [
     ("every link leads somewhere", links::lead_somewhere),
     (
-        "every `make` that is named has a target",
+        "every `make` command that is named has a target",
         commands::targets_exist,
     ),
     ("its lines are wrapped", pages::is_wrapped),

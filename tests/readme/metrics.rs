@@ -1,4 +1,4 @@
-//! What the documents say is counted, seen and tested.
+//! What the documents say about metrics, details and tested versions.
 
 use std::collections::BTreeSet;
 
@@ -24,25 +24,25 @@ pub const CLAIMS: &[Claim] = &[
         metrics_are_produced,
     ),
     (
-        "outcomes, classes and sights are those that are counted",
+        "outcomes, classes and sights are those that exist",
         tag_values_are_counted,
     ),
     (
-        "the numbers of a release's state are those that are shown",
+        "the numbers of a release's state are correct",
         stages_are_shown,
     ),
     (
-        "the series that there are from the start, and at most, are counted",
+        "the initial and the maximal number of series are correct",
         series_are_counted,
     ),
     (
-        "the response code details are those that the filter gives",
+        "the response code details are the filter's",
         details_are_given,
     ),
 ];
 
 pub const VERSIONS: &[Claim] = &[(
-    "the versions of Envoy and Istio are those that are tested",
+    "the versions of Envoy and Istio are the tested ones",
     versions_are_tested,
 )];
 
@@ -119,7 +119,7 @@ fn series_are_counted(page: &Document) -> Result<()> {
     Ok(())
 }
 
-/// A client that is gone for each of the reasons there are.
+/// A client that is gone, for each possible reason.
 fn details_are_given(page: &Document) -> Result<()> {
     let configuration = json!({
         "releases": [{ "version": "2.0.0" }, { "version": "1.4.2", "state": "retired" }],

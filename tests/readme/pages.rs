@@ -1,4 +1,4 @@
-//! Which documents there are. Tests find them by looking, so that a new page cannot be forgotten.
+//! The list of documents. Tests search for them, so that a new page cannot be forgotten.
 
 use std::path::PathBuf;
 
@@ -32,14 +32,14 @@ pub fn all() -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Not what was built, installed or fetched.
+/// Excludes what was built, installed or fetched.
 fn is_source(entry: &DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
     let is_hidden = name.starts_with('.') && entry.depth() > 0;
     !is_hidden && name != "target" && name != "node_modules"
 }
 
-/// Prose is wrapped; tables, pictures and blocks of code are as wide as they have to be.
+/// Prose is wrapped; tables, pictures and code blocks are as wide as they need to be.
 pub fn is_wrapped(document: &Document) -> Result<()> {
     let mut in_fence = false;
     for (number, line) in (1..).zip(document.text.lines()) {

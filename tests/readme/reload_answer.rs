@@ -1,4 +1,4 @@
-//! The reload answer that is shown.
+//! The reload answer in the README.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use reqwest::StatusCode;
@@ -12,8 +12,8 @@ use skew_guard::request::{Environment, Request};
 
 use crate::configuration;
 
-/// It is what a client of 1.4.2 gets under the configuration that the README shows, when that release's
-/// time is over.
+/// A client of 1.4.2 gets it under the README's configuration, when that release's
+/// time is up.
 pub fn is_the_filters(shown: &str) -> Result<()> {
     let policy = Config::load(configuration::shown()?.as_bytes())
         .map(Policy::from)

@@ -1,4 +1,4 @@
-//! `skew-guard status`, as the README shows it: the answer of a real gateway that is asked for every release.
+//! `skew-guard status`, as the README shows it, for a real gateway with requests for every release.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,7 +18,7 @@ pub fn is_answer(text: &str) -> bool {
     text.contains("requests in 5s")
 }
 
-/// Runs the command while visitors come, and compares its answer with the one that is shown: all but figures, times and
+/// Runs the command while visitors come, and compares its answer with the README's, except for figures, times and
 /// the width of columns.
 pub fn answers_as_shown(line: &str) -> Result<()> {
     let readme = Document::read(README)?;

@@ -1,4 +1,4 @@
-//! What `tests/README.md` says of the suites.
+//! What `tests/README.md` says about the suites.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,13 +11,13 @@ use walkdir::WalkDir;
 use crate::commands::{cargo, repository};
 use crate::{Claim, pages};
 
-/// What holds for the page of the tests.
+/// What holds for the page about the tests.
 pub const CLAIMS: &[Claim] = &[("it names every suite", names_every_suite)];
 
-/// What holds for every page that leads into the sources.
-pub const PATHS: &[Claim] = &[("every file that it names is there", files_are_there)];
+/// What holds for every page that names source files.
+pub const PATHS: &[Claim] = &[("every file that it names exists", files_are_there)];
 
-/// The page names each folder and each file of `tests`, and no other.
+/// The page names exactly the folders and files in `tests`.
 fn names_every_suite(document: &Document) -> Result<()> {
     let mut there = BTreeSet::new();
     for entry in fs::read_dir(repository().join("tests"))? {
@@ -53,7 +53,7 @@ fn files_are_there(document: &Document) -> Result<()> {
     Ok(())
 }
 
-/// Each line names a suite, and a case of it; what needs no proxy is run.
+/// Each line names a suite and one of its cases; those that need no proxy are run.
 pub fn run_one_case(block: &str) -> Result<()> {
     for line in block.lines() {
         let mut words = line.split_whitespace();
@@ -81,7 +81,7 @@ fn is_case_of(suite: &str, case: &str) -> Result<bool> {
     if repository().join(name).is_file() {
         return Ok(true);
     }
-    // The table is of both hosts.
+    // The table is for both hosts.
     for folder in [
         format!("tests/{suite}"),
         "tests/specification/table".to_owned(),

@@ -19,10 +19,10 @@ use crate::commands::{cargo, output_of};
 use crate::configuration;
 use crate::pages::{CHART, README};
 
-/// The admin interface that the documents speak of.
+/// The admin interface that the documents mention.
 const GATEWAYS: [&str; 2] = ["http://127.0.0.1:9901", "http://GATEWAY-POD:15020"];
 
-/// Runs the command that installs the tool; only profile and place are others, so that it is built once for all tests.
+/// Runs the command that installs the tool; only profile and place differ, so that it is built once for all tests.
 pub fn installed_by(line: &str) -> Result<PathBuf> {
     static INSTALLED: LazyLock<Mutex<Option<TempDir>>> = LazyLock::new(Mutex::default);
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +44,7 @@ pub fn installed_by(line: &str) -> Result<PathBuf> {
     Ok(tool)
 }
 
-/// The commands of a release's life, in the order in which the README has them.
+/// The commands of a release's life, in the README's order.
 pub fn leads_a_release(lines: &[&str]) -> Result<()> {
     let workspace = Workspace::with_the_readmes_configuration()?;
     for line in lines {
@@ -67,7 +67,7 @@ pub fn runs_in_a_pipeline(lines: &[&str]) -> Result<()> {
         .try_for_each(|line| workspace.run(line).map(drop))
 }
 
-/// A folder with the files that the commands name, and a gateway to ask.
+/// A folder with the files that the commands name, and a gateway to query.
 pub struct Workspace {
     folder: TempDir,
     tool: PathBuf,
@@ -112,7 +112,7 @@ impl Workspace {
         self.folder.path().join(file)
     }
 
-    /// Makes a release current: there has to be one to go back from.
+    /// Makes a release current, so that there is one to roll back.
     fn roll_out(&self, version: &str) -> Result<()> {
         let current = format!("current: \"{version}\"");
         while !fs::read_to_string(self.path("shop.yaml"))?.contains(&current) {
@@ -129,7 +129,7 @@ impl Workspace {
         }
     }
 
-    /// Runs a line with this gateway in the place of the document's.
+    /// Runs a line with this gateway instead of the document's.
     pub fn run_at(&self, line: &str, gateway: &Gateway) -> Result<String> {
         self.run_as_it_is(&gateway.named_in(line))
     }
@@ -141,7 +141,7 @@ impl Workspace {
         output_of(&mut shell)
     }
 
-    /// What the README says that each command does.
+    /// Checks what the README says about each command.
     fn holds_to(&self, line: &str, said: &str) -> Result<()> {
         let command = line.split(' ').nth(1).unwrap_or_default();
         match command {
@@ -159,7 +159,7 @@ impl Workspace {
                     "the bad release is not retired"
                 );
             }
-            other => bail!("nothing is known of {other}"),
+            other => bail!("nothing is known about {other}"),
         }
         let config = fs::read(self.path("config.json"))?;
         Config::load(&config)
@@ -182,7 +182,7 @@ impl Workspace {
     }
 }
 
-/// The number behind `--revision`; where the document leaves it open, any will do.
+/// The number after `--revision`; if the document leaves it open, any will do.
 fn revision_of(line: &str) -> Result<Option<u64>> {
     let Some((_, revision)) = line.split_once("--revision ") else {
         return Ok(None);
@@ -190,13 +190,13 @@ fn revision_of(line: &str) -> Result<Option<u64>> {
     let revision = revision.split(' ').next().unwrap_or_default();
     Ok(Some(revision.parse().or_else(|_| match revision {
         "REVISION" => Ok(OPEN_REVISION),
-        other => Err(anyhow!("{other} is no revision")),
+        other => Err(anyhow!("{other} is not a revision")),
     })?))
 }
 
 const OPEN_REVISION: u64 = 7;
 
-/// A real gateway with a configuration of that revision in force.
+/// A real gateway with a configuration with that revision in force.
 pub struct Gateway {
     runtime: Runtime,
     envoy: Envoy,
@@ -216,7 +216,7 @@ impl Gateway {
         Ok(Self { runtime, envoy })
     }
 
-    /// Asks for a path of the shop.
+    /// Requests a path of the shop.
     pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<()> {
         let host = ("host", b"shop.example.com".as_slice());
         let headers = headers
@@ -229,7 +229,7 @@ impl Gateway {
         })
     }
 
-    /// The line with this gateway's address in the place of the document's.
+    /// The line with this gateway's address instead of the document's.
     fn named_in(&self, line: &str) -> String {
         let here = format!("http://{}", self.envoy.admin());
         let line = line.replace("REVISION", &OPEN_REVISION.to_string());

@@ -1,4 +1,4 @@
-//! `make up`, and what it invites to try.
+//! `make up`, and what it invites readers to try.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::commands::{output_of, repository};
 
-/// Enough to meet every one of eight pods: that one is missed by chance happens once in sixteen million times.
+/// Enough to meet all eight pods: one is missed by chance once in sixteen million runs.
 const TRIES: usize = 140;
 
 /// `make up` builds what it runs, and waits while another build has Cargo's lock.
@@ -26,12 +26,12 @@ const BUILT_BY_THEN: Duration = Duration::from_secs(600);
 /// What builds the demo's page.
 const NODE: [&str; 3] = ["node", "npm", "npx"];
 
-/// Runs the three commands while `make up` does, and holds them to what the text says.
+/// Runs the three commands while `make up` runs, and checks what the text says about them.
 ///
-/// It runs as where Node is not installed, which is how it must run too; `tests/browser` has the demo's page.
+/// It runs as if Node were not installed, which must work too; `tests/browser` has the demo's page.
 pub fn answers(commands: &[&str]) -> Result<()> {
     let [any, pinned, counted] = commands else {
-        bail!("the text speaks of three commands, not of {commands:?}");
+        bail!("the text has three commands, not {commands:?}");
     };
     let _alone = alone_on_the_ports()?;
     let commands = TempDir::with_prefix("skew-guard-commands-")?;
@@ -68,7 +68,7 @@ pub fn answers(commands: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Its ports are fixed, so that only one test on this machine can have it at a time, of whatever copy of the
+/// Its ports are fixed, so only one test on this machine can run it at a time, from whichever copy of the
 /// repository.
 fn alone_on_the_ports() -> Result<File> {
     let lock = File::create(std::env::temp_dir().join("skew-guard-up.lock"))?;
@@ -76,7 +76,7 @@ fn alone_on_the_ports() -> Result<File> {
     Ok(lock)
 }
 
-/// The PATH with other folders in place of those that hold Node: all else that is in them, by links.
+/// The PATH with other folders in place of those that contain Node: everything else in them, as links.
 fn path_without_node(links: &Path) -> Result<OsString> {
     let path = env::var_os("PATH").context("$PATH")?;
     let folders = env::split_paths(&path).map(|folder| {
@@ -113,7 +113,7 @@ async fn up(path: &OsString) -> Result<Process> {
     Ok(shop)
 }
 
-/// The pods that answer the command when it is repeated: they say their names in a header.
+/// The pods that answer the repeated command, by the names that they put in a header.
 fn answering_pods(command: &str) -> Result<BTreeSet<String>> {
     let mut pods = BTreeSet::new();
     for _ in 0..TRIES {
@@ -133,7 +133,7 @@ fn pods(versions: &[&str]) -> BTreeSet<String> {
     versions.iter().flat_map(of).collect()
 }
 
-/// Whether a counter with these labels, in whatever order, has this value.
+/// Whether a counter with these labels, in any order, has this value.
 fn has_line(metrics: &str, expected: &str) -> bool {
     let parts = |line: &str| -> BTreeSet<String> {
         line.split(['{', ',', '}'])
