@@ -1,4 +1,4 @@
-//! A gateway that has learned its routes, its subsets and its plugin at different moments: the plugin decides by its
+//! A gateway that has learned its routes, its subsets and its plugin at different moments: the plugin decides with its
 //! real code, and the mesh is a model of Istio's.
 
 use anyhow::{Result, bail};
@@ -37,13 +37,13 @@ impl Rendering {
 pub struct Gateway<'a> {
     pub mesh: Mesh<'a>,
     pub plugin: &'a Policy,
-    /// Which part is of which rendering, for who reads a failure.
+    /// Which part is from which rendering, for readers of a failure.
     pub learned: [&'static str; 3],
 }
 
 impl<'a> Gateway<'a> {
-    /// Every gateway that there can be between two upgrades, those that have all of one included. Resources arrive in
-    /// any order; and a part that is refused stays what it was.
+    /// Every possible gateway between two upgrades, including those that have all of one. Resources arrive in
+    /// any order, and a refused part stays as it was.
     pub fn between(old: &'a Rendering, new: &'a Rendering) -> Vec<Self> {
         let both = [("old", old), ("new", new)];
         let mut gateways = Vec::new();
@@ -73,7 +73,7 @@ impl<'a> Gateway<'a> {
         };
         match &decision.action {
             Action::Reply(LocalReply::Gone { .. }) => return Ok(Answer::Reload),
-            Action::Reply(other) => bail!("not to be expected: {other:?}"),
+            Action::Reply(other) => bail!("not expected: {other:?}"),
             Action::Forward(_) => {}
         }
         let header = decision
@@ -94,7 +94,7 @@ impl<'a> Gateway<'a> {
         }
     }
 
-    /// What the client gets where the plugin passes through: after a start with a configuration that it refuses, or
+    /// What the client gets if the plugin passes through: after a start with a configuration that it refuses, or
     /// without the module under FAIL_OPEN.
     pub fn answer_without_plugin(&self, path: &str) -> Result<Answer> {
         Ok(match self.mesh.send(path, &[])? {
@@ -112,13 +112,13 @@ pub enum Answer {
     Pods(String),
     /// Any pod, whatever its release.
     AnyPod,
-    /// The reload answer, or 404 without store: what a page can act on.
+    /// The reload answer, or an uncacheable 404: what a page can act on.
     Reload,
     /// Envoy's own 503.
     Unavailable,
 }
 
-/// A request of a browser.
+/// A browser's request.
 #[derive(Debug, Clone)]
 pub struct Sent {
     headers: Vec<(&'static str, String)>,
@@ -138,7 +138,7 @@ impl Sent {
         )
     }
 
-    /// A page in a checkout is followed by another, which stays on its version.
+    /// A page of a checkout leads to another, which keeps its version.
     pub fn checkout(version: &str) -> Self {
         let headers = [
             ("sec-fetch-mode", "navigate"),
@@ -158,7 +158,7 @@ impl Sent {
         Self::new("/api/cart", &headers, 0)
     }
 
-    /// A page loads a part of itself.
+    /// A page loads one of its parts.
     pub fn asset(version: &str) -> Self {
         let headers = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")];
         Self::new(&format!("/assets/v-{version}/chunk.js"), &headers, 0)

@@ -1,4 +1,4 @@
-//! Services in other namespaces, several gateways, and who of the mesh sees the routes.
+//! Services in other namespaces, several gateways, and who in the mesh sees the routes.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Helm, and what it makes of the chart.
+//! Helm, and what it renders from the chart.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The chart's namespace in every test.
 pub const NAMESPACE: &str = "shop";
 
-/// What `helm template` made of values.
+/// What `helm template` rendered from values.
 #[derive(Debug, Clone)]
 pub struct Manifests(Vec<Value>);
 
@@ -44,7 +44,7 @@ impl Manifests {
     }
 }
 
-/// The resources that the chart makes of values, which are YAML and laid over those of the example.
+/// The resources that the chart renders from values: YAML, merged into those of the example.
 pub fn render(values: &str) -> Result<Manifests> {
     Manifests::parse(&succeeded(&template(values)?)?)
 }
@@ -64,7 +64,7 @@ pub fn refusal(values: &str) -> Result<String> {
     Ok(String::from_utf8(output.stderr)?)
 }
 
-/// What Helm says when it refuses values that are laid over nothing but the chart's own.
+/// What Helm says when it refuses values that are merged only into the chart's own.
 pub fn refusal_alone(values: &str) -> Result<String> {
     let output = run(&["template"], &[], values)?;
     ensure!(!output.status.success(), "accepted:\n{values}");
@@ -85,7 +85,7 @@ pub fn notes(values: &str) -> Result<String> {
     )?)?;
     let (_, notes) = printed
         .split_once("NOTES:\n")
-        .context("notes in what Helm printed")?;
+        .context("Helm printed no notes")?;
     Ok(notes.to_owned())
 }
 
@@ -122,7 +122,7 @@ fn run(verb: &[&str], below: &[PathBuf], values: &str) -> Result<Output> {
     given(helm, values)
 }
 
-/// What a command of Helm's makes of values that it reads from its input.
+/// What a Helm command makes of values that it reads from its input.
 fn given(mut helm: Command, values: &str) -> Result<Output> {
     let mut helm = helm
         .args(["--values", "-"])

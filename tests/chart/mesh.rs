@@ -1,4 +1,4 @@
-//! What Istio makes of the chart's routes and subsets, as far as a request can tell: a model of the rules that Istio
+//! How Istio applies the chart's routes and subsets, as far as a request can tell: a model of the rules that Istio
 //! documents for a VirtualService and a DestinationRule.
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +14,7 @@ pub enum Destination {
     Subset { host: String, subset: String },
     /// To all pods of a service.
     AllPods { host: String },
-    /// Nowhere: the route of this name leads to a subset that is not there, and Envoy answers 503.
+    /// Nowhere: the route of this name leads to a missing subset, and Envoy answers 503.
     NoCluster { route: String },
 }
 
@@ -58,7 +58,7 @@ pub struct Mesh<'a> {
 }
 
 impl<'a> Mesh<'a> {
-    /// The mesh that has learned all of a rendering.
+    /// The mesh that has learned a complete rendering.
     pub fn of(manifests: &'a Manifests) -> Self {
         Self {
             routes: manifests,
@@ -66,7 +66,7 @@ impl<'a> Mesh<'a> {
         }
     }
 
-    /// The way of a request with this path, and with these headers by their lower-case names.
+    /// The destination of a request with this path and these headers, by lower-case name.
     pub fn send(self, path: &str, headers: &[(&str, &str)]) -> Result<Destination> {
         let routes = list(&self.routes.one("VirtualService")?["spec"]["http"]);
         let route = routes
@@ -74,7 +74,7 @@ impl<'a> Mesh<'a> {
             .find(|route| matches(route, path, headers))
             .context("a route")?;
         let [target] = list(&route["route"]) else {
-            bail!("not one destination: {route}")
+            bail!("more or less than one destination: {route}")
         };
         let host = text(&target["destination"]["host"])?;
         let Some(subset) = target["destination"]["subset"].as_str() else {
@@ -96,7 +96,7 @@ impl<'a> Mesh<'a> {
     }
 }
 
-/// One of the conditions has to hold, each with all that it asks for; a route without conditions takes everything.
+/// At least one condition must hold, with all that it requires; a route without conditions takes everything.
 fn matches(route: &Value, path: &str, headers: &[(&str, &str)]) -> bool {
     let Some(conditions) = route["match"].as_array() else {
         return true;
@@ -115,7 +115,7 @@ fn matches(route: &Value, path: &str, headers: &[(&str, &str)]) -> bool {
     })
 }
 
-/// `prefix` goes by characters, not by segments; `regex` has to match all of the path.
+/// `prefix` compares characters, not segments; `regex` must match the whole path.
 fn path_matches(uri: &Value, path: &str) -> bool {
     let whole = |regex: &str| Regex::new(&format!("^(?:{regex})$"));
     let by_regex = uri["regex"].as_str().map(whole);
@@ -126,17 +126,17 @@ fn path_matches(uri: &Value, path: &str) -> bool {
             .is_some_and(|prefix| path.starts_with(prefix))
 }
 
-/// An empty condition asks only that the header is there.
+/// An empty condition only requires the header to be present.
 fn value_matches(value: &Value, held: &str) -> bool {
     value["exact"].as_str().is_none_or(|exact| exact == held)
 }
 
-/// The items of a list; none where there is no list.
+/// The items of a list; none if there is no list.
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// A text that has to be there.
+/// A required text.
 pub fn text(value: &Value) -> Result<&str> {
     value
         .as_str()

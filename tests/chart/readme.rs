@@ -1,4 +1,4 @@
-//! What the pages beside the chart show works as it is shown.
+//! What the pages beside the chart show works as shown.
 
 use std::fs;
 

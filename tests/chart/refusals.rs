@@ -1,4 +1,4 @@
-//! Wrong values, and what is said of them: all problems at once, each with its place and what is allowed there.
+//! Wrong values and their messages: all problems at once, each with its place and what is allowed there.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use skew_guard::config::Config;
 
 use crate::helm;
 
-/// The chart says this of these values.
+/// The chart refuses these values with this message.
 #[track_caller]
 fn assert_refused(values: &str, expected: &str) {
     let said = helm::refusal(values).unwrap_or_else(|problem| panic!("{problem:#}"));
@@ -18,7 +18,7 @@ fn assert_refused(values: &str, expected: &str) {
     );
 }
 
-/// The chart says this of these values, and the plugin would not take them either.
+/// The chart refuses these values with this message, and the plugin would not accept them either.
 #[track_caller]
 fn assert_refused_as_by_the_plugin(values: &str, expected: &str) {
     assert_refused(values, expected);
@@ -26,7 +26,7 @@ fn assert_refused_as_by_the_plugin(values: &str, expected: &str) {
     assert!(!taken, "the plugin takes what the chart refuses:\n{values}");
 }
 
-/// Whether the plugin would take what these values say to it.
+/// Whether the plugin would accept its configuration from these values.
 fn plugin_takes(values: &str) -> Result<bool> {
     let given: Value = serde_saphyr::from_str(values)?;
     let mut config = given["config"].clone();
@@ -328,7 +328,7 @@ fn contradictions_within_the_plugin_s_configuration_are_refused() {
     );
 }
 
-/// Every key of the plugin's configuration with values that it may not hold: the chart refuses those that the plugin
+/// Every key of the plugin's configuration with invalid values: the chart refuses those that the plugin
 /// refuses, and no others.
 #[test]
 fn the_chart_judges_every_key_of_the_plugin_as_the_plugin_does() -> Result<()> {
@@ -350,7 +350,7 @@ fn the_chart_judges_every_key_of_the_plugin_as_the_plugin_does() -> Result<()> {
     let keys = keys_beside_those_of_the_chart();
     ensure!(
         keys.len() > 15,
-        "the plugin lists its keys otherwise now: {keys:?}"
+        "the plugin lists its keys differently now: {keys:?}"
     );
     let objects: Vec<_> = keys
         .iter()
@@ -359,7 +359,7 @@ fn the_chart_judges_every_key_of_the_plugin_as_the_plugin_does() -> Result<()> {
         .collect();
     ensure!(
         objects.len() >= 5,
-        "the plugin lists its keys otherwise now: {objects:?}"
+        "the plugin lists its keys differently now: {objects:?}"
     );
     for value in &values {
         assert_same_verdict(&all_set_to(&keys, value), 1)?;
@@ -411,15 +411,15 @@ fn first_words(path: &str, separator: char, depth: usize) -> String {
         .join(".")
 }
 
-/// The keys of the plugin's configuration but those that the chart puts in.
+/// The keys of the plugin's configuration except those that the chart sets.
 fn keys_beside_those_of_the_chart() -> Vec<String> {
     let mut keys = known_keys("");
     keys.retain(|key| !["releases", "current", "hosts"].contains(&key.as_str()));
     keys
 }
 
-/// The keys of the configuration, or of an object in it, as the plugin lists them where it meets one that it does not
-/// know. None where it wants something else than an object.
+/// The keys of the configuration, or of an object in it, as the plugin lists them when it meets one that it does not
+/// know. None if it expects something other than an object.
 fn known_keys(object: &str) -> Vec<String> {
     const UNKNOWN: &str = "a-key-that-nobody-can-have-meant";
     let (config, path) = match object {
@@ -575,7 +575,7 @@ fn what_only_a_team_can_know_has_no_default() -> Result<()> {
     Ok(())
 }
 
-/// What the example gives, each key taken away, or left without a value.
+/// The example's keys, each removed or left without a value.
 #[test]
 fn a_key_that_is_left_out_is_refused_and_not_filled_in() {
     for key in ["releases", "current", "services", "hosts", "gateways"] {

@@ -1,4 +1,4 @@
-//! What is made of good values.
+//! The resources for valid values.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use skew_guard::config::Config;
 use crate::helm::{self, Manifests};
 use crate::mesh::{Destination, Mesh, list, text};
 
-/// A life half over, and every other key that a release may have.
+/// Half of a release's life, with every other key that a release may have.
 pub const LIFE: &str = r#"
 releases:
   - {version: "2.2.0", state: staged}
@@ -527,7 +527,7 @@ fn the_module_is_fetched_as_it_is_said() -> Result<()> {
     Ok(())
 }
 
-/// The successor holds the same below `wasm`, but for what chooses the proxies and the place among their filters.
+/// The successor has the same below `wasm`, except for what selects the proxies and the place among their filters.
 #[test]
 fn a_traffic_extension_says_what_a_wasm_plugin_says() -> Result<()> {
     let values = format!(
@@ -561,7 +561,7 @@ fn object_keys(value: &Value) -> Vec<&str> {
     keys
 }
 
-/// An emergency exit: subsets stay, for gateways that still have the routes by header.
+/// An emergency exit: subsets stay, for gateways that still have the header routes.
 #[test]
 fn without_the_plugin_every_request_takes_the_default_route_whatever_its_header() -> Result<()> {
     let before = helm::render(LIFE)?;
@@ -747,6 +747,6 @@ fn it_gives_the_metrics_their_labels_by_the_rules_that_are_tried_in_prometheus()
             assert_eq!(rule[here], tried[there], "{here}");
         }
     }
-    assert_eq!(keep["action"], "keep", "what is not looked at is not kept");
+    assert_eq!(keep["action"], "keep", "no unused metric is kept");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! How many routes there are: Envoy tries them one by one, and a resource has a size at which tools refuse it.
+//! How many routes there are: Envoy tries them one by one, and tools refuse resources above a certain size.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::helm::{self, Manifests};
 use crate::mesh::{Destination, Mesh, list};
 
-/// Two services whose paths lie among each other's.
+/// Two services with interleaved paths.
 const INTERLEAVED: &str = r#"
 services:
   - {host: web.shop, port: 80, paths: ["/", "/api/docs", "/help", "/v1.0"]}
@@ -25,7 +25,7 @@ fn the_paths_of_a_service_are_one_route_of_each_release() -> Result<()> {
     let manifests = helm::render(
         "services: [{host: api.shop, port: 80, paths: [/a, /b, /c, /d.e]}, {host: web.shop, port: 80, paths: [/]}]",
     )?;
-    // Two releases, the dead end and the default, of each service.
+    // For each service two releases, the dead end and the default.
     assert_eq!(routes(&manifests)?, 2 * (2 + 2));
     for (path, host) in [
         ("/a", "api.shop"),

@@ -1,7 +1,7 @@
-//! Every step of a release's life is one upgrade that a mesh may learn in any order, and of which the plugin may refuse
-//! its part.
+//! Every step of a release's life is one upgrade that a mesh may learn in any order, and whose part
+//! the plugin may refuse.
 //!
-//! A tab opens its page at any gateway between two upgrades and goes on at any other; no answer may come from another
+//! A tab opens its page at any gateway between two upgrades and continues at any other; no answer may come from another
 //! release than the page's, and none may fail.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::gateway::{Answer, Gateway, Rendering, Sent};
 use crate::helm;
 
-/// What every upgrade has beside its releases.
+/// What every upgrade has besides its releases.
 const CONFIG: &str = r#"
 config:
   sources: [{header: x-bundle-version}, {query: dpl}, {path: "/assets/v-{version}/"}]
@@ -19,7 +19,7 @@ config:
   pinnedNavigation: [/checkout]
 "#;
 
-/// Where visitors may stand among weighted releases.
+/// Positions of visitors among weighted releases.
 const VISITORS: [u32; 8] = [
     0,
     0x2000_0000,
@@ -106,7 +106,7 @@ fn rendering(releases: &str) -> Result<Rendering> {
     Rendering::of(helm::render(&format!("{releases}{CONFIG}"))?)
 }
 
-/// What goes wrong between these upgrades, whatever a gateway has learned of each.
+/// What can go wrong between these upgrades, whatever a gateway has learned of each.
 fn harm(old: &Rendering, new: &Rendering) -> Result<BTreeSet<String>> {
     let mut harm = BTreeSet::new();
     let gateways = Gateway::between(old, new);
@@ -151,7 +151,7 @@ fn harm(old: &Rendering, new: &Rendering) -> Result<BTreeSet<String>> {
     Ok(harm)
 }
 
-/// The versions whose tabs are answered: those of releases that are not retired, the staged aside.
+/// The versions whose tabs are answered: those of releases that are neither retired nor staged.
 fn served(rendering: &Rendering) -> Result<BTreeSet<String>> {
     let releases = rendering.policy.releases.iter();
     Ok(releases
@@ -165,7 +165,7 @@ fn version_of(route: &str, old: &Rendering, new: &Rendering) -> Result<String> {
     let mut releases = old.policy.releases.iter().chain(&new.policy.releases);
     let release = releases
         .find(|release| release.route == route)
-        .context("a release of this route")?;
+        .context("no release of this route")?;
     Ok(release.version.to_string())
 }
 

@@ -1,4 +1,4 @@
-//! What a tenant of shared gateways may take, and who writes which half.
+//! What a tenant of shared gateways may claim, and who writes which half.
 
 use std::fs;
 use std::path::Path;
