@@ -1,4 +1,4 @@
-//! `envoy/observability/dashboard.json`: what it asks, and whether it is what Grafana takes.
+//! `envoy/observability/dashboard.json`: its queries, and whether Grafana would accept it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +16,7 @@ const FILE: &str = "envoy/observability/dashboard.json";
 const GRAFANA: &str = "tests/observability/grafana/node_modules";
 const SCHEMA: &str = "@grafana/schema/dist/types/raw";
 
-/// A dashboard, as far as it is asked and drawn here.
+/// The parts of a dashboard that are queried and drawn here.
 #[derive(Debug, Deserialize)]
 pub struct Dashboard {
     pub panels: Vec<Panel>,
@@ -61,7 +61,7 @@ impl Dashboard {
         Ok(serde_json::from_value(json()?)?)
     }
 
-    /// Asks all queries of each panel as Grafana would for that time, from and to in seconds since 1970.
+    /// Runs all queries of each panel as Grafana would for that time, from and to in seconds since 1970.
     pub async fn ask(&self, prometheus: &Prometheus, time: (f64, f64)) -> Result<Vec<Answers>> {
         let mut panels = Vec::new();
         for panel in &self.panels {
@@ -79,7 +79,7 @@ impl Target {
     async fn ask(&self, prometheus: &Prometheus, time: (f64, f64)) -> Result<Vec<Series>> {
         let expression = self.expression(time.1 - time.0);
         let (from, to) = time;
-        // Whole steps before the end, so that the last value is that of the end.
+        // Whole steps before the end, so that the last value is the one at the end.
         let seconds = if self.instant {
             0.0
         } else {
@@ -100,8 +100,8 @@ impl Target {
     }
 }
 
-/// By the schema of `@grafana/schema`, which knows no other keys than Grafana: the dashboard, and the options and fields
-/// of each panel by the panel's own.
+/// Checked with `@grafana/schema`, which knows only Grafana's own keys: the dashboard, and the options and fields
+/// of each panel with that panel's schema.
 #[test]
 fn grafana_takes_the_dashboard() -> Result<()> {
     let dashboard = json()?;
@@ -157,7 +157,7 @@ fn conforms(value: &Value, types: &Value, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The types of a folder of Grafana's, as definitions of a JSON Schema.
+/// The types in one of Grafana's folders, as definitions of a JSON Schema.
 fn types(folder: &str) -> Result<Value> {
     let modules = Path::new(GRAFANA);
     let output = Command::new(modules.join(".bin/ts-json-schema-generator"))

@@ -1,4 +1,4 @@
-//! The dashboard as a picture, with what its queries returned: Grafana itself is not at hand in a test.
+//! The dashboard as a picture of its queries' results, because a test does not have Grafana itself.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::dashboard::{Answers, Dashboard, GridPos, Panel, Target};
 /// The picture that the documents show.
 const SHOWN: &str = "envoy/observability/dashboard.svg";
 
-/// What an operator looks at first: the rows below these show more of the same kinds.
+/// The rows that an operator looks at first; those below show more of the same.
 const ROWS: u32 = 28;
 const COLUMN: u32 = 50;
 const ROW: u32 = 32;
@@ -119,7 +119,7 @@ impl Panel {
         }))
     }
 
-    /// All queries side by side, a row for each set of labels, columns as the panel arranges them.
+    /// All queries side by side: a row for each set of labels, columns as in the panel.
     fn table(&self, answers: &Answers, now: f64) -> Result<Body> {
         let organize = self
             .transformations
@@ -195,7 +195,7 @@ impl Target {
     }
 }
 
-/// By seconds since the beginning. Areas need a point each second: nothing is 0 there.
+/// By seconds since the beginning. Areas need a point for each second: a missing one is 0.
 fn points(series: &Series, began: f64, ended: f64, shape: Shape) -> Vec<(f64, f64)> {
     let known = series
         .values
@@ -240,7 +240,7 @@ fn ceiling(series: &[Curve], shape: Shape) -> f64 {
     if top > 0.0 { top * 1.1 } else { 1.0 }
 }
 
-/// The text that stands for a value, where Grafana is told of one.
+/// The text that Grafana would show for a value, if one is configured.
 fn mapped(value: f64, mappings: &Value) -> Option<String> {
     let texts = &mappings.as_array()?.first()?["options"];
     Some(texts[value.to_string()]["text"].as_str()?.to_owned())

@@ -1,4 +1,4 @@
-//! Labels without any set-up of Envoy's: `envoy/observability/relabel.yaml`, in real Prometheus.
+//! Labels without any set-up in Envoy: `envoy/observability/relabel.yaml`, in real Prometheus.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -12,11 +12,11 @@ use skew_guard_lab::{http, module, tool, wait};
 
 const RULES: &str = include_str!("../../envoy/observability/relabel.yaml");
 
-/// As Istio names it, and a route with as many hyphens as the rules bear.
+/// A plugin name as in Istio, and a route with as many hyphens as the rules can handle.
 const PLUGIN: &str = "shop.skew-guard";
 const LONG_ROUTE: &str = "f-e-a-t-u-r-e-1-4-2-a-l-p-h-a-9";
 
-/// A gateway that has counted something under every metric, with or without the tags.
+/// A gateway with a count in every metric, with or without the tags.
 struct Gateway(Envoy);
 
 impl Gateway {
@@ -70,7 +70,7 @@ impl Gateway {
         format!("http://{}/stats/prometheus", self.0.admin())
     }
 
-    /// A scrape job of the gateway, with these fields besides.
+    /// A scrape job for the gateway, with these additional fields.
     fn job(&self, name: &str, more: Value) -> Value {
         let mut job = json!({
             "job_name": name,
@@ -97,7 +97,7 @@ async fn scraping(jobs: &[Value]) -> Result<Prometheus> {
     Ok(prometheus)
 }
 
-/// The filter's series of a job, by all that tells them apart but where they were scraped.
+/// The filter's series of a job, by everything that distinguishes them except where they were scraped.
 async fn series(prometheus: &Prometheus, job: &str) -> Result<BTreeSet<String>> {
     let query = format!(r#"{{__name__=~"(plugin___.*)?skew_guard_.*", job="{job}"}}"#);
     let samples = prometheus.query(&query).await?;

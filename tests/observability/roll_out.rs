@@ -1,4 +1,4 @@
-//! A rolling update behind real gateways that a real Prometheus scrapes: what rules and dashboard say of it.
+//! A rolling update behind real gateways that a real Prometheus scrapes: what rules and dashboard show of it.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,7 +18,7 @@ use crate::site::{Gateway, NEW, OLD, step};
 
 const RULES: &str = include_str!("../../envoy/observability/rules.yaml");
 
-/// The shipped rules look back for minutes, and wait for minutes. Here all are the same rules, with seconds for them.
+/// The shipped rules look back for minutes, and wait for minutes. These are the same rules with seconds instead.
 const SHORTER: [(&str, &str); 10] = [
     ("[5m]", "[10s]"),
     ("offset 5m", "offset 10s"),
@@ -189,7 +189,7 @@ async fn rules_and_dashboard_say_how_a_rolling_update_goes() -> Result<()> {
         "{idle:?}"
     );
 
-    // Now, at the moment when somebody looks, everything has something to show.
+    // At this moment everything has something to show.
     let time = (watch.began, now()?);
     let dashboard = Dashboard::read()?;
     let answers = dashboard.ask(&watch.prometheus, time).await?;
@@ -252,8 +252,8 @@ async fn a_gateway_without_the_filter_is_told_as_missing_and_as_bypassed() -> Re
     Ok(())
 }
 
-/// Requests that are no page's own: a tab whose release is gone, a version that nobody has, a missing file, and calls of a
-/// page that do not say its version. More than once, for a counter that is new has no rate.
+/// Requests beside those of pages: a tab whose release is gone, a version that nobody has, a missing file, and calls of
+/// a page that do not state its version. More than once, because a new counter has no rate.
 async fn stray_requests(watch: &Watch, gateway: std::net::SocketAddr) -> Result<()> {
     let call: &[(&str, &[u8])] = &[
         ("sec-fetch-site", b"same-origin"),

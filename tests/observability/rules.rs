@@ -1,4 +1,4 @@
-//! The rules alone: what `promtool` says of them, and that none is without a test and a runbook.
+//! The rules alone: what `promtool` says about them, and that each has a test and a runbook.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -124,15 +124,15 @@ fn every_alert_names_its_runbook_and_every_runbook_its_alert() -> Result<()> {
     Ok(())
 }
 
-/// What the rules set beside the filter's series has to come from the same job: what the PodMonitor leaves out makes an
-/// alert silent.
+/// What the rules combine with the filter's series must come from the same job: anything that the PodMonitor drops
+/// silences an alert.
 #[test]
 fn the_charts_pod_monitor_keeps_what_the_rules_look_at_on_a_gateway() -> Result<()> {
     let monitor = fs::read_to_string("istio/templates/podmonitor.yaml")?;
     let kept = monitor
         .lines()
         .find_map(|line| line.trim().strip_prefix("regex: skew_guard_.+|"))
-        .context("the series that are kept")?;
+        .context("no series are kept")?;
     let is_kept = |name: &str| {
         kept.split('|')
             .any(|pattern| match pattern.strip_suffix(".+") {

@@ -1,4 +1,4 @@
-//! A shop behind gateways of `envoy/envoy.yaml`, each with files of its own, so that they can learn things one by one.
+//! A shop behind gateways of `envoy/envoy.yaml`, each with its own files, so that they can learn things one by one.
 
 use std::net::SocketAddr;
 
@@ -21,7 +21,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// With the filter, configured so.
+    /// With the filter in this configuration.
     pub async fn start(configuration: &Value) -> Result<Self> {
         let files = Files::new()?;
         let bootstrap = bootstrap(&files)?
@@ -57,7 +57,7 @@ impl Gateway {
         self.envoy.admin()
     }
 
-    /// Gives the filter another configuration.
+    /// Changes the filter's configuration.
     pub fn configure(&mut self, configuration: &Value) -> Result<()> {
         let filter = self.filter.as_mut().context("a filter")?;
         let text = filter
@@ -76,7 +76,7 @@ impl Gateway {
         .await
     }
 
-    /// Tells it which pods there are.
+    /// Publishes the pods to it.
     pub async fn publish(&self, old: &[Pod], new: &[Pod]) -> Result<()> {
         let clusters = [
             ("shop-v1-4-2", addresses(old)),

@@ -1,4 +1,4 @@
-//! `skew-guard status --prometheus`: since when nobody asks for a release, from what a real Prometheus has scraped.
+//! `skew-guard status --prometheus`: how long nobody has asked for a release, from a real Prometheus.
 
 use std::process::Command;
 
@@ -19,7 +19,7 @@ fn list() -> Value {
     })
 }
 
-/// What the tool says of the draining release, for which five seconds are enough.
+/// What the tool says about the draining release, for which five idle seconds are enough.
 async fn retirement(envoy: &Envoy, prometheus: &Prometheus) -> Result<Value> {
     let mut command = Command::new(tool::path()?);
     command.args(["status", "--output=json", "--interval=1s", "--idle-for=5s"]);
