@@ -1,4 +1,4 @@
-//! What all commands have in common: how they end, and how an answer is told.
+//! What all commands have in common: how they end, and how they answer.
 
 use crate::tool::Workspace;
 

@@ -1,4 +1,4 @@
-//! `check`: every problem of every configuration, wherever it is written.
+//! `check`: every problem of every configuration, in whatever kind of file.
 
 use crate::tool::{Workspace, run};
 
@@ -338,7 +338,7 @@ fn what_will_hurt_is_a_warning() {
 }
 
 /// An Envoy configuration with these domains, these keys of a route that the header chooses, and the
-/// filter's configuration in it, or in a file of its own.
+/// filter's configuration in it, or in a separate file.
 fn envoy(domains: &str, route: &str, is_discovered: bool) -> String {
     let filter = if is_discovered {
         r#"{name: guard, config_discovery: {config_source: {path_config_source: {path: /etc/envoy/guard.yaml}}}}"#.to_owned()
@@ -551,7 +551,7 @@ fn a_staged_release_behind_a_route_header_that_everybody_knows_is_warned_of() {
             "{url: \"file:///guard.wasm\"}",
             false,
         ),
-        // Where the module is, another file says.
+        // Another file says where the module is.
         ("{}", "{}", false),
     ] {
         let values = format!(

@@ -1,4 +1,4 @@
-//! The cluster that cannot be asked: one clear error for each reason. What a cluster answers is tried in a real one, by
+//! A cluster that cannot be queried: one clear error for each reason. A cluster's answers are tried in a real one, by
 //! `tests/istio`; the kubectl here is a stub.
 
 use std::fs::{self, Permissions};
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::tool::{Run, Workspace};
 
-/// As kubectl says it; in one that was built as a Go module `major` and `minor` are empty.
+/// kubectl's version; if it was built as a Go module, `major` and `minor` are empty.
 const VERSION: &str =
     r#"{"clientVersion": {"major": "", "minor": "", "gitVersion": "v1.MINOR.0-eks-1a2b3c"}}"#;
 
@@ -23,11 +23,11 @@ const PLUGIN: &str = r#"{"metadata": {"name": "shop-skew-guard"}, "spec": {
     "pluginConfig": {"releases": [{"version": "1.0.0"}], "revision": 7}
 }}"#;
 
-/// A folder with a kubectl that answers what its arguments match, and a command that asks it.
+/// A folder with a kubectl whose answers depend on its arguments, and a command that uses it.
 pub struct Cluster(Workspace);
 
 impl Cluster {
-    /// `cases` are those of a shell's `case "$*" in`.
+    /// `cases` are the branches of a shell's `case "$*" in`.
     fn answering(cases: &str) -> Self {
         let workspace = Workspace::new();
         let script = format!("#!/bin/sh\ncase \"$*\" in\n{cases}\nesac\n");
@@ -37,7 +37,7 @@ impl Cluster {
         Self(workspace)
     }
 
-    /// One of a kubectl that is new enough.
+    /// One with a kubectl that is new enough.
     pub fn new(cases: &str) -> Self {
         let version = VERSION.replace("MINOR", "34");
         Self::answering(&format!("*version*) echo '{version}';;\n{cases}"))
@@ -50,7 +50,7 @@ impl Cluster {
         ))
     }
 
-    /// Puts another program beside kubectl.
+    /// Adds another program beside kubectl.
     pub fn with_program(self, name: &str, script: &str) -> Self {
         self.0.write(name, &format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(self.0.path(name), Permissions::from_mode(0o755))
@@ -76,7 +76,7 @@ impl Cluster {
 }
 
 impl Run {
-    /// That the tool gave up with these words.
+    /// Expects the tool to give up with these words.
     #[track_caller]
     fn gives_up(self, words: &str) {
         assert_eq!(self.code, 2, "{self:?}");
@@ -188,7 +188,7 @@ fn a_gateway_that_cannot_be_asked_is_named_with_the_reason_until_it_is_skipped()
         .says("ingress/gateway-1 skipped, as you said");
 }
 
-/// What a gateway shows that has the revision, plugin and routes.
+/// The metrics of a gateway that has the revision, plugin and routes.
 const METRICS: &str = r#"skew_guard_config_revision{plugin="ingress.shop-skew-guard"} 7
 envoy_vhost_route_upstream_rq_total{envoy_virtual_host="shop.example.com:80",envoy_route="skew-guard-shop-shop-r7"} 0"#;
 
@@ -227,7 +227,7 @@ fn the_gateways_of_a_plugin_in_the_root_namespace_are_everywhere_or_where_it_is_
         .wait_with(&["--gateway-namespace", "edge"])
         .ends(1)
         .says("edge/gateway-1 shows no skew_guard_config_revision");
-    // What is no root namespace is where its gateways are.
+    // A namespace that is not the root namespace contains its gateways.
     cluster
         .wait_with(&["--root-namespace", "mesh"])
         .ends(1)
@@ -271,7 +271,7 @@ fn an_entrance_is_the_port_of_the_pod_that_the_service_leads_to() {
     run.ends(1)
         .says("edge/gateway-1 port 8080 http://shop.example.com/api cannot be asked")
         .says("edge/gateway-1 port 8443 https://shop.example.com/api cannot be asked")
-        // No service leads there from elsewhere.
+        // No service maps another port to it.
         .says("edge/gateway-1 port 9000 http://shop.example.com/api cannot be asked");
 }
 

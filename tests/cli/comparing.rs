@@ -226,14 +226,14 @@ fn a_wrong_configuration_is_no_side_of_a_comparison() {
         .says("new.json:1: releases: [] is not allowed");
 }
 
-/// A configuration of two releases that both have clients, with these keys.
+/// A configuration with these keys and two releases that both have clients.
 fn both(keys: &str) -> String {
     format!(
         r#"{{"releases":[{{"version":"2.0.0"}},{{"version":"1.4.2","state":"draining"}}],"current":"2.0.0"{keys}}}"#
     )
 }
 
-/// The same of one release.
+/// The same with one release.
 fn alone(keys: &str) -> String {
     format!(r#"{{"releases":[{{"version":"2.0.0"}}],"current":"2.0.0"{keys}}}"#)
 }
@@ -392,7 +392,7 @@ fn a_plugin_that_is_removed_or_renamed_is_not_passed_over() {
         .says("WasmPlugin b is removed");
     let answer = workspace.json(&["diff", "old.yaml", "new.yaml", "--now", AT]);
     assert_eq!(answer["steps"].as_array().map(Vec::len), Some(2));
-    // One configuration, in whatever it is written, is the same one.
+    // A configuration is the same in whatever kind of file.
     workspace
         .write("old.json", TWO)
         .write("new.yaml", &file(&[("a", TWO)]));

@@ -1,5 +1,5 @@
 //! `deploy`, `tidy` and `rollback` of a Helm release before the cluster is changed: what they need, and what they
-//! refuse. What they do is tried in real clusters, by `tests/istio`; kubectl and helm here are stubs.
+//! refuse. Their effect is tried in real clusters, by `tests/istio`; kubectl and helm here are stubs.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -14,11 +14,11 @@ const VALUES: &str = r#"{"releases": [{"version": "1.4.2"}], "current": "1.4.2",
     {"host": "web.shop.svc.cluster.local", "port": 80, "paths": ["/"]}
 ], "plugin": {"url": "oci://registry.example.com/skew-guard"}}"#;
 
-/// A folder with a kubectl and a helm that answer what their arguments match.
+/// A folder with a kubectl and a helm whose answers depend on their arguments.
 struct Machine(Workspace);
 
 impl Machine {
-    /// `cases` are those of a shell's `case "$*" in`.
+    /// `cases` are the branches of a shell's `case "$*" in`.
     fn with(kubectl: &str, helm: &str) -> Self {
         let machine = Self(Workspace::new());
         machine.program("kubectl", &format!("{KUBECTL}\n{kubectl}"));
@@ -26,7 +26,7 @@ impl Machine {
         machine
     }
 
-    /// Where that chart is installed.
+    /// One in which that chart is installed.
     fn with_chart(chart: &str) -> Self {
         let history = format!(
             r#"[{{"revision": 1, "status": "deployed", "chart": "{chart}", "description": "Install complete"}}]"#
@@ -197,10 +197,10 @@ fn a_deployment_of_a_release_that_is_served_is_not_overwritten() {
     );
 }
 
-/// What the chart makes of its values.
+/// What the chart renders from its values.
 const RENDERED: &str = "---\nkind: WasmPlugin\nmetadata: {name: shop, namespace: ingress}\nspec: {url: oci://registry.example.com/skew-guard:2}\n";
 
-/// A deployment before its first change, where the registry says that.
+/// A deployment before its first change, if the registry answers this.
 fn with_registry(said: &str) -> Run {
     let machine = Machine::with_chart("skew-guard-0.1.0");
     machine.write_manifests("v2-0-0");
@@ -337,7 +337,7 @@ fn options_that_contradict_each_other_are_refused() {
     );
 }
 
-/// The commands of the pipelines are commands of this tool: each comes as far as to look for kubectl.
+/// The commands in the pipelines are valid commands of this tool: each gets as far as looking for kubectl.
 #[test]
 fn the_pipelines_in_the_charts_folder_call_the_tool_rightly() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("istio/pipelines");

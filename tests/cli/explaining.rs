@@ -1,4 +1,4 @@
-//! `explain`: what becomes of one request.
+//! `explain`: what happens to one request.
 
 use crate::tool::{Run, Workspace};
 

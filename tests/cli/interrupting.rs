@@ -1,4 +1,4 @@
-//! Somebody ends a command that asks gateways: nothing that it has started goes on. The kubectl here is a stub.
+//! Somebody interrupts a command that queries gateways: nothing that it started keeps running. kubectl is a stub.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
@@ -58,7 +58,7 @@ fn workspace(port: u16) -> Workspace {
     workspace
 }
 
-/// The first connection; none where the tool ends without one.
+/// The first connection; none if the tool ends without one.
 fn asked(gateway: &TcpListener, running: &mut Child) -> Option<TcpStream> {
     gateway.set_nonblocking(true).expect("not blocking");
     loop {
@@ -87,7 +87,7 @@ fn a_command_that_is_interrupted_leaves_no_port_forward_behind() {
         (&["deploy", "2.0.0"], "TERM", 15),
         (&["status", "--watch"], "TERM", 15),
     ] {
-        // A gateway that is asked and does not answer.
+        // A gateway that does not answer.
         let gateway = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let workspace = workspace(gateway.local_addr().expect("an address").port());
         let release = ["--helm-release", "shop", "--namespace", "shop"];

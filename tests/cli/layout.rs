@@ -1,4 +1,4 @@
-//! What `release` leaves as it was written: braces or blocks, line ends, the mark at a file's beginning.
+//! What `release` preserves: braces or blocks, line endings, the byte order mark.
 
 use crate::tool::Workspace;
 

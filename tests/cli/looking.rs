@@ -38,7 +38,7 @@ const SERVICE: &str = r#"{"metadata": {"name": "gateway"}, "spec": {"selector": 
 
 const MESH: &str = r#"{"data": {"mesh": "defaultConfig: {extraStatTags: [release, outcome, class, sight, plugin]}"}}"#;
 
-/// What the stubs answer; all of it good.
+/// The stubs' answers, without any problem.
 struct Answers {
     own_routes: String,
     routes: String,
@@ -105,7 +105,7 @@ impl Answers {
         (run.code, format!("{}{}", run.out, run.err))
     }
 
-    /// It is found, and the exit status says whether it is a problem.
+    /// Expects this finding; the exit status says whether it is a problem.
     #[track_caller]
     fn found(&self, code: i32, words: &str) {
         let (exit, said) = self.checked();

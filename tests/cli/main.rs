@@ -1,4 +1,4 @@
-//! The command-line tool, run as a user runs it.
+//! The command-line tool, run as a user would run it.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The JSON Schema: it knows the keys that the reader knows, and it agrees with the reader about what a
+//! The JSON Schema: it knows the keys that the reader knows, and agrees with the reader about what a
 //! value may be.
 
 use std::collections::BTreeSet;
@@ -115,7 +115,7 @@ fn the_schema_knows_exactly_the_keys_that_the_reader_knows() {
     }
 }
 
-/// Values of each key, right ones and wrong ones.
+/// Values of each key, valid and invalid.
 fn corpus() -> Vec<(&'static str, Vec<Value>)> {
     let release = |key: &str, values: Vec<Value>| -> Vec<Value> {
         let with = |value: Value| {
@@ -589,12 +589,12 @@ fn corpus() -> Vec<(&'static str, Vec<Value>)> {
     ]
 }
 
-/// A configuration with this value, and beside it what a right one needs to make sense.
+/// A configuration with this value, and what a valid one needs besides.
 fn around(key: &str, value: &Value) -> Value {
     let mut configuration = json!({"releases": [{"version": "1"}]});
     configuration[key] = value.clone();
     match (key, value) {
-        // One of any state needs another that is live, and current.
+        // A release in any state needs another one that is live and current.
         ("releases", Value::Array(_)) => {
             if let Some(releases) = configuration["releases"].as_array_mut()
                 && !releases.is_empty()

@@ -1,4 +1,4 @@
-//! `status`: which release answers what, and whether an old one may go.
+//! `status`: which release answers which requests, and whether an old one may go.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -30,7 +30,7 @@ const LIST: &str = r#"{
   "revision": 7
 }"#;
 
-/// A gateway with that list, where so many requests were pinned to the old release and so many answered by the new one.
+/// A gateway with that list, with these numbers of requests pinned to the old release and answered by the new one.
 fn metrics(revision: u64, old: u64, new: u64, streams: u64) -> String {
     let release = |route: &str, stage: u64, pinned: u64, streams: u64| {
         let of = format!("plugin=\"shop\",release=\"{route}\"");
@@ -73,7 +73,7 @@ async fn status(workspace: &Workspace, arguments: &[&str]) -> Result<Run> {
     Ok(tokio::task::spawn_blocking(move || end_of(child)).await?)
 }
 
-/// The row of a table that begins so, its cells apart.
+/// The cells of the table row that begins like this.
 fn row<'a>(run: &'a Run, first: &str) -> Vec<&'a str> {
     let line = run
         .out
@@ -288,8 +288,7 @@ async fn options_of_the_cluster_are_refused_with_urls() -> Result<()> {
     Ok(())
 }
 
-/// A Prometheus that remembers these series of the old release: each a list of values, the last one of now and the
-/// others each an hour before the next.
+/// A Prometheus with these series of the old release, each a list of hourly values, the last one from now.
 async fn remembering(series: &[&[u64]]) -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let result: Vec<_> = series
@@ -325,7 +324,7 @@ async fn what_was_before_is_known_to_prometheus() -> Result<()> {
         .await?
         .ends(0)
         .says(&format!("{may} in the 1h"));
-    // One series began when its first request came, and one began again.
+    // One series began with its first request, and one started over.
     asked(&[&[39, 39, 39, 39], &[1]])
         .await?
         .says("it is unclear whether v1-4-2 may be retired: no request in the 0s");
@@ -352,8 +351,8 @@ async fn what_was_before_is_known_to_prometheus() -> Result<()> {
     Ok(())
 }
 
-/// A kubectl for a cluster with the chart, a gateway that shows its metrics at that port, and pods of two releases. What a
-/// cluster answers is tried in a real one, by `tests/istio`.
+/// A kubectl for a cluster with the chart, a gateway with metrics at that port, and pods of two releases. A cluster's
+/// answers are tried in a real one, by `tests/istio`.
 fn kubectl(port: u16) -> String {
     let version = r#"{"clientVersion": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}}"#;
     let routes = r#"{"items": [{"metadata": {"name": "shop", "annotations": {
@@ -443,7 +442,7 @@ async fn a_cluster_is_told_with_its_pods_and_left_without_a_port_that_is_still_o
     Ok(())
 }
 
-/// What a watch has seen of pinned requests, newest release first, and of requests of gone ones.
+/// How many requests a watch has counted: pinned ones, newest release first, and those of gone releases.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     pinned: [u64; 3],
@@ -461,12 +460,12 @@ impl Seen {
     }
 }
 
-/// A watch that goes on for as long as this is there.
+/// A watch that runs until this is dropped.
 struct Watch(Child);
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may already have ended.
         let _ended = self.0.kill();
         let _reaped = self.0.wait();
     }

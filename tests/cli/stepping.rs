@@ -401,7 +401,7 @@ fn a_route_that_tells_nothing_has_to_be_given() {
     );
 }
 
-/// The route that 2.1 gets where another release has this one.
+/// The route that 2.1 gets if another release has this one.
 fn route_like(version: &str, route: &str) -> Result<String, String> {
     let workspace = Workspace::new();
     workspace.write(
@@ -682,7 +682,7 @@ mod unix {
         let place = folder.join("live.yaml");
         fs::write(&place, VALUES).expect("a file");
         fs::set_permissions(&place, fs::Permissions::from_mode(0o640)).expect("a mode");
-        // Only root can give a file away.
+        // Only root can change a file's owner.
         let is_given = chown(&place, Some(12_345), Some(23_456)).is_ok();
         symlink("environment/live.yaml", workspace.path("shop.yaml")).expect("a link");
         workspace.step(&["release", "shop.yaml", "2.1.0"]).ends(0);

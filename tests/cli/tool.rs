@@ -64,7 +64,7 @@ impl Workspace {
         end_of(self.start_with_path(folder, arguments))
     }
 
-    /// Runs the tool where the files are, and reads nothing of its answer.
+    /// Runs the tool where the files are, and reads none of its output.
     pub fn run_unread(&self, arguments: &[&str]) -> Run {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
@@ -97,7 +97,7 @@ impl Workspace {
         )
     }
 
-    /// The tool's answer for machines.
+    /// The tool's machine-readable answer.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let run = self.run(&[&["--output", "json"], arguments].concat());
         serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {run:?}"))
@@ -127,7 +127,7 @@ fn ended(command: &mut Command) -> Run {
     end_of(command.spawn().expect("the tool runs"))
 }
 
-/// How a run that was started ends.
+/// Waits for a run, and returns how it ended.
 pub fn end_of(running: Child) -> Run {
     let output = running.wait_with_output().expect("the tool ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
@@ -145,14 +145,14 @@ impl Run {
         self
     }
 
-    /// That the answer holds these words.
+    /// Expects these words in the answer.
     #[track_caller]
     pub fn says(self, words: &str) -> Self {
         assert!(self.out.contains(words), "{words:?} in {self:?}");
         self
     }
 
-    /// That the answer does not hold these words.
+    /// Expects the answer not to contain these words.
     #[track_caller]
     pub fn never_says(self, words: &str) -> Self {
         assert!(!self.out.contains(words), "{words:?} in {self:?}");

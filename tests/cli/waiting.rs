@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 use crate::tool::{Run, Workspace, run};
 
-/// A gateway's metrics, one text for each look; the last one stays.
+/// A gateway's metrics, one text for each scrape; the last one repeats.
 pub struct Gateway {
     address: SocketAddr,
     looks: Arc<AtomicUsize>,
@@ -265,7 +265,7 @@ fn configuration(revision: u64) -> Value {
     json!({"releases": [{"version": "1.0.0"}], "current": "1.0.0", "revision": revision})
 }
 
-/// `wait`, started before what it waits for.
+/// `wait`, started before the event that it waits for.
 fn started(revision: &str, url: &str) -> Result<Child> {
     Command::new(env!("CARGO_BIN_EXE_skew-guard"))
         .args([
@@ -546,7 +546,7 @@ async fn a_step_that_is_made_in_the_file_that_envoy_watches_is_in_force() -> Res
         &module.display().to_string(),
     );
     workspace.write("skew-guard.yaml", &own);
-    // As the shipped file has it: Envoy watches the file's folder by itself.
+    // As in the shipped file: Envoy watches the file's folder by itself.
     let mut filter = discovered_filter("skew-guard", &Files::new()?);
     filter["config_discovery"]["config_source"]["path_config_source"] =
         json!({"path": workspace.path("skew-guard.yaml")});

@@ -1,4 +1,4 @@
-//! How `release` and `rollback` write a file: wholly or not at all, whatever happens meanwhile.
+//! How `release` and `rollback` write a file: completely or not at all, whatever happens meanwhile.
 
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
@@ -46,7 +46,7 @@ fn whoever_has_read_enough_of_the_answer_gets_the_step() {
     assert!(workspace.read("shop.yaml").contains("2.0.0"));
 }
 
-/// A pipe into which nothing more fits as long as nobody reads.
+/// A pipe that is full until somebody reads.
 fn clogged() -> (PipeReader, PipeWriter) {
     let (reader, writer) = pipe().expect("a pipe");
     let mut filler = writer.try_clone().expect("a pipe");
@@ -59,7 +59,7 @@ fn an_interrupted_step_leaves_the_file_as_it_was_and_none_beside_it() {
     for (name, number) in [("INT", 2), ("TERM", 15)] {
         let workspace = workspace();
         let (mut reader, writer) = clogged();
-        // The pipe is full before the tool comes to it.
+        // The pipe is full before the tool uses it.
         reader.read_exact(&mut [0]).expect("a byte");
         let step = workspace.start(&STEP, writer);
         let started = Instant::now();
