@@ -1,4 +1,4 @@
-//! The build lines: after each, every script and style of the page lies in the version's directory.
+//! The build commands: after each, every script and style of the page is in the version's directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ fn sveltekit_builds_into_the_versions_directory() -> Result<()> {
     refers_to_the_versions_directory(&built.join("build/index.html"))
 }
 
-/// Next.js carries the version in a query instead, which is one of the default sources. It takes no dots.
+/// Next.js puts the version in a query instead, which is one of the default sources. It allows no dots.
 #[test]
 fn next_stamps_its_scripts_with_the_deployment_id() -> Result<()> {
     let built = build("Next.js", "nextjs", Some(("next.config.js", "next build")))?;
@@ -73,8 +73,8 @@ fn next_stamps_its_scripts_with_the_deployment_id() -> Result<()> {
     Ok(())
 }
 
-/// Runs the page's line of a tool on the application of that folder. Where the line is one of a configuration file, that
-/// file has it, and the tool's plain build is run.
+/// Runs the page's line for a tool on the application in that folder. If the line belongs in a configuration file, that
+/// file must have it, and the tool's plain build is run.
 fn build(tool: &str, application: &str, configured: Option<(&str, &str)>) -> Result<PathBuf> {
     let source = Path::new("tests/adopt/applications").join(application);
     let place = workshop(application, &source)?;
@@ -128,7 +128,7 @@ fn refers_to_the_versions_directory(page: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The words of the page, addresses among them, with quotes around them or without.
+/// The words of the page, including addresses, quoted or not.
 fn references(page: &str) -> impl Iterator<Item = &str> {
     page.split(['"', '=', '>', '<', ' ', '\\'])
 }

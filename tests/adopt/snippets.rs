@@ -1,4 +1,4 @@
-//! The pieces of code: each is put where the page says it belongs, and used.
+//! The pieces of code: each is put where the page says, and used.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The applications of `tests/browser` that are files, built with the client's half as `npm pack` makes it.
+//! The applications of `tests/browser` that consist of files, built with the client package as `npm pack` makes it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,12 +8,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::shop::{NEW, OLD};
 
-/// In what its builds differ.
+/// The variants of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Build {
     /// With `skew-guard-client`.
     Guarded,
-    /// The same application without it, built as without any regard to versions.
+    /// The same application without it, built without regard to versions.
     Plain,
     /// With it, its guard of the entry script in a file.
     GuardInFile,
@@ -69,10 +69,10 @@ impl Build {
     }
 }
 
-/// Where the built files of a release are.
+/// The folder with a release's built files.
 pub fn site(build: Build, version: &str) -> Result<PathBuf> {
     static BUILT: Mutex<Vec<Build>> = Mutex::new(Vec::new());
-    // A build that failed in another test fails here again, with its own words.
+    // A build that failed in another test fails here again, with the same message.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let application = build.application();
     let workshop = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("browser-{application}"));
@@ -96,8 +96,8 @@ fn folder(build: Build, version: &str) -> String {
     format!("dist-{}-{version}", build.name())
 }
 
-/// Copies an application, and installs what its lock file names, and the package as an application gets it that installs
-/// it from a registry. What builds the package is there after `make client`, on which `make test-browser` depends.
+/// Copies an application, and installs the packages of its lock file, and the client package as if it were installed
+/// from a registry. The tools to build it come from `make client`, on which `make test-browser` depends.
 pub fn prepare(source: &Path, workshop: &Path) -> Result<()> {
     std::fs::create_dir_all(workshop)?;
     run(Command::new("cp")
@@ -111,7 +111,7 @@ pub fn prepare(source: &Path, workshop: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Packing builds the package in its own folder, and so no two may do it at once.
+/// Packing builds the package in its own folder, so it must not run twice at once.
 fn pack(workshop: &Path) -> Result<String> {
     static PACKING: Mutex<()> = Mutex::new(());
     let _packing = PACKING.lock().unwrap_or_else(PoisonError::into_inner);

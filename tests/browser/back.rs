@@ -1,4 +1,4 @@
-//! The Back button, to a page whose release is gone in the meantime.
+//! The Back button, to a page whose release has gone in the meantime.
 
 use anyhow::Result;
 use serde_json::json;
@@ -16,7 +16,7 @@ async fn a_page_that_is_restored_says_that_it_is_out_of_date() -> Result<()> {
     browser.stop().await
 }
 
-/// The twin: nobody knows.
+/// The twin: nobody notices.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_client_it_says_nothing() -> Result<()> {
     let (_shop, browser) = left_and_back(Build::Plain).await?;
@@ -26,11 +26,11 @@ async fn without_the_client_it_says_nothing() -> Result<()> {
     browser.stop().await
 }
 
-/// A page that was not kept alive comes from the browser's cache, which does not ask whether it is still good.
+/// A page that was not kept alive comes from the browser's cache, without revalidation.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_comes_from_the_disk_says_so_too() -> Result<()> {
     let (mut shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
-    // An unload listener is one of the things for which a page is not kept.
+    // An unload listener is one of the things that keep a page out of the back/forward cache.
     browser
         .run::<()>("addEventListener('unload', () => {}); window.kept = true")
         .await?;

@@ -37,14 +37,14 @@ async fn a_service_worker_is_replaced_by_that_of_the_current_release() -> Result
     browser.stop().await
 }
 
-/// A page asked early for a file of a release that its pod does not have. The wrong answer must not be what the browser
-/// finds in its cache when the right one is there.
+/// A page asked too early for a file that its pod does not have. The browser must not find the wrong answer in its
+/// cache when the right one exists.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_file_is_asked_for_again() -> Result<()> {
     let mut shop = Shop::open(json!({ "current": OLD })).await?;
     let browser = Browser::start().await?;
     browser.open(&shop.url("/")).await?;
-    // The shop answers a file that is not there with index.html and 200.
+    // The shop answers a missing file with index.html and 200.
     assert_eq!(
         load_script(&browser, "/assets/next/main.js").await?,
         "refused"

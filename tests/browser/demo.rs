@@ -1,6 +1,6 @@
-//! The demo's page: its buttons, and that it shows nothing but what pods answered.
+//! The demo's page: its buttons, and that it shows only what pods answered.
 //!
-//! `SCREENSHOTS=1` writes the three that the README shows.
+//! `SCREENSHOTS=1` writes the README's three screenshots.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::demo_page::{
 };
 use crate::shop::{NEW, OLD};
 
-/// As many calls as show that nothing happens any more by chance only.
+/// Enough calls to rule out chance.
 const CALLS: u64 = 10;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +145,7 @@ async fn buttons_may_be_pressed_twice_from_two_tabs_and_in_any_state() -> Result
     may_press(&browser, "retire").await?;
     assert_eq!(releases(&browser).await?, (2, 6));
 
-    // With skew-guard off either page may come, and whichever comes works as far as its calls let it.
+    // With skew-guard off either page may come, and works as far as its calls allow.
     browser.reload().await?;
     browser
         .until(
@@ -185,7 +185,7 @@ async fn no_other_site_can_press_a_button_or_look() -> Result<()> {
     ] {
         assert_eq!(demo.press("deploy", headers).await?, 403, "{headers:?}");
     }
-    // The same in a real browser: localhost is another site than 127.0.0.1.
+    // The same in a real browser: localhost and 127.0.0.1 are different sites.
     let browser = Browser::start().await?;
     let other = demo.url("/").replace("127.0.0.1", "localhost");
     browser.open(&other).await?;
@@ -311,7 +311,7 @@ async fn nothing_moves(browser: &Browser) -> Result<()> {
     browser.until("document.getAnimations().length === 0").await
 }
 
-/// Goes there by the Tab key alone.
+/// Goes there with the Tab key alone.
 async fn reach(browser: &Browser, id: &str) -> Result<()> {
     for _ in 0..40 {
         if browser

@@ -1,4 +1,4 @@
-//! The demo as `make up` runs it, on free ports, and its page in the words of a test.
+//! The demo as `make up` runs it, on free ports, and helpers for its page.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use skew_guard_lab::browser::{Browser, Screen};
 use skew_guard_lab::process::Process;
 use skew_guard_lab::{cargo, http, wait};
 
-/// What it is shown on most often: a projector.
+/// The screen it is most often shown on: a projector.
 pub const PROJECTOR: Screen = Screen {
     width: 1280,
     height: 720,
@@ -36,7 +36,7 @@ impl Demo {
             .arg("--pages")
             .arg(cargo::target().join("demo-pages"));
         let mut process = Process::start_with_grace("demo", command, Duration::from_secs(20))?;
-        // The first start of all builds module and tool.
+        // The very first start builds module and tool.
         while !process.log().contains("Ctrl-C ends") {
             process.check_running()?;
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -63,13 +63,13 @@ impl Demo {
         Ok(browser)
     }
 
-    /// What the demo tells the page.
+    /// What the demo reports to the page.
     pub async fn state(&self) -> Result<Value> {
         let answer = self.client.get(self.url("/demo/state")).send().await?;
         Ok(answer.error_for_status()?.json().await?)
     }
 
-    /// The status that a press of a button gets which has these headers.
+    /// The status for a button press with these headers.
     pub async fn press(&self, button: &str, headers: &[(&str, &str)]) -> Result<u16> {
         let mut request = self.client.post(self.url(&format!("/demo/{button}")));
         for (name, value) in headers {
@@ -87,7 +87,7 @@ impl Demo {
         Ok(values.filter_map(|stat| stat["value"].as_u64()).sum())
     }
 
-    /// The names of the pods that Envoy sends requests to, each said by the pod itself.
+    /// The names of the pods that Envoy sends requests to, according to the pods themselves.
     pub async fn pods(&self) -> Result<BTreeSet<String>> {
         let clusters = self.admin("/clusters?format=json").await?;
         let clusters = clusters["cluster_statuses"]
@@ -107,7 +107,7 @@ impl Demo {
         Ok(pods)
     }
 
-    /// Ends a pod without notice, as a node that fails does.
+    /// Kills a pod without notice, as a failing node does.
     pub fn kill_pod(&self, name: &str) -> Result<()> {
         let children = std::fs::read_dir(format!("/proc/{}/task", self.process.id()))?
             .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
@@ -131,7 +131,7 @@ impl Demo {
     }
 }
 
-/// The address that stands in what the demo printed, before these words.
+/// The address before these words in the demo's output.
 fn address_before(log: &str, words: &str) -> Result<SocketAddr> {
     let (before, _) = log
         .split_once(words)
@@ -140,7 +140,7 @@ fn address_before(log: &str, words: &str) -> Result<SocketAddr> {
     Ok(address.parse()?)
 }
 
-/// Waits until the page is one of that release, and its calls are answered.
+/// Waits until the page is from that release, and its calls are answered.
 pub async fn is_page_of(browser: &Browser, release: &str) -> Result<()> {
     browser
         .until(&format!(
@@ -158,7 +158,7 @@ pub async fn may_press(browser: &Browser, button: &str) -> Result<()> {
         .await
 }
 
-/// Waits until the headline has that tone: `bad` where skew was seen lately, `good` where there is none.
+/// Waits until the headline has that tone: `bad` if skew was seen lately, `good` otherwise.
 pub async fn tone_is(browser: &Browser, tone: &str) -> Result<()> {
     browser
         .until(&format!(
@@ -177,7 +177,7 @@ pub async fn totals(browser: &Browser) -> Result<(u64, u64)> {
         .await
 }
 
-/// Waits until so many more calls were answered by the page's own release.
+/// Waits until the page's own release has answered this many more calls.
 pub async fn more_own_answers(browser: &Browser, count: u64) -> Result<()> {
     let (own, _) = totals(browser).await?;
     let enough = own + count;
@@ -188,14 +188,14 @@ pub async fn more_own_answers(browser: &Browser, count: u64) -> Result<()> {
         .await
 }
 
-/// What the page shows: the names of the pods.
+/// The names of the pods that the page shows.
 pub async fn shown_pods(browser: &Browser) -> Result<BTreeSet<String>> {
     browser
         .run("return [...document.querySelectorAll('.pods li .hidden')].map((pod) => pod.textContent)")
         .await
 }
 
-/// For each square its kind, and the release and pod that the answer said.
+/// For each square its kind, and the answer's release and pod.
 pub async fn squares(browser: &Browser) -> Result<Vec<(String, String, String)>> {
     browser
         .run(
@@ -227,7 +227,7 @@ pub async fn broken_rules(browser: &Browser) -> Result<Vec<String>> {
         .await
 }
 
-/// What does not fit: a page that is wider than the screen, a button or the price below its edge.
+/// What does not fit: a page wider than the screen, or a button or the price below its edge.
 pub async fn does_not_fit(browser: &Browser) -> Result<Vec<String>> {
     browser
         .run(

@@ -1,4 +1,4 @@
-//! An old page from some cache, whose entry script is gone.
+//! An old page from a cache, whose entry script is gone.
 
 use anyhow::Result;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::application::Build;
 use crate::old_tab;
 use crate::shop::{NEW, Shop};
 
-/// A first visit, to a cache that has the page of a release that is gone.
+/// A first visit, through a cache with the page of a gone release.
 async fn visit(build: Build) -> Result<(Shop, Browser)> {
     let mut shop = Shop::of(build, json!({})).await?;
     shop.add_new_release_with_old_pages().await?;
@@ -41,7 +41,7 @@ async fn says_so(build: Build) -> Result<()> {
     let pages = shop.record().all().into_iter();
     let pages: Vec<_> = pages.filter(|asked| asked.path == "/orders").collect();
     assert_eq!(pages.len(), 2, "{pages:?}");
-    // The cache has learned of the new release: the link is all that it takes.
+    // The cache has learned of the new release, so the link is enough.
     shop.end_new_release().await?;
     shop.add_new_release().await?;
     browser.click("[role=alert] a").await?;

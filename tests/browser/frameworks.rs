@@ -21,7 +21,7 @@ async fn sveltekit_hears_of_an_update_from_the_client() -> Result<()> {
     browser.stop().await
 }
 
-/// The twin: its own check asks for a file in the directory of the old release, which is that release's.
+/// The twin: its own check requests a file in the old release's directory, so it gets that release's.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_client_sveltekit_takes_itself_for_the_newest() -> Result<()> {
     let (_shop, browser) = old_tab::draining(Build::SvelteKit, json!({})).await?;
@@ -55,7 +55,7 @@ async fn nuxt_hears_of_an_update_from_the_client() -> Result<()> {
     browser.stop().await
 }
 
-/// The twin: its own check asks for a file in the directory of the old release, which is that release's.
+/// The twin: its own check requests a file in the old release's directory, so it gets that release's.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_client_nuxt_takes_itself_for_the_newest() -> Result<()> {
     let (_shop, browser) = old_tab::draining(Build::Nuxt, json!({})).await?;

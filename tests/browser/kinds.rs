@@ -1,4 +1,4 @@
-//! Every way in which a page asks for something, by the pod that answered: those of its own release, or of another.
+//! Every way in which a page makes a request, and whether its own release or another one answered.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::old_tab;
 use crate::server::Record;
 use crate::shop::{NEW, OLD, Shop};
 
-/// What the page calls it, and the paths by which the pods know it.
+/// The page's name for it, and the paths on which the pods receive it.
 const KINDS: [(&str, &[&str]); 15] = [
     ("fetch", &["/api/kind/fetch"]),
     ("fetch of a Request", &["/api/kind/request"]),
@@ -44,7 +44,7 @@ async fn with_the_client_each_is_answered_by_the_release_of_the_page() -> Result
     browser.stop().await
 }
 
-/// The twin: nothing says a version, so that every kind goes to the new release, or finds no file there.
+/// The twin: nothing states a version, so every kind goes to the new release, or finds no file there.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_client_none_is() -> Result<()> {
     let (shop, browser) = old_tab::draining(Build::Plain, downloads_by_url()).await?;
@@ -112,7 +112,7 @@ fn answered_by(answered: &BTreeMap<&str, Vec<String>>, expected: &str) {
     }
 }
 
-/// Which releases answered each path that the tab in front asked for, in every way that there is.
+/// Which releases answered each path that the tab in front requested, in every possible way.
 async fn ask(shop: &Shop, browser: &Browser) -> Result<BTreeMap<&'static str, Vec<String>>> {
     let record = shop.record();
     let before = record.all().len();
@@ -131,7 +131,7 @@ async fn ask(shop: &Shop, browser: &Browser) -> Result<BTreeMap<&'static str, Ve
     Ok(answered.collect())
 }
 
-/// The releases that answered for that path since then. A file's name has a hash in the place of the star.
+/// The releases that have answered for that path since then. The star stands for the hash in a file's name.
 fn releases(record: &Record, since: usize, path: &str) -> Vec<String> {
     let is_meant = |asked: &str| match path.split_once('*') {
         None => asked == path,

@@ -1,4 +1,4 @@
-//! How a tab whose release is gone comes to an end, with the client's half in the page.
+//! How a tab whose release is gone comes to an end, with the client package in the page.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::application::Build;
 use crate::old_tab::{self, loads, place};
 use crate::shop::{NEW, OLD, Shop};
 
-/// As long as a loop would take to show itself.
+/// Long enough for a loop to show itself.
 const WHILE_IT_COULD_LOOP: Duration = Duration::from_secs(4);
 
 async fn retired(build: Build) -> Result<(Shop, Browser)> {
@@ -33,7 +33,7 @@ async fn what_was_typed_is_still_there_and_nothing_was_loaded() -> Result<()> {
     old_tab::retire(&mut shop).await?;
     assert_eq!(call(&browser).await?, 409);
     old_tab::says_it_is_out_of_date(&browser).await?;
-    // Neither does a link leave, nor a part that is missing.
+    // A link does not leave, and neither does a missing part.
     browser.click("#orders").await?;
     old_tab::misses_a_part(&browser).await?;
     tokio::time::sleep(WHILE_IT_COULD_LOOP).await;

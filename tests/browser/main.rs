@@ -1,8 +1,8 @@
 //! The demo shop behind real Envoy in a real browser: what a page can do while releases change.
 //!
-//! `make test-browser` installs Debian's Chromium and runs it. What is asserted is seen from within the page: what it
-//! shows, what its scripts get, which of its files the browser accepts. Where it can be shown, a test has a twin
-//! without the filter in which the same page breaks, so that nobody has to believe that it would.
+//! `make test-browser` installs Debian's Chromium and runs it. Assertions are made from within the page: what it
+//! shows, what its scripts get, which of its files the browser accepts. Where possible, a test has a twin
+//! without the filter in which the same page breaks, as proof that it would.
 #![expect(
     clippy::indexing_slicing,
     reason = "a test may panic, as clippy.toml says of those that have the usual harness"

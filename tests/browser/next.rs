@@ -1,4 +1,4 @@
-//! An application in Next.js, whose pages end by Next's own hand: it leaves by a load of the page where it is told to.
+//! An application in Next.js, whose pages are left by Next itself: it loads the page anew when told to.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::next_application::{BasePath, deployment_id};
 use crate::old_tab::{self, loads, place};
 use crate::shop::{NEW, OLD, Shop};
 
-/// As long as another load would take to come.
+/// Long enough for another load to come.
 const WHILE_IT_COULD_LOOP: Duration = Duration::from_secs(4);
 
 async fn open(base: BasePath) -> Result<(Shop, Browser)> {
@@ -115,7 +115,7 @@ async fn a_link_leads_to_the_new_release_by_one_load() -> Result<()> {
     browser.stop().await
 }
 
-/// The twin: a page that says nowhere where it is gets no header that would lead there, and Next says that it failed.
+/// The twin: a page that does not say where it is gets no header that would lead there, and Next reports a failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_header_an_action_that_is_gone_is_an_error_of_the_page() -> Result<()> {
     let (mut shop, browser) = open("").await?;

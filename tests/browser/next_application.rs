@@ -13,10 +13,10 @@ use skew_guard_lab::{http, ports};
 use crate::application::{self, run};
 use crate::shop::{NEW, OLD};
 
-/// Below which path the application is built to lie.
+/// The path below which the application is built to be.
 pub type BasePath = &'static str;
 
-/// What Next calls that version, which may have no dots.
+/// Next's name for that version, which may have no dots.
 pub fn deployment_id(version: &str) -> String {
     version.replace('.', "-")
 }
@@ -63,7 +63,7 @@ impl NextServer {
     }
 }
 
-/// Builds both releases, once, and tells where they are.
+/// Builds both releases, once, and returns where they are.
 pub fn built(base: BasePath) -> Result<PathBuf> {
     static BUILT: Mutex<Vec<BasePath>> = Mutex::new(Vec::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);

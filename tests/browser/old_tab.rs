@@ -1,4 +1,4 @@
-//! A tab of the old release of the built application, and what becomes of its release.
+//! A tab of the old release of the built application, and what happens to that release.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub async fn retire(shop: &mut Shop) -> Result<()> {
     shop.end_old_release().await
 }
 
-/// Waits until the page of that release is there, and shows what its back end said.
+/// Waits until the page of that release is shown, with its back end's answer.
 pub async fn shows(browser: &Browser, release: &str) -> Result<()> {
     browser
         .until(&format!(
@@ -45,7 +45,7 @@ pub async fn shows(browser: &Browser, release: &str) -> Result<()> {
         .await
 }
 
-/// Waits until the page of that release is there, whatever became of its calls.
+/// Waits until the page of that release is shown, whatever happened to its calls.
 pub async fn shows_page_of(browser: &Browser, release: &str) -> Result<()> {
     browser
         .until(&format!(
@@ -77,7 +77,7 @@ pub async fn says_it_is_out_of_date(browser: &Browser) -> Result<()> {
         .await
 }
 
-/// Where the page is, within its origin.
+/// The page's location within its origin.
 pub async fn place(browser: &Browser) -> Result<String> {
     browser
         .run("return location.pathname + location.search + location.hash")

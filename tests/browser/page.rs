@@ -1,17 +1,17 @@
-//! What a page of the shop does, in the words of a test.
+//! What a page of the shop does, as helpers for tests.
 
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use skew_guard_lab::browser::Browser;
 
-/// As many calls as it takes for plain routing to reach each pod several times.
+/// Enough calls for plain routing to reach each pod several times.
 pub const CALLS: usize = 40;
 
 /// What a script of the page sees of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Seen {
-    /// The status; 0 where the browser keeps the answer from the script.
+    /// The status; 0 if the browser hides the answer from the script.
     pub status: u16,
     /// `x-app-version`.
     pub release: Option<String>,
@@ -27,7 +27,7 @@ pub struct Seen {
     pub body: String,
 }
 
-/// Waits until the page shows what the cart costs, and a page of which release it is.
+/// Waits until the page shows what the cart costs, and which release it is from.
 pub async fn shows_the_cart(browser: &Browser, release: &str) -> Result<()> {
     browser
         .until(&format!(
@@ -93,7 +93,7 @@ pub async fn answering_releases(browser: &Browser, path: &str) -> Result<Vec<Str
         .await
 }
 
-/// Checks out: loads the code for it, which the page has not had so far, and sends the order.
+/// Checks out: loads the code for it, which the page did not have yet, and sends the order.
 pub async fn check_out(browser: &Browser) -> Result<()> {
     browser.click("#checkout").await
 }

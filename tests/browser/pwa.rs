@@ -1,4 +1,4 @@
-//! An application whose service worker has the page: `vite-plugin-pwa`, in both of its modes.
+//! An application whose service worker serves the page: `vite-plugin-pwa`, in both of its modes.
 
 use anyhow::Result;
 use serde_json::json;

@@ -68,7 +68,7 @@ async fn its_missing_code_is_missing_and_not_the_page() -> Result<()> {
     browser.stop().await
 }
 
-/// Both releases have one ETag, as reproducible images give it: the browser asks whether its page is still good.
+/// Both releases have the same ETag, as in reproducible images: the browser asks whether its page is still good.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_reload_is_enough() -> Result<()> {
     let (_shop, browser) = with_a_tab_of_the_old_release().await?;
@@ -87,7 +87,7 @@ async fn one_reload_is_enough() -> Result<()> {
     browser.stop().await
 }
 
-/// The twin of the last: plain routing to the new release, and the browser keeps the old page for its ETag.
+/// The twin of the last: plain routing to the new release, and the browser keeps the old page because of its ETag.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_filter_a_reload_brings_the_old_page_back() -> Result<()> {
     let mut shop = Shop::unguarded().await?;

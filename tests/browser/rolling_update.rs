@@ -90,7 +90,7 @@ fn shows(status: &str) -> String {
     format!("document.querySelector('#status').textContent === '{status}'")
 }
 
-/// Which releases answer when the page opens WebSockets: each says its release first, and then what it hears.
+/// Which releases answer when the page opens WebSockets: each sends its release first, and then echoes.
 async fn sockets(browser: &Browser, path: &str) -> Result<Vec<String>> {
     browser
         .run(&format!(

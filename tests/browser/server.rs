@@ -1,4 +1,4 @@
-//! Pods of the built application: each serves the files of one release and a back end, and notes what it was asked.
+//! Pods of the built application: each serves the files of one release and a back end, and records its requests.
 
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
@@ -16,7 +16,7 @@ use axum::routing::{any, get};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// What was asked of any pod.
+/// A request to any pod.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// The release of the pod that answered.
@@ -31,7 +31,7 @@ pub struct Asked {
     pub headers: HeaderMap,
 }
 
-/// What all pods were asked, in order, and which files they hide.
+/// The requests to all pods, in order, and which files the pods hide.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -47,7 +47,7 @@ impl Record {
             .clone()
     }
 
-    /// From now on no pod has files whose name begins so.
+    /// From now on no pod has files whose name begins like this.
     pub fn hide(&self, files: &str) {
         let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
         *hidden = Some(files.to_owned());
@@ -94,7 +94,7 @@ impl Server {
         };
         let application = routes(pod);
         let task = tokio::spawn(async move {
-            // It ends with its task; a connection that fails is the browser's to tell of.
+            // It ends with its task; the browser reports a failed connection.
             let _ = axum::serve(listener, application).await;
         });
         Ok(Self {
@@ -185,15 +185,15 @@ async fn events(State(pod): State<Pod>) -> Response {
 
 async fn socket(State(pod): State<Pod>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async move |mut socket| {
-        // An error is the page's leaving.
+        // An error means that the page has left.
         let _ = socket.send(pod.version.into()).await;
     })
 }
 
-/// The file of that path, and the page for every other path, as most servers of single-page applications have it.
+/// The file of that path, or the page for every other path, as in most servers of single-page applications.
 async fn file(State(pod): State<Pod>, request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
-    // A tool that cannot put files into the directory of the version has them served from there.
+    // The files of a tool that cannot put them into the version's directory are served from there.
     let directory = format!("assets/v-{}/", pod.version);
     let path = match path.strip_prefix(&directory) {
         Some(file) if !pod.site.join(path).exists() => file,

@@ -14,9 +14,9 @@ use crate::application::{self, Build};
 use crate::next_application::{self, BasePath, NextServer, deployment_id};
 use crate::server::{Record, Server};
 
-/// The release that is there at first.
+/// The first release.
 pub const OLD: &str = "1.4.2";
-/// The release that comes.
+/// The next release.
 pub const NEW: &str = "2.0.0";
 
 /// How many pods each release has.
@@ -35,9 +35,9 @@ pub struct Shop {
 
 /// What its pods run.
 enum Make {
-    /// The demo's shop, each pod in a process of its own.
+    /// The demo's shop, each pod in its own process.
     Demo,
-    /// A build of the browser tests' application, which notes what it is asked.
+    /// A build of the browser tests' application, which records its requests.
     Built(Build, Record),
     /// The application in Next.js.
     Next(BasePath),
@@ -68,7 +68,7 @@ impl Make {
     }
 }
 
-/// One pod: more would show nothing else, and each is a Node.js of its own.
+/// One pod: more would show nothing new, and each is a separate Node.js process.
 async fn start_next(version: &str, base: BasePath) -> Result<Vec<AnyPod>> {
     let build = move || next_application::built(base);
     let place = tokio::task::spawn_blocking(build).await??;
@@ -113,12 +113,12 @@ impl Shop {
         Self::start(Make::Demo, Some(changes), |_| {}).await
     }
 
-    /// The same gateway before the browser tests' own application.
+    /// The same gateway in front of the browser tests' own application.
     pub async fn of(build: Build, changes: Value) -> Result<Self> {
         Self::start(Make::Built(build, Record::default()), Some(changes), |_| {}).await
     }
 
-    /// The same gateway before an application in Next.js.
+    /// The same gateway in front of an application in Next.js.
     pub async fn in_next(base: BasePath) -> Result<Self> {
         let configuration =
             json!({ "current": deployment_id(OLD), "releases": releases_of_next("live") });
@@ -130,7 +130,7 @@ impl Shop {
         Self::start(Make::Demo, None, |_| {}).await
     }
 
-    /// A shop whose gateway, as that of a team with an API of its own origin does, lets other origins in.
+    /// A shop whose gateway admits other origins, as for a team whose API has its own origin.
     pub async fn for_other_origins(changes: Value) -> Result<Self> {
         Self::start(Make::Demo, Some(changes), let_other_origins_in).await
     }
@@ -265,7 +265,7 @@ impl Shop {
         self.configure(changes).await
     }
 
-    /// What the pods of a built application were asked.
+    /// The requests to the pods of a built application.
     pub fn record(&self) -> Record {
         match &self.make {
             Make::Demo | Make::Next(_) => Record::default(),
@@ -273,7 +273,7 @@ impl Shop {
         }
     }
 
-    /// How many requests were decided so.
+    /// How many requests had this outcome.
     pub async fn decided(&self, outcome: &str) -> Result<u64> {
         let counters = self.envoy.stats(&format!(r"outcome=\.={outcome};")).await?;
         Ok(counters.values().sum())
@@ -302,7 +302,7 @@ fn with(mut configuration: Value, changes: Value) -> Value {
     configuration
 }
 
-/// How many configurations all workers have taken: Envoy counts one when the last of them is done.
+/// How many configurations all workers have accepted: Envoy counts one when the last worker is done.
 async fn reloads(envoy: &Envoy) -> Result<u64> {
     let stat = format!("extension_config_discovery.http_filter.{FILTER}.config_reload");
     let found = envoy.stats(&stat.replace('.', r"\.")).await?;

@@ -1,4 +1,4 @@
-//! Pages that the browser loads before anybody asked for them.
+//! Pages that the browser loads before anybody asks for them.
 
 use anyhow::Result;
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn a_prerendered_page_does_not_move_the_page_that_made_it() -> Result<()> 
     is_declined("prerender").await
 }
 
-/// A load that nobody may ever look at would take the pin cookie, and with it the page that is looked at, to the new
+/// A load that may never be looked at would move the pin cookie, and with it the visible page, to the new
 /// release. It is declined, and the browser loads the page when the visitor goes there.
 async fn is_declined(kind: &str) -> Result<()> {
     let pin = json!({ "current": OLD, "pinCookie": { "name": "pin", "secure": false } });

@@ -60,7 +60,7 @@ async fn a_draining_one_is_told_that_there_is_an_update() -> Result<()> {
     browser.stop().await
 }
 
-/// What the README says that the cookie costs.
+/// The price of the cookie, as in the README.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_cookie_is_shared_by_both() -> Result<()> {
     let (_shop, browser, old, _new) = with_a_tab_of_each().await?;
@@ -70,7 +70,7 @@ async fn only_the_cookie_is_shared_by_both() -> Result<()> {
     browser.stop().await
 }
 
-/// An update probe and a service worker that were pinned would never see an update.
+/// If pinned, an update probe and a service worker would never see an update.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_one_sees_the_new_worker_and_the_new_version() -> Result<()> {
     let (shop, browser, old, _new) = with_a_tab_of_each().await?;

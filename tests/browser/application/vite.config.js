@@ -4,7 +4,7 @@ import skewGuard from "skew-guard-client/vite";
 
 const { VERSION, CLIENT, PWA, GUARD } = process.env;
 
-// The client's half, and without it the same application: what it would do is done by nobody.
+// With the client package, or the same application without it, where nothing does its work.
 const half =
   CLIENT === "none"
     ? { resolve: { alias: [{ find: /^skew-guard-client.*/, replacement: "/src/without.js" }] } }

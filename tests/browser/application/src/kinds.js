@@ -1,4 +1,4 @@
-// Every way in which a page asks for something. Each returns when the request has been sent.
+// Every way in which a page makes a request. Each returns when the request has been sent.
 import * as client from "skew-guard-client";
 
 const { versioned } = client;

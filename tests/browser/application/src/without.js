@@ -1,7 +1,7 @@
-// As Vite's documentation has it, for the page that is opened with ?remedy.
+// As in Vite's documentation, for a page opened with ?remedy.
 if (location.search === "?remedy") addEventListener("vite:preloadError", () => location.reload());
 
-// The functions of skew-guard-client for an application that does without it.
+// The functions of skew-guard-client for an application without it.
 export const versioned = (url) => url;
 export const onUpdate = () => () => {};
 export const isOutdated = () => false;
