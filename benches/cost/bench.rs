@@ -1,4 +1,4 @@
-//! Chains side by side in one Envoy, measured turn by turn.
+//! Chains side by side in one Envoy, measured in turn.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub struct Race<'a> {
 
 /// A request as the upstream saw it, and the answer as the client saw it.
 pub struct View {
-    /// The request; empty where none came to the upstream.
+    /// The request; empty if none reached the upstream.
     pub request: Head,
     /// The answer.
     pub answer: Head,
@@ -56,7 +56,7 @@ pub fn to_upstream() -> Value {
 }
 
 impl Bench {
-    /// Starts Envoy with a listener for each chain, and in it that many copies of the chain's filter.
+    /// Starts Envoy with a listener for each chain, each with this many copies of the chain's filter.
     pub async fn start(&self, race: &Race<'_>, undo: &Restoration, copies: usize) -> Result<Envoy> {
         let listeners = race.chains.iter().map(|chain| {
             let filters = chain::copies(chain.filter.as_ref(), undo, copies);
@@ -84,7 +84,7 @@ impl Bench {
         })
     }
 
-    /// What one request becomes in a chain.
+    /// What a chain makes of one request.
     pub async fn look(&self, envoy: &Envoy, chain: &Chain, request: &[u8]) -> Result<View> {
         let mut client = Client::connect(envoy.listener(&chain.name).await?)?;
         let answer = client.ask(request)?;
@@ -95,7 +95,7 @@ impl Bench {
         Ok(View { request, answer })
     }
 
-    /// Microseconds of CPU for one request: of each chain, for each round.
+    /// Microseconds of CPU per request, for each chain and each round.
     pub async fn run(&self, envoy: &Envoy, race: &Race<'_>) -> Result<Vec<Vec<f64>>> {
         let worker = Thread::worker_of(envoy.id())?;
         let mut lanes = Vec::new();
@@ -106,7 +106,7 @@ impl Bench {
                 samples: Vec::new(),
             });
         }
-        // The first round is for V8, which optimises what runs often.
+        // The first round lets V8 optimise what runs often.
         for round in 0..=self.options.rounds() {
             for lane in &mut lanes {
                 let before = worker.time()?;
@@ -116,7 +116,7 @@ impl Bench {
                     lane.samples.push(micros(spent, sent));
                 }
             }
-            // No chain is always the first, or always as far from the one that it is compared with.
+            // No chain is always first, or always equally far from the one that it is compared with.
             lanes.rotate_left(1);
         }
         lanes.sort_by_key(|lane| lane.place);
@@ -140,7 +140,7 @@ fn listener(name: &str, filters: &[Value], route: &Value) -> Value {
     let mut listener = bootstrap::listener(name, filters, std::slice::from_ref(route));
     let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config");
     if let Some(manager) = manager.and_then(Value::as_object_mut) {
-        // Envoy's own limit is 60 KiB for all headers together, and the worst request has more.
+        // Envoy's default limit is 60 KiB for all headers together, and the worst request has more.
         manager.insert("max_request_headers_kb".into(), json!(96));
     }
     listener
@@ -154,7 +154,7 @@ pub async fn counted(envoy: &Envoy, outcome: &str) -> Result<u64> {
     Ok(counts.map(|(_, count)| count).sum())
 }
 
-/// Fails where two messages are not alike.
+/// Fails if two messages differ.
 pub fn ensure_alike(what: &str, one: &Head, other: &Head) -> Result<()> {
     let differences = one.differences(other);
     ensure!(

@@ -1,4 +1,4 @@
-//! Filter chains, each on a listener of its own.
+//! Filter chains, each on its own listener.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub const OURS: &str = "skew-guard";
 
 /// One filter, which a chain holds many copies of.
 pub struct Chain {
-    /// What it is called in the tables.
+    /// Its name in the tables.
     pub name: String,
     /// The filter, if the chain has one.
     pub filter: Option<Value>,
@@ -64,7 +64,7 @@ impl Chain {
 pub struct Modules {
     /// The filter of the SDK that does nothing.
     pub empty: PathBuf,
-    /// Ours, and others of ours beside it, each with the name that tables show.
+    /// Ours, and other builds of it, each with its name in the tables.
     pub ours: Vec<(String, PathBuf)>,
 }
 
@@ -94,7 +94,7 @@ pub fn ours(module: &str, style: Style, releases: usize) -> String {
     format!("{module}, {}, {releases} releases", style.name())
 }
 
-/// What puts headers back as they were: all values are taken away, and those of before added.
+/// How to restore headers: all values are removed, and the original ones added.
 #[derive(Default)]
 pub struct Restoration {
     /// The headers of the request.
@@ -103,7 +103,7 @@ pub struct Restoration {
     pub response: Vec<(String, Vec<String>)>,
 }
 
-/// That many copies of a filter, and behind each what undoes it, so that the next copy has the same work.
+/// This many copies of a filter, each followed by a filter that undoes it, so that the next copy has the same work.
 pub fn copies(filter: Option<&Value>, restoration: &Restoration, number: usize) -> Vec<Value> {
     let undo = undo(restoration);
     let mut filters = Vec::new();

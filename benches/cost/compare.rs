@@ -52,7 +52,7 @@ fn race<'a>(bench: &Bench, class: &Class, chains: &'a [Chain], request: &'a [u8]
             route: to_upstream(),
             requests,
         },
-        // A single copy is little beside the rest of Envoy: it takes more requests to see it.
+        // A single copy costs little beside the rest of Envoy, so it takes more requests to see it.
         Answer::Own => Race {
             chains,
             request,
@@ -97,7 +97,7 @@ async fn views(bench: &Bench, envoy: &Envoy, race: &Race<'_>) -> Result<Vec<View
     Ok(views)
 }
 
-/// The headers in which the equal Lua filter is not that.
+/// The headers in which the equal Lua filter differs.
 fn lua_differences(chains: &[Chain], views: &[View]) -> Result<BTreeSet<String>> {
     let of = |name: &str| {
         let mut pairs = chains.iter().zip(views);
@@ -111,7 +111,7 @@ fn lua_differences(chains: &[Chain], views: &[View]) -> Result<BTreeSet<String>>
     Ok(differences)
 }
 
-/// Makes sure that every copy does what a single one does, and that what it changed is undone behind it.
+/// Makes sure that every copy does what a single one does, and that its changes are undone after it.
 async fn check_copies(
     bench: &Bench,
     envoy: &Envoy,
@@ -145,7 +145,7 @@ async fn check_copies(
 }
 
 impl Restoration {
-    /// All that any of the chains changed, as it is in the first, which changes nothing.
+    /// Everything that any of the chains changed, as it is in the first, which changes nothing.
     fn between(views: &[View]) -> Result<Self> {
         let untouched = views.first().context("no chain")?;
         let restored = |head: fn(&View) -> &Head| {
@@ -183,7 +183,7 @@ fn report(
         found.with_context(|| format!("no chain {name}"))
     };
     let nothing = of(chain::NOTHING)?;
-    // Of the same round, so that what is slower for a while is so for both.
+    // From the same round, so that a temporary slowdown affects both.
     let one_copy = |samples: &[f64]| -> Vec<f64> {
         let pairs = samples.iter().zip(&nothing);
         pairs

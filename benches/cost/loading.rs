@@ -14,7 +14,7 @@ use crate::cpu::Thread;
 use crate::report::{Figure, LoadReport};
 use skew_guard_traffic::plugin;
 
-/// How long a worker does nothing when it has nothing to do.
+/// How long a worker must be idle to be considered done.
 const PAUSE: Duration = Duration::from_millis(40);
 
 /// Measures live changes of each size of configuration.
@@ -50,7 +50,7 @@ async fn changes(bench: &Bench, plugin: &Plugin, mut configuration: Value) -> Re
         .await?;
     let worker = Thread::worker_of(envoy.id())?;
     let mut samples = Vec::new();
-    // The first change is for V8, as everywhere.
+    // The first change lets V8 warm up, as everywhere.
     for revision in 1..=bench.options.rounds() + 1 {
         let before = idle(&worker).await?;
         write(revision)?;

@@ -1,19 +1,19 @@
-//! What the filter costs in real Envoy, beside other filters in the same one. `make bench` runs it.
+//! What the filter costs in real Envoy, compared with other filters in the same one. `make bench` runs it.
 //!
 //! One Envoy with one worker has a listener for each filter, whose chain holds twenty copies of it ([`chain`]). Each
 //! listener gets the same requests of a [`Class`], a batch at a time in turn, and what the kernel says that the worker
 //! ran for is the batch's cost ([`cpu`]). The chain without a filter is taken off, in the same round, and the rest
-//! divided by the number of copies. Medians are shown with the range that half of the rounds are in; ratios are
-//! those of one round, too, so that a machine which is slower for a while is so for both.
+//! divided by the number of copies. Medians are shown with the range of the middle half of the rounds; ratios are
+//! also taken within one round, so that a temporarily slower machine affects both.
 //!
-//! Behind each copy a filter of Envoy's own undoes what the copy did, or the next one would find its work done; it
+//! After each copy one of Envoy's own filters undoes what the copy did, or the next one would find its work done; it
 //! is in the chain without a filter as well. What it has to undo is found by looking at one request through single
 //! copies ([`compare`]); then it is made sure that many copies answer as one does, and that each of them counted its
-//! decision. To undo it, Envoy asks for the route behind every copy: to choose the route again is in the cost of each
+//! decision. To undo it, Envoy asks for the route after every copy: choosing the route again is in the cost of each
 //! filter that writes a request header, as it is where a single one does.
 //!
-//! What twenty copies share they find in the processor's caches, which a single filter has to fill first: it costs
-//! more. `--copies 1` shows how much, with a spread to match, for the rest of Envoy is most of what it measures then.
+//! What twenty copies share is in the processor's caches, which a single filter has to fill first: it costs
+//! more. `--copies 1` shows how much, with a wide spread, because it then mostly measures the rest of Envoy.
 
 mod bench;
 mod chain;
@@ -63,7 +63,7 @@ struct Options {
     /// Another build of the filter, to compare with.
     #[arg(long, env = "BESIDE", value_delimiter = ',')]
     beside: Vec<PathBuf>,
-    /// Cargo says this to every benchmark.
+    /// Cargo passes this to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -1,4 +1,4 @@
-//! The memory of one VM: what Envoy's resident memory grows by with each.
+//! The memory of one VM: how much Envoy's resident memory grows with each.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::bench::Bench;
 use crate::report::MemoryReport;
 use skew_guard_traffic::plugin;
 
-/// So many VM ids more that what differs from start to start is little beside them.
+/// How many additional VM ids: enough to outweigh the differences between starts.
 const MORE: u32 = 10;
 
 /// Measures the VM of the empty filter and ours with the smallest and the largest configuration.

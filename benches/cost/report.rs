@@ -1,4 +1,4 @@
-//! What was measured, as tables and as JSON.
+//! The measurements, as tables and as JSON.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::chain;
 use skew_guard_traffic::plugin::Style;
 
-/// The middle of several measurements, and the range that half of them are in.
+/// The median of several measurements, and the range of their middle half.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Figure {
     /// The median.
@@ -20,7 +20,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// The figure of these measurements, of which there is at least one.
+    /// The figure for these measurements; there must be at least one.
     pub fn of(mut samples: Vec<f64>) -> Self {
         samples.sort_by(f64::total_cmp);
         Self {
@@ -30,7 +30,7 @@ impl Figure {
         }
     }
 
-    /// The figure of each measurement by the other of its round.
+    /// The figure for each measurement divided by the other one in its round.
     pub fn ratio(samples: &[f64], others: &[f64]) -> Self {
         let pairs = samples.iter().zip(others);
         Self::of(pairs.map(|(sample, other)| sample / other).collect())
@@ -41,7 +41,7 @@ impl Figure {
     }
 }
 
-/// Between two samples it is as far as the quantile is between their places.
+/// Between two samples it is interpolated linearly.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -63,11 +63,11 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 pub struct Cost {
     /// The chain.
     pub chain: String,
-    /// Microseconds of CPU for one request, by one copy.
+    /// Microseconds of CPU per request, for one copy.
     pub micros: Figure,
-    /// The same by the simple Lua filter's.
+    /// The same relative to the simple Lua filter.
     pub of_simple_lua: Figure,
-    /// The same by the equal Lua filter's.
+    /// The same relative to the equal Lua filter.
     pub of_equal_lua: Figure,
 }
 
@@ -82,7 +82,7 @@ pub struct ClassReport {
     pub copies: usize,
     /// Microseconds of CPU for one request through the chain without a filter.
     pub nothing: Figure,
-    /// The headers in which the equal Lua filter does not do what ours does: there should be none.
+    /// The headers in which the equal Lua filter differs from ours: there should be none.
     pub unequal: BTreeSet<String>,
     /// What each filter costs.
     pub costs: Vec<Cost>,
@@ -124,9 +124,9 @@ pub struct WorstReport {
     pub bytes: usize,
     /// The chain.
     pub chain: String,
-    /// Microseconds of CPU for one request, all of it.
+    /// Microseconds of CPU per request, for all of Envoy.
     pub micros: Figure,
-    /// The same by that of the empty filter's chain.
+    /// The same relative to the empty filter's chain.
     pub of_empty: Figure,
 }
 
@@ -161,7 +161,7 @@ pub struct ModuleReport {
     pub bytes: u64,
 }
 
-/// All of it.
+/// The complete report.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// Envoy's version.
@@ -179,7 +179,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Ours as the chart configures it beside Lua, for each class.
+    /// Ours as the chart configures it compared with Lua, for each class.
     pub fn classes(&self) -> Table {
         let mut table = table(&[
             "µs a request, by one filter",
@@ -239,7 +239,7 @@ impl Report {
         table
     }
 
-    /// What is in memory.
+    /// Memory use.
     pub fn memory(&self) -> Table {
         let mut table = table(&["memory", "VMs", "KiB of resident memory for each"]);
         for memory in &self.memory {
@@ -281,7 +281,7 @@ impl Report {
     }
 }
 
-/// An empty table whose columns but the first are numbers.
+/// An empty table whose columns are numbers, except the first.
 fn table(columns: &[&str]) -> Table {
     let mut table = Table::new();
     table

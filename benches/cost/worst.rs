@@ -1,4 +1,4 @@
-//! The worst requests: all the bytes that Envoy lets through, in what the filter reads.
+//! The worst requests: as many bytes as Envoy accepts, in what the filter reads.
 
 use anyhow::{Result, ensure};
 use serde_json::{Map, Value, json};
@@ -75,7 +75,7 @@ impl Worst {
     }
 }
 
-/// Everything that can be read is a source, and every release accepts what nobody sends.
+/// Everything that can be read is a source, and every release accepts versions that nobody sends.
 fn configuration(accepts: usize) -> Value {
     let keys = json!({
         "sources": [
@@ -116,7 +116,7 @@ fn accept(release: &mut Map<String, Value>, number: usize) {
     release.insert("accepts".into(), json!(patterns));
 }
 
-/// Measures them: all of Envoy's CPU, beside the same bytes through a filter that does nothing.
+/// Measures them: all of Envoy's CPU, compared with the same bytes through a filter that does nothing.
 pub async fn measure(bench: &Bench) -> Result<Vec<WorstReport>> {
     let configuration = configuration(bench.options.accepts);
     let mut chains = vec![

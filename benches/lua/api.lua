@@ -1,4 +1,4 @@
--- A call of the API: pinned by its header, refused where its release is gone, hints for what is not current.
+-- A call of the API: pinned by its header, refused if its release is gone, with hints if it is not current.
 local stale = { ["1.4.2"] = true }
 local retired = { ["1.3.0"] = true }
 

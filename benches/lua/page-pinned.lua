@@ -1,4 +1,4 @@
--- A navigation of a visitor with a pin cookie, which is written again where it names another release.
+-- A navigation of a visitor with a pin cookie, which is rewritten if it names another release.
 function envoy_on_request(handle)
   local headers = handle:headers()
   if not is_ours(headers) then return end

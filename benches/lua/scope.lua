@@ -1,4 +1,4 @@
--- What the filters ask of a request; first of all: is it the application's, and is it to be pinned?
+-- What the filters ask about a request; first: is it the application's, and should it be pinned?
 local current = "v2-0-0"
 local routes = { ["2.0.0"] = "v2-0-0", ["1.4.2"] = "v1-4-2" }
 local hosts = { ["shop.example.com"] = true }
@@ -32,7 +32,7 @@ local function pin_of(headers)
   return version
 end
 
--- The answer is another call of this script: what it has to know is kept with the stream.
+-- The answer is a separate call of this script: what it needs to know is kept with the stream.
 local function keep(handle, name)
   handle:streamInfo():dynamicMetadata():set("lua", name, true)
 end

@@ -1,4 +1,4 @@
--- The least that a route by version takes: one header mapped to the route header, and named in Vary.
+-- The least that routing by version takes: one header mapped to the route header, and named in Vary.
 local routes = { ["2.0.0"] = "v2-0-0", ["1.4.2"] = "v1-4-2" }
 
 function envoy_on_request(handle)

@@ -1,4 +1,4 @@
-//! A configuration, and whatever else might be kept in its place.
+//! A configuration, and whatever else might be stored in its place.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Runs each case once under Callgrind, which counts what the counted function executes: not what prepares it, and
+//! Runs each case once under Callgrind, which counts what the measured function executes: not what prepares it, and
 //! not what drops its result.
 
 #![expect(missing_docs, reason = "the macros write items without")]
@@ -11,7 +11,7 @@ use skew_guard::decision::Decision;
 use skew_guard::reply::amend::Amendment;
 use skew_guard::request::Request;
 
-/// A case that was run before, as most are: else what is counted is how the allocator tidies up after the configuration.
+/// A case that ran before, as most have: otherwise the count includes the allocator tidying up after the configuration.
 #[expect(
     clippy::expect_used,
     reason = "what is not as its class says is not counted"

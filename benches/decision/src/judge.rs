@@ -1,6 +1,6 @@
-//! Judges what Callgrind counted, and fails where a limit is exceeded. `make bench-decision` runs it.
+//! Judges what Callgrind counted, and fails if a limit is exceeded. `make bench-decision` runs it.
 //!
-//! Counts do not depend on how busy a machine is, but on the compiler. So what holds everywhere is said in ratios of
+//! Counts depend not on how busy a machine is, but on the compiler. So general limits are ratios within
 //! one run: with more releases a case costs what it costs with two; and beside the fetch of a current page, which is
 //! itself measured by the reading of its headers, it costs what it cost when the baseline was made. Only where the
 //! compiler is the baseline's, the counts themselves are compared too; else they are shown.
@@ -21,10 +21,10 @@ use skew_guard_traffic::plugin;
 /// How much more a case may cost with many releases than with two.
 const FLAT: f64 = 1.10;
 
-/// How much more a case may cost than in the baseline: there is as much between two compilers.
+/// How much more a case may cost than in the baseline: two compilers may differ by as much.
 const GROWTH: f64 = 1.15;
 
-/// The same where the compiler is the baseline's: some of the C library depends on the processor.
+/// The same with the baseline's compiler: some of the C library depends on the processor.
 const GROWTH_OF_COUNT: f64 = 1.05;
 
 /// Judge what Callgrind counted.
@@ -37,7 +37,7 @@ struct Options {
     save: bool,
 }
 
-/// All counts of a run.
+/// All the counts of a run.
 #[derive(Deserialize, Serialize)]
 struct Run {
     compiler: String,
@@ -88,7 +88,7 @@ fn main() -> Result<ExitCode> {
     })
 }
 
-/// The compiler, and what it compiles for.
+/// The compiler and its target.
 fn compiler() -> Result<String> {
     let output = Command::new("rustc").arg("-vV").output()?;
     let text = String::from_utf8(output.stdout)?;
@@ -228,7 +228,7 @@ impl Judge {
         problems
     }
 
-    /// The count with the fewest releases by that of the baseline.
+    /// The count with the fewest releases relative to the baseline's.
     fn growth(&self, row: &Row) -> Option<f64> {
         let now = self.run.count(&row.name)?;
         let then = self.baseline.count(&row.name)?;
@@ -236,7 +236,7 @@ impl Judge {
     }
 }
 
-/// What a row is measured by.
+/// What a row is compared with.
 fn measure(name: &str) -> &'static str {
     const FETCH: &str = "decide fetch-current";
     const READ: &str = "read fetch-current";
@@ -249,7 +249,7 @@ impl Run {
         self.counts.get(name)?.values().next().copied()
     }
 
-    /// The same by that of the row that it is measured by.
+    /// The same relative to the row that it is compared with.
     fn ratio(&self, name: &str) -> Option<f64> {
         let measure = self.count(measure(name))?;
         Some(as_float(self.count(name)?) / as_float(measure))

@@ -33,20 +33,20 @@ impl Case {
         })
     }
 
-    /// Those whose answer is another's, which the filter amends.
+    /// Those with an upstream's answer, which the filter amends.
     pub fn amended() -> impl Iterator<Item = Self> {
         Self::decided().filter(|case| {
             case.class.answer == class::Answer::Upstream && case.class.outcome.is_some()
         })
     }
 
-    /// The one in which reading alone is counted.
+    /// The one in which only reading is counted.
     pub fn read() -> impl Iterator<Item = Self> {
         Self::decided().take(1)
     }
 }
 
-/// A case on the point of being run.
+/// A case ready to run.
 pub struct Prepared {
     policy: Policy,
     request: Vec<u8>,
@@ -55,11 +55,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Prepares a case, and makes sure that it is decided as its class says.
+    /// Prepares a case, and makes sure that its decision matches its class.
     ///
     /// # Errors
     ///
-    /// The configuration is refused, or the outcome is another.
+    /// The configuration is refused, or the outcome differs.
     pub fn of(case: Case) -> Result<Self> {
         let configuration = plugin::configuration(Style::Chart, case.releases, case.class.keys());
         let mut prepared = Self {
@@ -101,7 +101,7 @@ impl Prepared {
         rules::decide(&self.policy, &self.read())
     }
 
-    /// Says what changes in the answer; nothing where there was no decision.
+    /// Returns what changes in the answer; nothing if there was no decision.
     #[must_use]
     pub fn amend(&self) -> Option<Amendment> {
         let decision = self.decision.as_ref()?;
@@ -117,7 +117,7 @@ fn policy(configuration: &Value) -> Result<Policy> {
         .context("the configuration")
 }
 
-/// Always the same moment.
+/// Always the same time.
 struct Epoch;
 
 impl Environment for Epoch {
@@ -130,7 +130,7 @@ impl Environment for Epoch {
     }
 }
 
-/// An answer of the application's own, of which a proxy knows nothing else.
+/// An answer of the application itself, about which a proxy knows nothing else.
 struct Answer {
     headers: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! A Proxy-Wasm filter that does nothing, which `make bench` sets beside skew-guard: what the SDK and the host cost
+//! A Proxy-Wasm filter that does nothing, which `make bench` compares with skew-guard: what the SDK and the host cost
 //! alone, whatever the filter does.
 
 #[cfg(target_arch = "wasm32")]

@@ -2,7 +2,7 @@
 
 use crate::Headers;
 
-/// The answer to a request, both as HTTP/1.1 has them.
+/// The answer to a request, both as HTTP/1.1 text.
 #[must_use]
 pub fn to(request: &[u8]) -> &'static [u8] {
     let target = request

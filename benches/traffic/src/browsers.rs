@@ -14,11 +14,11 @@
 pub enum Load {
     /// A link, a bookmark, the address bar.
     Navigation,
-    /// The reload button: what is kept is asked about.
+    /// The reload button: what is cached is revalidated.
     Reload,
-    /// The same with Shift: what is kept is left aside.
+    /// The same with Shift: what is cached is ignored.
     HardReload,
-    /// A navigation that a service worker passes on as it came.
+    /// A navigation that a service worker passes on unchanged.
     NavigationThroughWorker,
     /// A navigation that a service worker makes anew with `new Request(url, …)`.
     NavigationRebuiltByWorker,
@@ -170,7 +170,7 @@ impl Load {
 /// Name and value.
 pub type Header = (&'static str, &'static str);
 
-/// What one browser sends in its own way.
+/// What differs between browsers.
 pub struct Browser {
     /// Its name.
     pub name: &'static str,
@@ -218,7 +218,7 @@ pub const BROWSERS: [Browser; 3] = [
 ];
 
 impl Browser {
-    /// All headers of such a load, but for host, cookies and those that the page's script adds.
+    /// All headers of such a load, except host, cookies and those that the page's script adds.
     pub fn sends(&self, load: Load) -> Vec<Header> {
         let (mode, destination) = load.mode_and_destination();
         let mut headers = self.sends_without_fetch_metadata(load);
@@ -256,7 +256,7 @@ impl Browser {
     }
 }
 
-/// Chrome, where one browser is enough.
+/// Chrome, when one browser is enough.
 pub fn chrome(load: Load) -> Vec<Header> {
     let [chrome, ..] = BROWSERS;
     chrome.sends(load)

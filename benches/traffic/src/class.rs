@@ -1,4 +1,4 @@
-//! The kinds of requests, as browsers send them: each has 20 headers, with the three of its request line.
+//! The kinds of requests, as browsers send them: each has 20 headers, including the three of its request line.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ pub struct Class {
     pub what: &'static str,
     /// Whether the answer is the upstream's.
     pub answer: Answer,
-    /// The outcome that the filter counts for it; none where it counts nothing.
+    /// The outcome that the filter counts for it; none if it counts nothing.
     pub outcome: Option<&'static str>,
     /// A Lua filter that does the same for this class as ours does.
     pub lua: &'static str,
@@ -26,7 +26,7 @@ pub struct Class {
 pub enum Answer {
     /// The upstream.
     Upstream,
-    /// The filter itself, so that no second copy in a chain would see the request.
+    /// The filter itself, so a second copy in a chain would not see the request.
     Own,
 }
 
@@ -43,16 +43,16 @@ impl Class {
         (self.request)().headers()
     }
 
-    /// The keys that the plugin's configuration needs for it, beside the usual ones.
+    /// The keys that the plugin's configuration needs for it, besides the usual ones.
     #[must_use]
     pub fn keys(&self) -> Map<String, Value> {
         (self.keys)().as_object().cloned().unwrap_or_default()
     }
 
-    /// The configurations under which the class is what it says.
+    /// The configurations under which the class applies.
     #[must_use]
     pub fn styles(&self) -> &'static [Style] {
-        // Without hosts, no host is another's.
+        // Without `hosts`, no host belongs to another application.
         if self.outcome.is_none() {
             &[Style::Chart]
         } else {
@@ -61,7 +61,7 @@ impl Class {
     }
 }
 
-/// The Lua filter of this file, behind what all of them ask.
+/// The Lua filter of this file, after the code that all of them share.
 macro_rules! lua {
     ($file:literal) => {
         concat!(
@@ -195,10 +195,10 @@ fn pin_cookie() -> Value {
     json!({ "pinCookie": { "name": plugin::PIN_COOKIE } })
 }
 
-/// What other cookies a visitor has.
+/// A visitor's other cookies.
 const COOKIES: &str = "session=8c1f0a52d96e4f3bb2f3; theme=dark; consent=analytics.ads; _ga=GA1.2.1741520319.1763700000";
 
-/// A request on its way to being written.
+/// A request under construction.
 struct Request {
     method: &'static str,
     target: String,
@@ -252,7 +252,7 @@ impl Request {
             .with("priority", "u=1")
     }
 
-    /// A page that the browser has from before: it asks whether that is still good.
+    /// A page that the browser has cached, and revalidates.
     fn navigation() -> Self {
         Self::new("GET", "/shop/cart")
             .fetched_as("document", "navigate")

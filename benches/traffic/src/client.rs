@@ -1,4 +1,4 @@
-//! The load: one thread, a few connections that stay open, a request on each at a time.
+//! The load: one thread, a few connections that stay open, one request at a time on each.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::head::{self, Head};
 
-/// Enough that Envoy is woken for several requests at once, as under real load.
+/// Enough for Envoy to be woken for several requests at once, as under real load.
 const CONNECTIONS: usize = 8;
 
 /// Open connections to one listener.
@@ -35,7 +35,7 @@ impl Client {
         })
     }
 
-    /// Sends the request that many times, rounded up to a whole number of turns, and says how often.
+    /// Sends the request this many times, rounded up to a whole number of turns, and returns how often.
     pub fn send(&mut self, request: &[u8], times: usize, status: u16) -> Result<usize> {
         let turns = times.div_ceil(self.connections.len().max(1));
         for _ in 0..turns {

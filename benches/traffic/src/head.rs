@@ -22,7 +22,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads it.
+    /// Parses it.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let text = String::from_utf8_lossy(bytes);
         let mut lines = text.split("\r\n");
@@ -54,7 +54,7 @@ impl Head {
         self.lines.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The names of the headers that this one and the other do not have alike.
+    /// The names of the headers that differ between this one and the other.
     pub fn differences(&self, other: &Self) -> BTreeSet<String> {
         self.lines
             .keys()

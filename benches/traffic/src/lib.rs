@@ -1,5 +1,5 @@
 //! What tests and benchmarks send, and what the benchmarks measure with: requests as browsers send them, an
-//! application's answers, configurations, and who sends and answers. `benches/cost` measures them in real Envoy,
+//! application's answers, configurations, a client and an upstream. `benches/cost` measures them in real Envoy,
 //! `benches/decision` counts instructions, `make soak` sends them by the million.
 
 pub mod answer;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// The host of the application.
 pub const HOST: &str = "shop.example.com";
 
-/// The release in current, the first of the list.
+/// The current release, the first in the list.
 pub const CURRENT: &str = "2.0.0";
 
 /// A version whose calls the current release accepts.
@@ -14,10 +14,10 @@ pub const ACCEPTED: &str = "1.9.3";
 /// The draining release, the last of those that are served.
 pub const DRAINING: &str = "1.4.2";
 
-/// A release that is no more.
+/// A release that is gone.
 pub const RETIRED: &str = "1.3.0";
 
-/// The name of the pin cookie, where there is one.
+/// The name of the pin cookie, if there is one.
 pub const PIN_COOKIE: &str = "__Host-release";
 
 /// The numbers of served releases that are measured.
@@ -26,14 +26,14 @@ pub const RELEASES: [usize; 3] = [2, 20, 256];
 /// Who wrote the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// As short as it can be.
+    /// As short as possible.
     Plain,
-    /// With a scope and all else that a values file of the chart has.
+    /// With a scope and everything else in a values file of the chart.
     Chart,
 }
 
 impl Style {
-    /// What it is called in the tables.
+    /// Its name in the tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ pub fn sizes() -> Vec<(String, Value)> {
             .get_mut("releases")
             .and_then(Value::as_array_mut);
         if let Some(releases) = releases {
-            // One is there already.
+            // One is already there.
             releases.extend(
                 (1..retired)
                     .map(|patch| json!({ "version": format!("1.2.{patch}"), "state": "retired" })),

@@ -36,7 +36,7 @@ impl Upstream {
         self.address
     }
 
-    /// The last request, if one came since this was called before.
+    /// The last request, if one came since the previous call.
     pub fn take_seen(&self) -> Option<Vec<u8>> {
         let seen = self.seen.lock();
         seen.unwrap_or_else(PoisonError::into_inner).take()
@@ -53,7 +53,7 @@ fn serve(mut connection: TcpStream, seen: &Mutex<Option<Vec<u8>>>) -> io::Result
             return Ok(());
         }
         request.extend_from_slice(part.get(..length).unwrap_or_default());
-        // No request here has a body, and none comes before the last one was answered.
+        // No request here has a body, and none comes before the previous one was answered.
         if request.ends_with(b"\r\n\r\n") {
             let answer = answer::to(&request);
             let request = std::mem::take(&mut request);
