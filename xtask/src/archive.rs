@@ -1,4 +1,4 @@
-//! Archives without times and owners: the same files make the same bytes.
+//! Archives without times and owners: the same files always give the same bytes.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ const UNKNOWN_SYSTEM: u8 = 255;
 /// A tar archive that is being written.
 pub(crate) struct Archive(tar::Builder<Vec<u8>>);
 
-/// A whole one.
+/// A complete archive.
 pub(crate) struct Finished(Vec<u8>);
 
 impl Archive {

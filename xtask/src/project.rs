@@ -16,11 +16,11 @@ pub struct Project {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// What it is, in a sentence.
+    /// Its description, in a sentence.
     pub description: String,
     /// Its licence, as an SPDX expression.
     pub license: String,
-    /// Where its sources are; if absent, what is made does not say.
+    /// Where its sources are; if absent, what is built does not say.
     pub repository: Option<String>,
     metadata: Metadata,
     /// Where it is on this machine.
@@ -41,7 +41,7 @@ struct ImageMetadata {
     toolchain: String,
 }
 
-/// The part of `cargo metadata` that is looked at.
+/// The part of `cargo metadata` that is used.
 #[derive(Deserialize)]
 struct Workspace {
     packages: Vec<serde_json::Value>,
@@ -72,7 +72,7 @@ impl Project {
         })
     }
 
-    /// The toolchain that builds the module of an image; development goes on with any.
+    /// The toolchain that builds the module of an image; development can use any.
     pub fn image_toolchain(&self) -> &str {
         &self.metadata.image.toolchain
     }

@@ -34,17 +34,17 @@ impl FromStr for Place {
 }
 
 impl Place {
-    /// The plugin's URL of whatever the tag names now.
+    /// The plugin's URL for whatever the tag names now.
     pub fn url(&self) -> String {
         format!("oci://{}:{}", self.name, self.tag)
     }
 
-    /// The plugin's URL of that image, without the tag.
+    /// The plugin's URL for that image, without the tag.
     pub fn url_by_digest(&self, image: &Digest) -> String {
         format!("oci://{}@{image}", self.name)
     }
 
-    /// The plugin's URL of exactly that image, whatever the tag, which is for the reader, comes to
+    /// The plugin's URL for exactly that image, whatever the tag, which is for the reader, comes to
     /// name.
     pub fn url_of(&self, image: &Digest) -> String {
         format!("{}@{image}", self.url())

@@ -10,7 +10,7 @@ use crate::command;
 use crate::project::Project;
 use crate::toolchain::Toolchain;
 
-/// What the tool is released for.
+/// The targets that the tool is released for.
 pub const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
 
 /// Builds the tool for a target, and returns the program.

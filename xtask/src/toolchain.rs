@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::command;
 use crate::project::Project;
 
-/// What a user may have set for development and would change what is built.
+/// Variables that a user may have set for development and that would change the build.
 const OF_DEVELOPMENT: [&str; 5] = [
     "CARGO_BUILD_",
     "CARGO_PROFILE_",
@@ -19,7 +19,7 @@ const OF_DEVELOPMENT: [&str; 5] = [
     "RUSTFLAGS",
 ];
 
-/// What Cargo takes for the space between two flags.
+/// What separates two flags for Cargo.
 const BETWEEN_FLAGS: &str = "\u{1f}";
 
 /// The pinned toolchain.
@@ -36,7 +36,7 @@ impl<'a> Toolchain<'a> {
         }
     }
 
-    /// Installs what is missing of it, by name, because rustup may be told to install nothing by itself.
+    /// Installs its missing parts, by name, because rustup may be configured to install nothing by itself.
     pub(crate) fn install(&self, target: &str) -> Result<()> {
         if self.is_there_for(target) {
             return Ok(());
@@ -55,7 +55,7 @@ impl<'a> Toolchain<'a> {
         command::output(&mut list).is_ok_and(|targets| targets.lines().any(|line| line == target))
     }
 
-    /// `cargo build` for a target, which the caller tells what to build.
+    /// `cargo build` for a target; the caller adds what to build.
     pub(crate) fn build(&self, target: &str) -> Result<Command> {
         let mut cargo = self.run("cargo");
         cargo
@@ -68,17 +68,17 @@ impl<'a> Toolchain<'a> {
         Ok(cargo)
     }
 
-    /// Where what was built for a target is.
+    /// Where the output for a target is.
     pub(crate) fn folder(&self, target: &str) -> PathBuf {
         self.all_folders().join(target).join("release")
     }
 
-    /// Not the one for development, or each would rebuild what the other has.
+    /// Not the one for development, or each build would redo the other's work.
     fn all_folders(&self) -> PathBuf {
         self.project.target.join("image-build")
     }
 
-    /// Runs one of its programs without what a user has set for development.
+    /// Runs one of its programs without the user's settings for development.
     fn run(&self, program: &str) -> Command {
         let mut command = Command::new("rustup");
         command.args(["run", self.version, program]);

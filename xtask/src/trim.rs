@@ -4,7 +4,7 @@
 //! ([Proxy-Wasm 0.2.1](https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1): all are optional): for
 //! every request, several that do nothing. No linker leaves them out, because an export may be called. Without them
 //! the module is a tenth smaller, because the code that only they reach goes too, and a request costs less. An
-//! untrimmed module behaves the same.
+//! untrimmed module behaves in the same way.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use walrus::{Module, passes};
 
 /// The callbacks that stay: what `src/proxy_wasm.rs` answers, and what the SDK needs for its own work. A callback
-/// that the filter begins to answer has to be named here, or no host will find it.
+/// that the filter begins to answer must be named here, or no host will find it.
 const ANSWERED: [&str; 9] = [
     "proxy_on_configure",
     "proxy_on_context_create",
@@ -26,7 +26,7 @@ const ANSWERED: [&str; 9] = [
     "proxy_on_vm_start",
 ];
 
-/// Trims the module in this file; a trimmed one is left as it is.
+/// Trims the module in this file; an already trimmed one is left unchanged.
 pub fn trim(file: &Path) -> Result<()> {
     trim_in_place(file).with_context(|| format!("trimming {}", file.display()))
 }

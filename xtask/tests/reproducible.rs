@@ -1,6 +1,6 @@
 //! The image is the same wherever it is built.
 //!
-//! `make test-image` runs it, because it builds the module twice, and fetches twice what that is made of.
+//! `make test-image` runs it, because it builds the module and fetches its dependencies twice.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ fn image_command(place: &Path) -> Command {
     image
 }
 
-/// The files that Git knows, or would.
+/// The files that Git tracks, or would track.
 fn sources() -> Result<Vec<PathBuf>> {
     let mut git = Command::new("git");
     git.current_dir(repository())
