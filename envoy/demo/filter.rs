@@ -38,12 +38,12 @@ impl ConfiguredFilter {
         Ok((bootstrap, guard))
     }
 
-    /// The configuration that was written last.
+    /// The last configuration written.
     pub fn configuration(&self) -> &Value {
         &self.configuration
     }
 
-    /// The revision that was written last.
+    /// The last revision written.
     pub fn revision(&self) -> u64 {
         self.revision
     }

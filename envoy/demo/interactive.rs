@@ -1,7 +1,7 @@
-//! The shop to show: eight pods behind Envoy, and a page whose buttons really deploy, guard and retire.
+//! The shop for demonstrations: eight pods behind Envoy, and a page whose buttons really deploy, guard and retire.
 //!
-//! What is wanted stands in the [`desired_state`], which buttons change at once. A loop brings the [`fleet`] and the filter's
-//! configuration there, a step at a time, as a controller of Kubernetes would: so a button may be pressed twice, from
+//! Buttons change the [`desired_state`] at once. A loop brings the [`fleet`] and the filter's
+//! configuration there, a step at a time, like a Kubernetes controller: so a button may be pressed twice, from
 //! two tabs, or while something else is under way.
 
 mod controller;

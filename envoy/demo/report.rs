@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::rollout::Outcome;
 
-/// What the runs are called, in order.
+/// The names of the runs, in order.
 pub const NAMES: [&str; 3] = ["plain routing", "watched (enforce: false)", "skew-guard"];
 
 /// The same roll-out under three kinds of routing.
@@ -66,7 +66,7 @@ impl Runs {
             .collect()
     }
 
-    /// What is not as it should be; nothing if skew-guard did its job and there was something to do.
+    /// What is wrong; nothing if skew-guard did its job and there was something to do.
     pub fn findings(&self, requests: u64) -> Vec<String> {
         let with = &self.guarded.tally;
         let checks = [

@@ -15,13 +15,13 @@ const LONG_LIVED_TABS: usize = 16;
 pub struct Outcome {
     /// What the visitors saw.
     pub tally: Tally,
-    /// The skewed answers that the filter itself counted; absent where there is no filter.
+    /// The skewed answers that the filter itself counted; absent if there is no filter.
     pub seen_by_filter: Option<u64>,
     /// How it went, from beginning to end.
     pub timeline: Timeline,
 }
 
-/// Replaces every pod of the old release by one of the new.
+/// Replaces every pod of the old release with one of the new.
 pub async fn run(routing: Routing, requests: u64) -> Result<Outcome> {
     println!("\n{}", title(routing));
     let mut site = Site::start(routing).await?;

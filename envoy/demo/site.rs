@@ -1,4 +1,4 @@
-//! The shop behind Envoy: its pods, and what the gateway knows of them.
+//! The shop behind Envoy: its pods, and what the gateway knows about them.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use skew_guard_lab::xds::Files;
 
 use crate::filter::ConfiguredFilter;
 
-/// The release that is there at first.
+/// The first release.
 pub const OLD: &str = "1.4.2";
 /// The release that is rolled out.
 pub const NEW: &str = "2.0.0";
@@ -30,7 +30,7 @@ pub enum Routing {
     SkewGuard,
 }
 
-/// After this many answers every worker has followed a change of the main thread.
+/// After this many answers every worker has caught up with the main thread.
 const ANSWERS_TO_FOLLOW: u64 = 500;
 
 /// A running shop.
@@ -69,7 +69,7 @@ impl Site {
         })
     }
 
-    /// Where visitors come in.
+    /// Where visitors arrive.
     pub async fn gateway(&self) -> Result<SocketAddr> {
         self.envoy.listener("gateway").await
     }
@@ -80,7 +80,7 @@ impl Site {
         self.publish().await
     }
 
-    /// Takes the first pod of the old release out as Kubernetes does: no new requests, time to finish, SIGTERM.
+    /// Removes the first pod of the old release as Kubernetes does: no new requests, time to finish, SIGTERM.
     pub async fn remove_old_pod(&mut self, load: &Load) -> Result<()> {
         let pod = self.old.remove(0);
         self.publish().await?;
@@ -88,7 +88,7 @@ impl Site {
         pod.stop().await
     }
 
-    /// Has visitors who come without a version, and those who load their page again, go to the new release only.
+    /// Sends visitors without a version, and those who load their page again, only to the new release.
     pub async fn make_new_release_current(&mut self, load: &Load) -> Result<()> {
         let Some(guard) = &mut self.guard else {
             return Ok(());
@@ -140,7 +140,7 @@ async fn start_pod(version: &str, number: usize) -> Result<Pod> {
     Pod::start(Role::All, version, &pod_name(version, number)).await
 }
 
-/// What the pods of a release are called.
+/// The name of a release's pods.
 pub fn pod_name(version: &str, number: usize) -> String {
     format!("{version}-{number}")
 }
@@ -157,13 +157,13 @@ pub fn cluster_of(version: &str) -> String {
     format!("shop-{}", route_of(version))
 }
 
-/// What the filter's configuration there calls its route.
+/// The name of its route in the filter's configuration there.
 pub fn route_of(version: &str) -> String {
     format!("v{}", version.replace('.', "-"))
 }
 
-/// Envoy's main thread has withdrawn the endpoint; its workers follow. They have when many answers in a row came
-/// without this pod.
+/// Envoy's main thread has withdrawn the endpoint; its workers follow. They have done so when many answers in a row
+/// came without this pod.
 async fn until_drained(pod: &str, load: &Load) -> Result<()> {
     loop {
         let before = load.tally().by_pod.get(pod).copied();

@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A roll-out from beginning to end.
 #[derive(Debug)]
 pub struct Timeline {
-    /// What was answered so far, at regular moments.
+    /// What was answered so far, at regular intervals.
     pub answers: Vec<Answers>,
     /// The pods, each time they changed.
     pub pods: Vec<Pods>,
@@ -26,7 +26,7 @@ pub struct Answers {
     pub elapsed: Duration,
     /// All answers.
     pub all: u64,
-    /// Those of another release than the page's.
+    /// Those from a release other than the page's.
     pub skewed: u64,
 }
 
@@ -53,7 +53,7 @@ impl Pods {
     }
 }
 
-/// Writes down what is answered, for as long as it is asked to.
+/// Records the answers until it is dropped.
 pub async fn follow(load: &Load, answers: &mut Vec<Answers>) -> Infallible {
     loop {
         let tally = load.tally();

@@ -43,7 +43,7 @@ async fn start_pods() -> Result<Vec<Pod>> {
     Ok(pods)
 }
 
-/// The file starts as it is, from the folder that its paths start from.
+/// The file is used unchanged, from the folder that its paths are relative to.
 async fn start_gateway() -> Result<Process> {
     let mut command = Command::new(envoy::installed()?);
     command

@@ -1,4 +1,4 @@
-//! What buttons and loop share, and the loop.
+//! The loop, and what it shares with the buttons.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,16 +14,16 @@ use super::desired_state::{DesiredState, Phase, Refusal};
 use super::fleet::Fleet;
 use super::gateway::Gateway;
 
-/// Between two pods of a roll-out: slow enough to be watched.
+/// Between two pods of a roll-out: slow enough to watch.
 const PACE: Duration = Duration::from_millis(600);
 
 /// Between two pods when it is started over.
 const QUICK: Duration = Duration::from_millis(100);
 
-/// How often it is looked whether a pod died.
+/// How often to check whether a pod has died.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// All that the controls need.
+/// Everything that the controls need.
 pub struct Controller {
     pub gateway: Gateway,
     pub tool: PathBuf,
@@ -36,9 +36,9 @@ pub struct Controller {
 #[derive(Debug, Clone)]
 pub struct Status {
     pub desired: DesiredState,
-    /// Whether the roll-out that is wanted is done.
+    /// Whether the desired roll-out is done.
     pub settled: bool,
-    /// Where the pods listen, in their order.
+    /// Where the pods listen, in order.
     pub pods: Vec<SocketAddr>,
 }
 
@@ -68,7 +68,7 @@ impl Controller {
         self.lock().clone()
     }
 
-    /// Changes what is wanted: `change` gets it, and whether the roll-out is done.
+    /// Changes the desired state: `change` gets it, and whether the roll-out is done.
     pub fn press(
         &self,
         change: impl FnOnce(&mut DesiredState, bool) -> Result<(), Refusal>,
@@ -76,7 +76,7 @@ impl Controller {
         let mut status = self.lock();
         let (settled, phase) = (status.settled, status.desired.phase);
         change(&mut status.desired, settled)?;
-        // What else is wanted takes a moment, and no pods.
+        // All other changes take a moment, and no pods.
         status.settled &= status.desired.phase == phase;
         drop(status);
         self.pressed.notify_one();
@@ -87,7 +87,7 @@ impl Controller {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings everything to what is wanted, for ever; ends when the gateway does.
+    /// Brings everything to the desired state, for ever; ends when the gateway does.
     pub async fn follow(&self, mut fleet: Fleet) -> Result<()> {
         let mut next_pod = Instant::now();
         loop {
@@ -114,7 +114,7 @@ impl Controller {
         }
     }
 
-    /// `configured` says that the filter's configuration is that of a roll-out which is done.
+    /// `configured` says that the filter's configuration is that of a completed roll-out.
     fn note(&self, fleet: &Fleet, configured: bool) {
         let mut status = self.lock();
         status.pods = fleet.addresses();

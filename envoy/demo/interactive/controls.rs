@@ -1,4 +1,4 @@
-//! The buttons' API. It listens on loopback, and the page reaches it below `/demo/` of its own origin.
+//! The buttons' API. It listens on loopback, and the page reaches it below `/demo/` at its own origin.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub async fn serve(listener: TcpListener, controller: Arc<Controller>) -> Result
     Ok(axum::serve(listener, routes).await?)
 }
 
-/// What failed, or why a button cannot be pressed now.
+/// What failed, or why a button is unavailable now.
 enum Failure {
     Refused(Refusal),
     Failed(anyhow::Error),

@@ -1,4 +1,4 @@
-//! What is wanted of the shop, which buttons make sense, and what all of that means for the filter. Pure.
+//! The desired state of the shop, which buttons make sense, and what that means for the filter. Pure.
 
 use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,7 +23,7 @@ const PODS_FOR_OLD_TABS: usize = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Only the old release is there.
+    /// There is only the old release.
     Before,
     /// The new one is deployed beside it.
     Deployed,
@@ -31,7 +31,7 @@ pub enum Phase {
     Retired,
 }
 
-/// What opens the staged release. Another one in each run: it is no secret, but no default either.
+/// The key that opens the staged release. It differs in each run: it is not a secret, but not a default either.
 #[derive(Debug, Clone)]
 pub struct Key(String);
 
@@ -59,10 +59,10 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What is wanted.
+/// The desired state.
 #[derive(Debug, Clone)]
 pub struct DesiredState {
-    /// Pages of another round are to be loaded again.
+    /// Pages of another round must be loaded again.
     pub round: u64,
     /// How far the roll-out goes.
     pub phase: Phase,
@@ -89,7 +89,7 @@ pub struct Refusals {
 impl DesiredState {
     /// Before the roll-out, without skew-guard.
     pub fn new(key: Key) -> Self {
-        // Tabs outlive the demo: those that an earlier run left are of another round.
+        // Tabs outlive the demo: those left by an earlier run are of another round.
         let started = SystemTime::now().duration_since(UNIX_EPOCH);
         let round = started.map_or(0, |since| since.as_secs() * 1_000);
         Self {
@@ -147,7 +147,7 @@ impl DesiredState {
         Ok(())
     }
 
-    /// Has so many of a hundred new visitors get the new release.
+    /// Gives this many of a hundred new visitors the new release.
     pub fn weigh(&mut self, share: u8, settled: bool) -> Result<(), Refusal> {
         refuse(self.refusals(settled).weights)?;
         if share > 100 {
@@ -157,7 +157,7 @@ impl DesiredState {
         Ok(())
     }
 
-    /// Begins anew.
+    /// Starts over.
     pub fn start_over(&mut self) {
         self.round += 1;
         self.phase = Phase::Before;
@@ -165,7 +165,7 @@ impl DesiredState {
         self.share = 100;
     }
 
-    /// Which release the pod of that number is to be of, counted from 0.
+    /// Which release the pod of that number, counted from 0, should have.
     pub fn release_of(&self, pod: usize) -> &'static str {
         let new = match self.phase {
             Phase::Before => 0,

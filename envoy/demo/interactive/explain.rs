@@ -1,4 +1,4 @@
-//! What `skew-guard explain` says of a request of the page.
+//! What `skew-guard explain` says about a request of the page.
 
 use std::io::Write;
 use std::process::Command;
@@ -25,7 +25,7 @@ pub struct Explanation {
 }
 
 impl Controller {
-    /// Runs the tool on the configuration that is in force.
+    /// Runs the tool on the configuration in force.
     pub async fn explain(&self, question: &Question) -> Result<Explanation> {
         let (configuration, revision) = self.gateway.configuration().await;
         let mut file = NamedTempFile::with_suffix(".json")?;

@@ -1,4 +1,4 @@
-//! The shop's pods, each a process of its own.
+//! The shop's pods, each a separate process.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::desired_state::{DesiredState, PODS, STAGED};
 use super::gateway::Gateway;
 use crate::site::pod_name;
 
-/// How long a replaced pod keeps answering: requests were under way when Envoy's workers were told.
+/// How long a replaced pod keeps answering, for requests that are still under way.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Eight pods of the two releases, and one of the staged release.
@@ -22,7 +22,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts all of them and has the gateway send requests there.
+    /// Starts all of them and makes the gateway send requests there.
     pub async fn start(desired: &DesiredState, pages: &Path, gateway: &Gateway) -> Result<Self> {
         let mut pods = Vec::new();
         for place in 0..PODS {
@@ -38,18 +38,18 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Where the eight listen, in their order.
+    /// Where the eight listen, in order.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.pods.iter().map(Pod::address).collect()
     }
 
-    /// Whether each pod is of the release that is wanted.
+    /// Whether each pod is of the desired release.
     pub fn is_as_wanted(&self, desired: &DesiredState) -> bool {
         let mut pods = self.pods.iter().enumerate();
         pods.all(|(place, pod)| pod.version() == desired.release_of(place))
     }
 
-    /// Replaces pods that died, and the first that is of another release than wanted. Tells whether it did.
+    /// Replaces dead pods, and the first with a release other than the desired one. Returns whether it did.
     pub async fn step(&mut self, desired: &DesiredState, gateway: &Gateway) -> Result<bool> {
         let mut moved = self.revive_staged().await?;
         let mut may_flip = true;
@@ -92,7 +92,7 @@ async fn start(pages: &Path, version: &str, place: usize) -> Result<Pod> {
 fn leave(pod: Pod) {
     tokio::spawn(async move {
         tokio::time::sleep(GRACE).await;
-        // A pod that died already, or that is too slow to end, is gone all the same.
+        // A pod that is already dead, or too slow to end, is gone all the same.
         let _ = pod.stop().await;
     });
 }

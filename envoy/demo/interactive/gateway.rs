@@ -62,7 +62,7 @@ impl Gateway {
         })
     }
 
-    /// Where visitors come in.
+    /// Where visitors arrive.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -72,7 +72,7 @@ impl Gateway {
         &self.envoy
     }
 
-    /// Brings the filter's configuration there, if it is not.
+    /// Changes the filter's configuration to this, if it differs.
     pub async fn configure(&self, wanted: Map<String, Value>) -> Result<()> {
         let mut guard = self.guard.lock().await;
         let configuration = guard.configuration();
@@ -85,13 +85,13 @@ impl Gateway {
         Ok(())
     }
 
-    /// The filter's configuration that was written last, and its revision.
+    /// The filter's last written configuration, and its revision.
     pub async fn configuration(&self) -> (Value, u64) {
         let guard = self.guard.lock().await;
         (guard.configuration().clone(), guard.revision())
     }
 
-    /// Has these pods answer, and no others: releases and where they listen.
+    /// Makes only these pods answer, given by release and address.
     pub async fn send_to(&self, pods: &[(&str, SocketAddr)]) -> Result<()> {
         let all = pods.iter().filter(|(release, _)| *release != STAGED);
         let mut clusters = vec![(ALL.to_owned(), addresses(all))];
@@ -149,8 +149,8 @@ fn add_staged_release(bootstrap: &mut Value, files: &Files) -> Result<()> {
     Ok(())
 }
 
-/// The controls have the page's own origin. skew-guard is off on their route: they are no part of what is shown, and
-/// must answer the page of a release that is gone.
+/// The controls have the page's own origin. skew-guard is off on their route: they are not part of the demo, and
+/// must answer a page whose release is gone.
 fn add_controls(bootstrap: &mut Value, controls: SocketAddr) -> Result<()> {
     const CLUSTER: &str = "demo-controls";
     routes(bootstrap)?.insert(

@@ -1,4 +1,4 @@
-//! Only the demo's own page may press its buttons: no other site that is open in the same browser.
+//! Only the demo's own page may press its buttons, not another site that is open in the same browser.
 
 use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN};
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// Lets a request on if it comes from a page of this origin.
+/// Lets a request through if it comes from a page of this origin.
 pub async fn of_the_page_only(request: Request, next: Next) -> Response {
     match judge(request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -15,7 +15,7 @@ pub async fn of_the_page_only(request: Request, next: Next) -> Response {
     }
 }
 
-/// The host has to be loopback's own name, or a site whose name is made to resolve to it could read and press as if it
+/// The host must be loopback's own name, or a site whose name is made to resolve to it could read and press as if it
 /// were the page (DNS rebinding). Browsers say the origin with every POST: <https://fetch.spec.whatwg.org/#origin-header>.
 fn judge(method: &Method, headers: &HeaderMap) -> Result<(), &'static str> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());

@@ -1,4 +1,4 @@
-//! What there is to be seen, as the page asks for it: said by Envoy and by the pods themselves.
+//! What the page shows, as reported by Envoy and by the pods themselves.
 
 use std::net::SocketAddr;
 
@@ -33,7 +33,7 @@ struct Releases {
     staged: &'static str,
 }
 
-/// A pod that Envoy sends requests to, by its own words; without them where it does not answer.
+/// A pod that Envoy sends requests to, with its own description if it answers.
 #[derive(Debug, Default, Serialize)]
 struct PodSnapshot {
     name: Option<String>,
@@ -51,7 +51,7 @@ pub struct Counter {
 }
 
 impl Controller {
-    /// Looks at everything now.
+    /// Collects everything now.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let Status {
             desired,
@@ -87,7 +87,7 @@ impl Controller {
             }
             PodSnapshot {
                 requests: requests.get(pod).copied().unwrap_or_default(),
-                // A pod that just died does not answer, and that is what is shown.
+                // A pod that just died does not answer, and the page shows that.
                 ..self.ask(*pod).await.unwrap_or_default()
             }
         };
@@ -121,7 +121,7 @@ impl Controller {
 }
 
 impl Counter {
-    /// Labels stand before the name: `wasmcustom.release=.=v1-4-2;.;outcome=.=pinned;.;skew_guard_requests_total`.
+    /// Labels come before the name: `wasmcustom.release=.=v1-4-2;.;outcome=.=pinned;.;skew_guard_requests_total`.
     fn read(stat: &str, value: u64) -> Option<Self> {
         let stat = stat.strip_prefix("wasmcustom.")?;
         let (labels, name) = stat.rsplit_once(";.;")?;

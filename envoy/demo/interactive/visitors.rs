@@ -1,4 +1,4 @@
-//! New visitors, each in a browser of its own.
+//! New visitors, each in a separate browser.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use serde::Serialize;
 
 use super::controller::Controller;
 
-/// Enough to see a weight by.
+/// Enough to see a weight.
 const VISITORS: usize = 40;
 
-/// How many of them got a page of which release.
+/// How many of them got a page of each release.
 #[derive(Debug, Serialize)]
 pub struct Visitors {
     pages: BTreeMap<String, usize>,
 }
 
 impl Controller {
-    /// Loads the page as that many visitors would who come for the first time: without a cookie.
+    /// Loads the page like this many first-time visitors, without a cookie.
     pub async fn visitors(&self) -> Result<Visitors> {
         let mut pages = BTreeMap::new();
         for _ in 0..VISITORS {
