@@ -197,6 +197,51 @@ fn a_deployment_of_a_release_that_is_served_is_not_overwritten() {
     );
 }
 
+#[test]
+fn a_service_that_would_lose_the_pods_of_other_releases_is_not_applied() {
+    let machine = Machine::with_chart("skew-guard-0.1.0");
+    machine.write_manifests("v2-0-0");
+    let deploy = ["deploy", "2.0.0", "--apply", "k8s", "--dry-run"];
+    let service = |selector: &str| {
+        let service =
+            format!("kind: Service\nmetadata: {{name: api}}\nspec: {{selector: {selector}}}\n");
+        machine.0.write("k8s/service.yaml", &service);
+        machine.run(&deploy)
+    };
+    let run = service("{app: api}");
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_refuses(
+        &service("{app: api, version: v2-0-0}"),
+        "k8s: Service api gets another selector: applying it would take away the pods of the other releases",
+    );
+}
+
+#[test]
+fn what_another_helm_release_of_the_same_name_has_applied_is_not_deleted() {
+    let machine = Machine::with_chart("skew-guard-0.1.0");
+    let deployment = |name: &str, namespace: &str| {
+        format!(
+            r#"{{"metadata": {{"name": "{name}", "annotations": {{"skew-guard/helm-release": "shop", "skew-guard/release-namespace": "{namespace}", "skew-guard/version": "1.0.0"}}}}, "spec": {{"template": {{"metadata": {{"labels": {{"version": "v1-0-0"}}}}, "spec": {{"containers": []}}}}}}}}"#
+        )
+    };
+    let deployments = [deployment("ours", "shop"), deployment("theirs", "staging")];
+    let kubectl = fs::read_to_string(machine.0.path("kubectl")).expect("kubectl");
+    machine.0.write(
+        "kubectl",
+        &kubectl.replace(
+            "*deployments*) echo '{\"items\": []}';;",
+            &format!(
+                "*deployments*) echo '{{\"items\": [{}]}}';;",
+                deployments.join(", ")
+            ),
+        ),
+    );
+    let run = machine.run(&["tidy", "--dry-run"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.out.contains("delete Deployment ours"), "{run:?}");
+    assert!(!run.out.contains("theirs"), "{run:?}");
+}
+
 /// What the chart renders from its values.
 const RENDERED: &str = "---\nkind: WasmPlugin\nmetadata: {name: shop, namespace: ingress}\nspec: {url: oci://registry.example.com/skew-guard:2}\n";
 

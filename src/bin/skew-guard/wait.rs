@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
+use skew_guard::rollout::Side;
 
 use crate::answer::{Answer, Verdict};
 use crate::cluster::{Access, Gateways, Installation, Kubectl, istiod};
@@ -208,6 +209,8 @@ pub enum Seen {
     InForce {
         gateways: Vec<String>,
         skipped: Vec<String>,
+        /// What the plugin says in the cluster.
+        side: Box<Side>,
     },
     /// What is missing, one line per gateway.
     Lacking(String),
@@ -232,9 +235,13 @@ pub fn in_force(
         wanted.map(|(name, _)| name.clone()).collect()
     };
     if outcome.is_settled() {
+        let side = installation.side().map_err(|problems| {
+            anyhow::anyhow!("the plugin's configuration is wrong: {problems}")
+        })?;
         return Ok(Seen::InForce {
             gateways: names(|state| *state != GatewayState::Skipped),
             skipped: names(|state| *state == GatewayState::Skipped),
+            side: Box::new(side),
         });
     }
     let late = outcome

@@ -152,7 +152,7 @@ impl Kubectl {
         input: &[u8],
     ) -> Result<String, Problem> {
         let mut command = self.command();
-        command.args(arguments);
+        command.args(arguments).arg(REQUEST_TIMEOUT);
         answer(command, Some(input))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
+use skew_guard::rollout::Side;
 
 use super::report::Report;
 use crate::cluster::{Gateways, Installation, Kubectl};
@@ -50,6 +51,7 @@ impl Watch {
         namespace: &str,
         helm_release: &str,
         gateways: &Gateways,
+        newest: &Side,
         report: &Report,
     ) -> Result<Result<Vec<String>, String>> {
         let mut told = std::mem::take(&mut self.told);
@@ -67,7 +69,16 @@ impl Watch {
         )?;
         self.told = told;
         Ok(match seen {
-            wait::Seen::InForce { gateways, skipped } => {
+            wait::Seen::InForce { side, .. } if !has_same_list(newest, &side) => {
+                let why = "the plugin in the cluster has another list than Helm's newest revision: either someone has changed it without Helm, or helm and kubectl are pointed at different clusters (HELM_KUBECONTEXT)";
+                if self.told.insert(why.to_owned()) {
+                    report.note(why);
+                }
+                Err(why.to_owned())
+            }
+            wait::Seen::InForce {
+                gateways, skipped, ..
+            } => {
                 self.told.clear();
                 self.in_force.clone_from(&gateways);
                 self.skipped = skipped;
@@ -78,6 +89,24 @@ impl Watch {
     }
 }
 
+/// Whether both say the same of every release, and of new visitors.
+fn has_same_list(one: &Side, other: &Side) -> bool {
+    let releases = |side: &Side| -> Vec<_> {
+        let releases = side.config.releases.iter();
+        releases
+            .map(|release| (release.version.clone(), release.state, release.until))
+            .collect()
+    };
+    let shares = |side: &Side| -> Vec<_> {
+        let current = side.config.current.iter();
+        let shares = current.flat_map(|current| current.shares());
+        shares
+            .map(|(version, weight)| (version.clone(), weight))
+            .collect()
+    };
+    releases(one) == releases(other) && shares(one) == shares(other)
+}
+
 /// Why the pods of a release do not answer through every gateway, in a first round and another; nothing where they do.
 pub fn unanswered(
     kubectl: &Kubectl,
@@ -85,8 +114,13 @@ pub fn unanswered(
     helm_release: &str,
     gateways: &Gateways,
     version: &str,
+    without: &[String],
 ) -> Result<Option<String>> {
-    let installation = Installation::of(kubectl, namespace, helm_release)?;
+    let mut installation = Installation::of(kubectl, namespace, helm_release)?;
+    // The services that this release does not have.
+    installation
+        .probe_paths
+        .retain(|path| !without.contains(path));
     let installed = InstalledGateways {
         kubectl,
         installation: &installation,
@@ -98,4 +132,41 @@ pub fn unanswered(
         let complaints: Vec<_> = outcome.complaints().collect();
         complaints.join("; ")
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_another_one_if_a_release_its_state_or_current_differs() -> Result<()> {
+        let side =
+            |json: &str| Side::load(json.as_bytes()).map_err(|problems| anyhow!("{problems}"));
+        let list = side(
+            r#"{"releases": [{"version": "2.0.0"}, {"version": "1.0.0"}], "current": "1.0.0", "revision": 2}"#,
+        )?;
+        for (other, is_same) in [
+            (
+                r#"{"releases": [{"version": "2.0.0", "route": "v2"}, {"version": "1.0.0"}], "current": [{"version": "1.0.0", "weight": 1}], "pinCookie": {"name": "pin"}, "revision": 7}"#,
+                true,
+            ),
+            (
+                r#"{"releases": [{"version": "1.0.0"}], "current": "1.0.0"}"#,
+                false,
+            ),
+            (
+                r#"{"releases": [{"version": "2.0.0", "state": "draining"}, {"version": "1.0.0"}], "current": "1.0.0"}"#,
+                false,
+            ),
+            (
+                r#"{"releases": [{"version": "2.0.0"}, {"version": "1.0.0"}], "current": "2.0.0"}"#,
+                false,
+            ),
+        ] {
+            assert_eq!(has_same_list(&list, &side(other)?), is_same, "{other}");
+        }
+        Ok(())
+    }
 }

@@ -106,6 +106,14 @@ pub struct Upgrade<'a> {
 impl Helm {
     /// Finds Helm and makes sure that it is new enough. The cluster is not asked yet.
     pub fn find(access: &Access, name: &str, namespace: &str) -> Result<Self> {
+        for name in ["HELM_KUBECONTEXT", "HELM_KUBEAPISERVER"] {
+            let is_overruled = name == "HELM_KUBECONTEXT" && access.context.is_some();
+            let is_set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            ensure!(
+                is_overruled || !is_set,
+                "{name} is set: helm would change the list in that cluster, and kubectl, which does not know it, would ask another one. Unset it, and say --context"
+            );
+        }
         let helm = Self {
             access: access.clone(),
             name: name.to_owned(),

@@ -97,6 +97,35 @@ impl List {
             .filter(|service| service.get("versioned") != Some(&json!(false)))
             .collect()
     }
+
+    /// Those of them that a release has: one may have been added later, or removed.
+    pub fn services_of(&self, version: &Version) -> Vec<&Value> {
+        let has_it = |service: &&Value| {
+            let releases = service.get("releases").and_then(Value::as_array);
+            releases.is_none_or(|releases| {
+                releases.is_empty()
+                    || releases
+                        .iter()
+                        .any(|release| release.as_str() == Some(version.as_str()))
+            })
+        };
+        let services = self.versioned_services().into_iter();
+        services.filter(has_it).collect()
+    }
+
+    /// The paths by which the others would be probed.
+    pub fn paths_without(&self, version: &Version) -> Vec<String> {
+        let path = |service: &&Value| {
+            let first = || service.pointer("/paths/0");
+            let path = service.get("probePath").or_else(first)?.as_str()?;
+            Some(path.to_owned())
+        };
+        let own: Vec<_> = self.services_of(version).iter().filter_map(path).collect();
+        let all = self.versioned_services();
+        let mut paths: Vec<_> = all.iter().filter_map(path).collect();
+        paths.retain(|path| !own.contains(path));
+        paths
+    }
 }
 
 /// The keys that only the cluster decides.
@@ -122,6 +151,13 @@ pub fn overlaid(values: &Value, own: &[Value]) -> Value {
             for key in LIST.into_iter().chain([EXPECTED]) {
                 own.remove(key);
             }
+        }
+        // It is raised with each change: a file's would be put back after each, for ever.
+        let is_counted = laid.pointer("/config/revision").is_some();
+        if let Some(config) = own.get_mut("config").and_then(Value::as_object_mut)
+            && is_counted
+        {
+            config.remove("revision");
         }
         lay_over(&mut laid, &own);
     }
@@ -224,6 +260,38 @@ mod tests {
                 "config": {"hints": true, "vary": false}, "hosts": ["b.example"],
             })
         );
+    }
+
+    #[test]
+    fn a_release_has_the_services_that_say_so_or_say_nothing() -> Result<()> {
+        let list = List::new(
+            1,
+            json!({"releases": [{"version": "2.0.0"}, {"version": "1.0.0"}], "current": "1.0.0", "services": [
+                {"host": "web", "paths": ["/"]},
+                {"host": "cart", "paths": ["/cart"], "releases": ["2.0.0"]},
+                {"host": "old", "paths": ["/old"], "probePath": "/old/up", "releases": ["1.0.0"]},
+                {"host": "plain", "paths": ["/plain"], "versioned": false},
+            ]}),
+        )?;
+        for (version, hosts, without) in [
+            ("2.0.0", ["web", "cart"], "/old/up"),
+            ("1.0.0", ["web", "old"], "/cart"),
+        ] {
+            let version = Version::parse(version.as_bytes()).context("a version")?;
+            let services = list.services_of(&version);
+            let own: Vec<_> = services.iter().map(|service| &service["host"]).collect();
+            assert_eq!(own, hosts);
+            assert_eq!(list.paths_without(&version), [without]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_revision_that_is_counted_up_is_not_put_back_by_the_teams_file() {
+        let cluster = json!({"config": {"revision": 8, "hints": true}});
+        let file = json!({"config": {"revision": 7, "hints": true}});
+        assert_eq!(overlaid(&cluster, std::slice::from_ref(&file)), cluster);
+        assert_eq!(overlaid(&json!({}), std::slice::from_ref(&file)), file);
     }
 
     #[test]

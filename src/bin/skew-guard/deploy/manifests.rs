@@ -17,6 +17,7 @@ use crate::yaml;
 
 /// What is written to the Deployments of a release, so that they, and no others, are deleted with it.
 pub const HELM_RELEASE: &str = "skew-guard/helm-release";
+pub const RELEASE_NAMESPACE: &str = "skew-guard/release-namespace";
 pub const VERSION: &str = "skew-guard/version";
 
 const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -61,6 +62,17 @@ impl Manifests {
     /// Refuses what would harm, or could not work, before anything is applied.
     pub fn check(&self, kubectl: &Kubectl, intent: &Intent<'_>) -> Result<()> {
         let labels = intent.list.labels(intent.version);
+        for object in &self.objects {
+            let mut services = intent.services.iter();
+            let narrowed = services.find(|service| service.loses_pods_by(object, intent.namespace));
+            stop_unless(narrowed.is_none(), || {
+                let name = narrowed.map_or("", |service| &service.name);
+                format!(
+                    "{}: Service {name} gets another selector: applying it would take away the pods of the other releases. The Service is shared by all of them, so leave it out, or leave the release's labels out of its selector (kustomize's commonLabels put them there). Nothing was applied",
+                    self.place.display()
+                )
+            })?;
+        }
         let selected: Vec<_> = self
             .workloads()
             .filter(|workload| {
@@ -134,18 +146,27 @@ impl Manifests {
         Ok(())
     }
 
-    /// Applies all of it. Deployments are marked as belonging to the release.
+    /// Applies all of it. The Deployments of the release's own pods are marked as belonging to it; any other, such as a
+    /// database's, may be every release's.
     pub fn apply(&self, kubectl: &Kubectl, intent: &Intent<'_>) -> Result<()> {
-        let objects = self.objects.iter().map(|object| {
-            let is_marked =
-                !intent.is_rolling && Workload::of(object).is_some_and(Workload::is_deployment);
+        apply(kubectl, intent.namespace, &self.marked(intent))
+    }
+
+    fn marked(&self, intent: &Intent<'_>) -> Vec<Value> {
+        let labels = intent.list.labels(intent.version);
+        let objects = self.objects.iter();
+        let objects = objects.map(|object| {
+            let is_marked = !intent.is_rolling
+                && Workload::of(object).is_some_and(|workload| {
+                    workload.is_deployment() && workload.has_pods_with(&labels)
+                });
             if is_marked {
                 marked(object, intent)
             } else {
                 object.clone()
             }
         });
-        apply(kubectl, intent.namespace, &objects.collect::<Vec<_>>())
+        objects.collect()
     }
 }
 
@@ -163,14 +184,22 @@ pub struct Intent<'a> {
 
 /// Applies objects, in their order.
 pub fn apply(kubectl: &Kubectl, namespace: &str, objects: &[Value]) -> Result<()> {
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    let namespace = format!("--namespace={namespace}");
-    kubectl
-        .run_with(
-            ["apply", &namespace, "--filename=-"],
-            list.to_string().as_bytes(),
-        )
-        .context("cannot apply the manifests")?;
+    let place = |object: &Value| match object.pointer("/metadata/namespace") {
+        Some(Value::String(own)) if !own.is_empty() => own.clone(),
+        _ => namespace.to_owned(),
+    };
+    // kubectl refuses an object of another namespace than the one that it is told.
+    for objects in objects.chunk_by(|one, other| place(one) == place(other)) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let namespace = objects.first().map_or_else(|| namespace.to_owned(), place);
+        let namespace = format!("--namespace={namespace}");
+        kubectl
+            .run_with(
+                ["apply", &namespace, "--filename=-"],
+                list.to_string().as_bytes(),
+            )
+            .context("cannot apply the manifests")?;
+    }
     Ok(())
 }
 
@@ -183,6 +212,7 @@ fn marked(object: &Value, intent: &Intent<'_>) -> Value {
         }
         if let Some(annotations) = annotations.as_object_mut() {
             annotations.insert(HELM_RELEASE.to_owned(), json!(intent.helm_release));
+            annotations.insert(RELEASE_NAMESPACE.to_owned(), json!(intent.namespace));
             annotations.insert(VERSION.to_owned(), json!(intent.version.as_str()));
         }
     }
@@ -262,6 +292,42 @@ mod tests {
             .filter_map(|object| object.pointer("/metadata/name")?.as_str())
             .collect();
         assert_eq!(names, ["a", "b"]);
+        Ok(())
+    }
+
+    #[test]
+    fn only_the_deployments_of_the_releases_own_pods_are_marked() -> Result<()> {
+        let deployment = |name: &str, labels: Value| {
+            json!({"kind": "Deployment", "metadata": {"name": name}, "spec": {"template": {
+                "metadata": {"labels": labels}, "spec": {"containers": []},
+            }}})
+        };
+        let manifests = Manifests {
+            place: PathBuf::from("k8s"),
+            objects: vec![
+                deployment("api-v2", json!({"app": "api", "version": "v2-0-0"})),
+                deployment("redis", json!({"app": "redis"})),
+            ],
+        };
+        let list = List::new(
+            1,
+            json!({"releases": [{"version": "2.0.0"}], "current": "2.0.0"}),
+        )?;
+        let version = Version::parse(b"2.0.0").context("a version")?;
+        let marked = manifests.marked(&Intent {
+            helm_release: "shop",
+            namespace: "front",
+            version: &version,
+            list: &list,
+            services: &[],
+            is_rolling: false,
+        });
+        let annotations: Vec<_> = marked
+            .iter()
+            .map(|object| object.pointer("/metadata/annotations").cloned())
+            .collect();
+        let own = json!({HELM_RELEASE: "shop", RELEASE_NAMESPACE: "front", VERSION: "2.0.0"});
+        assert_eq!(annotations, [Some(own), None]);
         Ok(())
     }
 

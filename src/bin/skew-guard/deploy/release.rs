@@ -227,11 +227,12 @@ impl DeployWorkflow<'_> {
         then: impl FnOnce(&Intent<'_>) -> Result<T>,
     ) -> Result<T> {
         let list = self.listed(list, seconds(SystemTime::now()))?;
-        let services = Service::all(&run.kubectl, &list, run.namespace())?;
+        let version = &self.deploy.version;
+        let services = Service::of(&run.kubectl, &list, version, run.namespace())?;
         then(&Intent {
             helm_release: &self.deploy.helm_release,
             namespace: run.namespace(),
-            version: &self.deploy.version,
+            version,
             list: &list,
             services: &services,
             is_rolling: self.deploy.rolling,
@@ -249,17 +250,15 @@ impl DeployWorkflow<'_> {
         match (&self.manifests, &self.deploy.run) {
             (Some(manifests), _) => self.with_intent(run, list, |intent| {
                 manifests.check(&run.kubectl, intent)?;
-                run.confirm_lease()?;
                 if self.deploy.rolling {
                     return RollingUpdate {
-                        kubectl: &run.kubectl,
+                        run,
                         manifests,
                         intent: *intent,
-                        report: run.report,
-                        timeout: run.timeout(),
                     }
                     .run();
                 }
+                run.confirm_lease()?;
                 let what = format!("applies {}", manifests.place.display());
                 let activity = run.report.begin("apply", what);
                 manifests.apply(&run.kubectl, intent)?;
@@ -297,7 +296,7 @@ impl DeployWorkflow<'_> {
         let version = &self.deploy.version;
         let what = format!("the pods of {version} are ready in every versioned service");
         let activity = run.report.begin("pods", what);
-        let services = Service::all(&run.kubectl, list, run.namespace())?;
+        let services = Service::of(&run.kubectl, list, version, run.namespace())?;
         let labels = list.labels(version);
         let what = format!("the pods of {version}");
         run.timeout().until(&what, run.report, || {
@@ -322,7 +321,7 @@ impl DeployWorkflow<'_> {
         Ok(())
     }
 
-    fn probe(&self, run: &Run<'_>) -> Result<()> {
+    fn probe(&self, run: &Run<'_>, list: &List) -> Result<()> {
         let version = &self.deploy.version;
         let what = format!("the pods of {version} answer through every gateway");
         let activity = run.report.begin("probe", what);
@@ -335,6 +334,7 @@ impl DeployWorkflow<'_> {
                 &self.deploy.helm_release,
                 &self.deploy.options.gateways,
                 version.as_str(),
+                &list.paths_without(version),
             )
         })?;
         run.report.end(&activity, json!({}));
@@ -371,7 +371,7 @@ impl Workflow for DeployWorkflow<'_> {
         match next {
             NextStep::Apply => self.apply(run, &found.newest),
             NextStep::AwaitPods => self.await_pods(run, &found.newest),
-            NextStep::Probe => self.probe(run),
+            NextStep::Probe => self.probe(run, &found.newest),
             _ => Ok(()),
         }
     }

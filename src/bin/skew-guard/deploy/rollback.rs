@@ -79,7 +79,7 @@ impl RollbackWorkflow<'_> {
         let target = self.needed.as_ref().context("a release to go back to")?;
         let what = format!("the pods of {target} are still there");
         let doing = run.report.begin("pods", what);
-        let services = Service::all(&run.kubectl, list, run.namespace())?;
+        let services = Service::of(&run.kubectl, list, target, run.namespace())?;
         let labels = list.labels(target);
         let what = format!("the pods of {target}");
         run.timeout().until(&what, run.report, || {
@@ -142,7 +142,7 @@ impl Workflow for RollbackWorkflow<'_> {
             return Ok(());
         };
         let target = Self::returns_to(found).context("a release to go back to")?;
-        let services = Service::all(&run.kubectl, &found.newest, run.namespace())?;
+        let services = Service::of(&run.kubectl, &found.newest, target, run.namespace())?;
         let intent = Intent {
             helm_release: run.helm.name(),
             namespace: run.namespace(),
@@ -152,13 +152,10 @@ impl Workflow for RollbackWorkflow<'_> {
             is_rolling: true,
         };
         manifests.check(&run.kubectl, &intent)?;
-        run.confirm_lease()?;
         RollingUpdate {
-            kubectl: &run.kubectl,
+            run,
             manifests,
             intent,
-            report: run.report,
-            timeout: run.timeout(),
         }
         .run()
     }

@@ -9,11 +9,10 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::manifests::{Intent, Manifests, apply};
-use super::report::Report;
+use super::run::Run;
 use super::service::without_ready_pod;
-use super::timeout::{Timeout, stop_unless};
+use super::timeout::stop_unless;
 use super::workload::Workload;
-use crate::cluster::Kubectl;
 
 /// A week, in seconds: longer than anyone leaves a roll-out unfinished.
 const ONE_WEEK: u64 = 604_800;
@@ -21,11 +20,11 @@ const ONE_WEEK: u64 = 604_800;
 /// A roll-out of plain Deployments.
 #[derive(Debug)]
 pub struct RollingUpdate<'a> {
-    pub kubectl: &'a Kubectl,
+    /// Whose Lease is looked at before each change, and while waiting: a roll-out takes minutes, and a rollback may begin
+    /// in the meantime.
+    pub run: &'a Run<'a>,
     pub manifests: &'a Manifests,
     pub intent: Intent<'a>,
-    pub report: &'a Report,
-    pub timeout: Timeout,
 }
 
 impl RollingUpdate<'_> {
@@ -65,22 +64,25 @@ impl RollingUpdate<'_> {
             .any(|object| Workload::of(object).is_some_and(|workload| self.is_selected(workload)));
         if has_api && !pages.is_empty() && !self.is_rolled_out(&pages)? {
             let activity = self
+                .run
                 .report
                 .begin("roll", "starts the API's roll-out, and holds it");
             let held: Vec<_> = rest.iter().map(|object| self.held(object)).collect();
-            apply(self.kubectl, self.intent.namespace, &held)?;
+            self.apply(&held)?;
             self.until_api_is_there()?;
-            self.report.end(&activity, json!({}));
+            self.run.report.end(&activity, json!({}));
             self.roll("rolls the pages out", &pages)?;
         }
         self.roll("rolls out the rest", everything)
     }
 
     fn roll(&self, what: &str, objects: &[Value]) -> Result<()> {
-        let activity = self.report.begin("roll", what);
-        apply(self.kubectl, self.intent.namespace, objects)?;
+        let activity = self.run.report.begin("roll", what);
+        self.apply(objects)?;
         let workloads: Vec<_> = objects.iter().filter_map(Workload::of).collect();
-        self.timeout.until("the roll-out", self.report, || {
+        let timeout = self.run.timeout();
+        timeout.until("the roll-out", self.run.report, || {
+            self.run.confirm_lease()?;
             for workload in &workloads {
                 if let Some(missing) = self.missing(*workload)? {
                     return Ok(Some(missing));
@@ -88,17 +90,24 @@ impl RollingUpdate<'_> {
             }
             Ok(None)
         })?;
-        self.report.end(&activity, json!({}));
+        self.run.report.end(&activity, json!({}));
         Ok(())
+    }
+
+    fn apply(&self, objects: &[Value]) -> Result<()> {
+        self.run.confirm_lease()?;
+        apply(&self.run.kubectl, self.intent.namespace, objects)
     }
 
     fn until_api_is_there(&self) -> Result<()> {
         let labels = self.intent.list.labels(self.intent.version);
         let services = self.intent.services.iter();
         let of_api: Vec<_> = services.filter(|service| !service.is_of_pages).collect();
-        self.timeout.until("a pod of the new API", self.report, || {
+        let timeout = self.run.timeout();
+        timeout.until("a pod of the new API", self.run.report, || {
+            self.run.confirm_lease()?;
             let of_api = of_api.iter().copied();
-            let lacking = without_ready_pod(of_api, self.kubectl, &labels)?;
+            let lacking = without_ready_pod(of_api, &self.run.kubectl, &labels)?;
             Ok(lacking.map(|service| {
                 let version = self.intent.version;
                 format!("service {} has no ready pod of {version}", service.name)
@@ -119,7 +128,8 @@ impl RollingUpdate<'_> {
     fn missing(&self, workload: Workload<'_>) -> Result<Option<String>> {
         let namespace = workload.namespace(self.intent.namespace);
         let there: Option<Value> =
-            self.kubectl
+            self.run
+                .kubectl
                 .object(workload.kind(), namespace, workload.name())?;
         let labels = self.intent.list.labels(self.intent.version);
         Ok(match there.as_ref().and_then(Workload::of) {

@@ -13,13 +13,13 @@ use super::gateways::Watch;
 use super::helm::{Helm, Revision, Upgrade, UpgradeError};
 use super::lease::{Lease, Takeover};
 use super::list::{self, List};
-use super::manifests::{self, HELM_RELEASE, VERSION};
+use super::manifests::{self, HELM_RELEASE, RELEASE_NAMESPACE, VERSION};
 use super::module;
 use super::options::Options;
 use super::report::Report;
-use super::service::Service;
+use super::service::{Service, without_ready_pod};
 use super::storage;
-use super::timeout::{Stop, Timeout};
+use super::timeout::{Stop, Timeout, is_transient, stop_unless};
 use super::workload::Workload;
 use crate::cluster::Kubectl;
 use crate::seconds;
@@ -394,7 +394,28 @@ impl<'a> Run<'a> {
             let found = self.look()?;
             let wanted = List::of(&self.helm, revision)?;
             let list = List::new(last, found.newest.with_list_of(&wanted))?;
+            self.check_current(&list)?;
             self.republish(&found, &list, &format!("the list of revision {revision}"))?;
+        }
+        Ok(())
+    }
+
+    /// A list of long ago may send every visitor to a release whose pods are gone.
+    fn check_current(&self, list: &List) -> Result<()> {
+        let current = list.side.config.current.iter();
+        for (version, share) in current.flat_map(|current| current.shares()) {
+            if share == 0 {
+                continue;
+            }
+            let services = Service::of(&self.kubectl, list, version, self.namespace())?;
+            let labels = list.labels(version);
+            let lacking = without_ready_pod(&services, &self.kubectl, &labels)?;
+            stop_unless(lacking.is_none(), || {
+                let name = lacking.map_or("", |service| &service.name);
+                format!(
+                    "in that list {version} is current, and service {name} has no ready pod of it. Nothing was changed"
+                )
+            })?;
         }
         Ok(())
     }
@@ -471,12 +492,33 @@ impl<'a> Run<'a> {
                 self.helm.namespace(),
                 self.helm.name(),
                 &self.options.gateways,
+                &found.newest.side,
                 self.report,
-            )?;
-            match seen {
-                Ok(gateways) => break gateways,
-                Err(lacking) if started.elapsed() >= self.options.timeout => bail!(Stop(lacking)),
-                Err(_) => self.confirm_lease()?,
+            );
+            let lacking = match seen {
+                Ok(Ok(gateways)) => break gateways,
+                Ok(Err(lacking)) => lacking,
+                Err(error) if is_transient(&error) => {
+                    let why = format!("{error:#}");
+                    self.report.note(&why);
+                    thread::sleep(POLL_INTERVAL);
+                    why
+                }
+                Err(error) => return Err(error),
+            };
+            if started.elapsed() >= self.options.timeout {
+                bail!(Stop(lacking));
+            }
+            match self.confirm_lease() {
+                Err(error) if is_transient(&error) => self.report.note(format!("{error:#}")),
+                confirmed => confirmed?,
+            }
+            let newest = self.helm.history().ok();
+            let newest = newest.and_then(|history| Some(history.last()?.number));
+            if newest.is_some_and(|newest| newest != revision) {
+                self.report
+                    .note("someone else has upgraded in the meantime; looks again");
+                return Ok(());
             }
         };
         self.in_force = Some(revision);
@@ -516,7 +558,9 @@ impl<'a> Run<'a> {
                     let annotations = deployment.pointer("/metadata/annotations")?;
                     annotations.get(name)?.as_str()
                 };
-                let is_ours = annotation(HELM_RELEASE) == Some(self.helm.name());
+                // Another Helm release of this name may have its pods in the same namespace.
+                let is_ours = annotation(HELM_RELEASE) == Some(self.helm.name())
+                    && annotation(RELEASE_NAMESPACE) == Some(self.namespace());
                 let Some(workload) = Workload::of(&deployment).filter(|_| is_ours) else {
                     continue;
                 };

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
+use skew_guard::version::Version;
 
 use super::list::List;
 use super::workload::{Workload, written};
@@ -22,8 +23,22 @@ pub struct Service {
 impl Service {
     /// The versioned services of a list, as they are in the cluster.
     pub fn all(kubectl: &Kubectl, list: &List, namespace: &str) -> Result<Vec<Self>> {
-        let services = list.versioned_services().into_iter();
+        Self::read_all(kubectl, &list.versioned_services(), namespace)
+    }
+
+    /// Those of them that a release has.
+    pub fn of(
+        kubectl: &Kubectl,
+        list: &List,
+        version: &Version,
+        namespace: &str,
+    ) -> Result<Vec<Self>> {
+        Self::read_all(kubectl, &list.services_of(version), namespace)
+    }
+
+    fn read_all(kubectl: &Kubectl, services: &[&Value], namespace: &str) -> Result<Vec<Self>> {
         services
+            .iter()
             .map(|service| {
                 let host = service
                     .get("host")
@@ -56,6 +71,21 @@ impl Service {
         !self.selector.is_empty()
             && workload.namespace(default) == self.namespace
             && workload.has_pods_with(&self.selector)
+    }
+
+    /// Whether this object is the same Service with a selector by which it would lose pods.
+    pub fn loses_pods_by(&self, object: &Value, default: &str) -> bool {
+        let text = |path| object.pointer(path).and_then(Value::as_str);
+        let is_it = text("/kind") == Some("Service")
+            && text("/metadata/name") == Some(self.name.as_str())
+            && text("/metadata/namespace").unwrap_or(default) == self.namespace;
+        let selector = object.pointer("/spec/selector").and_then(Value::as_object);
+        let is_as_wide = selector.is_some_and(|selector| {
+            let mut pairs = selector.iter();
+            !selector.is_empty()
+                && pairs.all(|(name, value)| self.selector.get(name) == Some(value))
+        });
+        is_it && !is_as_wide && !self.selector.is_empty()
     }
 
     /// What is missing until its pods with these labels are ready: at least one, and none that is not.

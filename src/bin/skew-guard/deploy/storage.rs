@@ -50,10 +50,18 @@ fn failed(kept: &str) -> Result<String> {
     } else {
         serde_json::from_slice(&kept)?
     };
+    // While it is under way, Helm describes all alike: only this tool's upgrades say which revision they are to make.
+    let is_ours = release
+        .pointer("/config/expectedRevision")
+        .is_some_and(Value::is_u64);
     let info = release.get_mut("info").and_then(Value::as_object_mut);
     let info = info.context("a release of Helm's without a status")?;
     info.insert("status".to_owned(), json!("failed"));
-    let description = "skew-guard: interrupted, and marked as failed by a later run";
+    let description = if is_ours {
+        "skew-guard: interrupted, and marked as failed by a later run"
+    } else {
+        "interrupted, and marked as failed by skew-guard"
+    };
     info.insert("description".to_owned(), json!(description));
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(release.to_string().as_bytes())?;
@@ -78,6 +86,21 @@ mod tests {
         let read: Value = serde_json::from_str(&json)?;
         assert_eq!(read["info"]["status"], "failed");
         assert_eq!(read["config"], release["config"]);
+        // Whoever has upgraded, it was not this tool: what he did to the list is looked at.
+        assert_eq!(
+            read["info"]["description"],
+            "interrupted, and marked as failed by skew-guard"
+        );
+        let ours = json!({"info": {}, "config": {"expectedRevision": 3}});
+        let written = failed(&STANDARD.encode(STANDARD.encode(ours.to_string())))?;
+        let bytes = STANDARD.decode(STANDARD.decode(written)?)?;
+        let mut json = String::new();
+        GzDecoder::new(bytes.as_slice()).read_to_string(&mut json)?;
+        let read: Value = serde_json::from_str(&json)?;
+        assert_eq!(
+            read["info"]["description"],
+            "skew-guard: interrupted, and marked as failed by a later run"
+        );
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::report::Report;
+use crate::cluster::Problem;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -27,6 +28,11 @@ pub fn stop_unless(holds: bool, why: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { bail!(Stop(why())) }
 }
 
+/// Whether the cluster may answer a moment later: whoever only waits goes on waiting.
+pub fn is_transient(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(Problem::is_transient)
+}
+
 /// How long each step may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeout(pub Duration);
@@ -43,8 +49,11 @@ impl Timeout {
         let started = Instant::now();
         let mut told = String::new();
         loop {
-            let Some(now) = missing()? else {
-                return Ok(());
+            let now = match missing() {
+                Ok(None) => return Ok(()),
+                Ok(Some(now)) => now,
+                Err(error) if is_transient(&error) => format!("{error:#}"),
+                Err(error) => return Err(error),
             };
             if now != told {
                 report.note(&now);
