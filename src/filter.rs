@@ -176,9 +176,9 @@ impl<H: Host + Clone> Exchange<H> {
                 (decision, amendment)
             }
         };
-        if let Some(sight) = amendment.sight {
+        if let Some(kind) = amendment.counted {
             let release = decision.release().map(Rc::as_ref);
-            installation.counters.answer(&self.host, release, sight);
+            installation.counters.answer(&self.host, release, kind);
         }
         self.log_skew(&decision, &amendment);
         self.change(amendment.changes);

@@ -16,9 +16,9 @@ pub mod log_line;
 /// `wasm.skew_guard.outcome` (`Context::setProperty`, `source/extensions/common/wasm/context.cc`).
 pub const OUTCOME: &str = "skew_guard.outcome";
 
-/// What was noticed about an answer.
+/// The answers that are counted by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum AnswerKind {
     /// A pod of another release than the one asked for has answered, and it does not accept the
     /// client's version.
     Skewed,
@@ -28,11 +28,11 @@ pub enum Sight {
     Fallback,
 }
 
-impl Sight {
-    /// All sights, in the order of [`Sight::index`].
+impl AnswerKind {
+    /// All kinds, in the order of [`AnswerKind::index`].
     pub const ALL: [Self; 3] = [Self::Skewed, Self::Gone, Self::Fallback];
 
-    /// The sight as a metric's tag has it.
+    /// The kind as a metric's tag has it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Sight {
         }
     }
 
-    /// The place of the sight in [`Sight::ALL`].
+    /// The place of the kind in [`AnswerKind::ALL`].
     #[must_use]
     pub fn index(self) -> usize {
         self as usize
@@ -125,14 +125,14 @@ pub const PREDEFINED_SERIES_OF_A_RELEASE: usize = PREDEFINED_CLASSES.len() + GAU
 /// The most series that a release makes: it is never part of the outcomes by which no release answers.
 pub const MAX_SERIES_OF_A_RELEASE: usize = (Outcome::ALL.len() - UNANSWERED.len())
     * Class::ALL.len()
-    + Sight::ALL.len()
+    + AnswerKind::ALL.len()
     + GAUGES_OF_A_RELEASE;
 
 /// The most series of a plugin with so many releases since the gateway started. Requests may be of no release, too,
 /// in any outcome; and three are of the configuration.
 #[must_use]
 pub const fn max_series(releases: usize) -> usize {
-    let of_none = Outcome::ALL.len() * Class::ALL.len() + Sight::ALL.len() + 1;
+    let of_none = Outcome::ALL.len() * Class::ALL.len() + AnswerKind::ALL.len() + 1;
     releases * MAX_SERIES_OF_A_RELEASE + of_none + 3
 }
 
@@ -147,11 +147,11 @@ pub fn requests(plugin: &str, release: Option<&Release>, outcome: Outcome, class
     format!("{tags}outcome=.={outcome};.;class=.={class};.;skew_guard_requests_total")
 }
 
-/// The counter of answers that something was seen on, by the release that was asked.
+/// The counter of such answers, by the release that was asked.
 #[must_use]
-pub fn answers(plugin: &str, release: Option<&Release>, sight: Sight) -> String {
+pub fn answers(plugin: &str, release: Option<&Release>, kind: AnswerKind) -> String {
     let tags = release_tags(plugin, route_of(release));
-    format!("{tags}sight=.={};.;skew_guard_answers_total", sight.name())
+    format!("{tags}answer=.={};.;skew_guard_answers_total", kind.name())
 }
 
 /// The gauge of the WebSockets, event streams and gRPC calls of a release that are open.

@@ -104,7 +104,7 @@ impl Site {
         if self.guard.is_none() {
             return Ok(None);
         }
-        let counters = self.envoy.stats(r"sight=\.=skewed;").await?;
+        let counters = self.envoy.stats(r"answer=\.=skewed;").await?;
         Ok(Some(counters.values().sum()))
     }
 

@@ -7,7 +7,7 @@ which says why, in the words of a PodMonitor.
   regex: plugin___(.*?)___(?:release___.+___)?skew_guard_.+
   targetLabel: plugin
 - sourceLabels: [__name__]
-  regex: plugin___.*?___release___(.+?)___(?:outcome___.+___|sight___.+___)?skew_guard_.+
+  regex: plugin___.*?___release___(.+?)___(?:outcome___.+___|answer___.+___)?skew_guard_.+
   targetLabel: release
 - sourceLabels: [__name__]
   regex: plugin___.+___outcome___([a-z]+)___class___[a-z]+___skew_guard_.+
@@ -16,8 +16,8 @@ which says why, in the words of a PodMonitor.
   regex: plugin___.+___class___([a-z]+)___skew_guard_.+
   targetLabel: class
 - sourceLabels: [__name__]
-  regex: plugin___.+___sight___([a-z]+)___skew_guard_.+
-  targetLabel: sight
+  regex: plugin___.+___answer___([a-z]+)___skew_guard_.+
+  targetLabel: answer
 
 # Eight underscores of the release, then four, two and one: up to fifteen.
 - sourceLabels: [__name__, release]

@@ -6,9 +6,9 @@ use crate::decision::Outcome;
 use crate::host::Host;
 use crate::policy::{Policy, Release};
 use crate::request::Class;
-use crate::telemetry::{self, PREDEFINED_CLASSES, ReleaseState, Sight};
+use crate::telemetry::{self, AnswerKind, PREDEFINED_CLASSES, ReleaseState};
 
-/// The ids of the metrics needed so far, by release, outcome or sight, and class.
+/// The ids of the metrics needed so far, by release, and by outcome and class or kind of answer.
 #[derive(Default)]
 pub struct Counters {
     plugin: String,
@@ -70,11 +70,11 @@ impl Counters {
         }
     }
 
-    /// Counts an answer about which something was noticed.
-    pub fn answer(&self, host: &dyn Host, release: Option<&Release>, sight: Sight) {
-        let slot = slot_of(release) * Sight::ALL.len() + sight.index();
+    /// Counts an answer by its kind.
+    pub fn answer(&self, host: &dyn Host, release: Option<&Release>, kind: AnswerKind) {
+        let slot = slot_of(release) * AnswerKind::ALL.len() + kind.index();
         let id = id_at(&self.answers, slot, || {
-            host.counter(&telemetry::answers(&self.plugin, release, sight))
+            host.counter(&telemetry::answers(&self.plugin, release, kind))
         });
         if let Some(id) = id {
             host.add(id, 1);

@@ -6,7 +6,7 @@ use crate::pin::PinCookie;
 use crate::policy::Policy;
 use crate::request::{Class, media_type};
 use crate::source::Carrier;
-use crate::telemetry::Sight;
+use crate::telemetry::AnswerKind;
 use crate::version::Version;
 
 use super::gone::{self, NO_STORE, current_version, owned};
@@ -31,8 +31,8 @@ pub enum Change {
 pub struct Amendment {
     /// What is changed.
     pub changes: Vec<Change>,
-    /// What is counted.
-    pub sight: Option<Sight>,
+    /// What the answer is counted as.
+    pub counted: Option<AnswerKind>,
     /// The version that the pod named, where it is a skewed one.
     pub skewed_to: Option<Version>,
 }
@@ -55,8 +55,8 @@ pub fn observe(policy: &Policy, decision: &Decision, response: &dyn Response) ->
         skew::expected_unenforced(decision),
         amender.version_of_pod().as_ref(),
     );
-    if amender.amendment.sight.is_none() && amender.is_page_for_asset() {
-        amender.amendment.sight = Some(Sight::Fallback);
+    if amender.amendment.counted.is_none() && amender.is_page_for_asset() {
+        amender.amendment.counted = Some(AnswerKind::Fallback);
     }
     amender.amendment
 }
@@ -155,7 +155,7 @@ impl Amender<'_> {
             }
             IfGone::Reply(reply) => {
                 self.say_gone(reply);
-                self.amendment.sight = Some(Sight::Gone);
+                self.amendment.counted = Some(AnswerKind::Gone);
             }
         }
     }
@@ -166,7 +166,7 @@ impl Amender<'_> {
         self.set_all(vec![owned(NO_STORE)]);
         self.forget_representation();
         self.replace_body(Vec::new());
-        self.amendment.sight = Some(Sight::Gone);
+        self.amendment.counted = Some(AnswerKind::Gone);
     }
 
     fn say_gone(&mut self, reply: &GoneReply) {
@@ -200,7 +200,7 @@ impl Amender<'_> {
             return;
         };
         if skew::is_skewed(self.policy, self.decision, expected, pod) {
-            self.amendment.sight = Some(Sight::Skewed);
+            self.amendment.counted = Some(AnswerKind::Skewed);
             self.amendment.skewed_to = Some(pod.clone());
         }
     }
@@ -224,7 +224,7 @@ impl Amender<'_> {
 
     fn replace_page(&mut self) {
         // A skewed answer that is also a page is counted as skewed, which is the cause.
-        self.amendment.sight = self.amendment.sight.or(Some(Sight::Fallback));
+        self.amendment.counted = self.amendment.counted.or(Some(AnswerKind::Fallback));
         self.set(":status", "404");
         self.set_all(vec![owned(NO_STORE)]);
         self.forget_representation();

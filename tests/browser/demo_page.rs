@@ -208,7 +208,7 @@ pub async fn squares(browser: &Browser) -> Result<Vec<(String, String, String)>>
 /// Waits until page and Envoy agree on the pods, and on how many answers came from another release.
 pub async fn agrees_with_envoy(browser: &Browser, demo: &Demo) -> Result<()> {
     wait::until("the page to show what Envoy and pods say", async || {
-        let skewed = demo.counted("sight=.=skewed").await?;
+        let skewed = demo.counted("answer=.=skewed").await?;
         Ok(shown_pods(browser).await? == demo.pods().await? && totals(browser).await?.1 == skewed)
     })
     .await

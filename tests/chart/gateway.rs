@@ -10,7 +10,7 @@ use skew_guard::policy::Policy;
 use skew_guard::reply::amend::amend;
 use skew_guard::reply::response::Response;
 use skew_guard::request::{Environment, Request};
-use skew_guard::telemetry::Sight;
+use skew_guard::telemetry::AnswerKind;
 
 use crate::helm::Manifests;
 use crate::mesh::{Destination, Mesh};
@@ -84,7 +84,7 @@ impl<'a> Gateway<'a> {
             Destination::AllPods { .. } => Ok(Answer::AnyPod),
             Destination::NoCluster { route } => {
                 let amendment = amend(self.plugin, &decision, &NoCluster::on(route));
-                let is_replaced = matches!(amendment.sight, Some(Sight::Gone));
+                let is_replaced = matches!(amendment.counted, Some(AnswerKind::Gone));
                 Ok(if is_replaced {
                     Answer::Reload
                 } else {

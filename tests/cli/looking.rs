@@ -36,7 +36,7 @@ const SERVICE: &str = r#"{"metadata": {"name": "gateway"}, "spec": {"selector": 
     {"port": 80, "targetPort": 8080}, {"port": 443, "targetPort": 8443}
 ]}}"#;
 
-const MESH: &str = r#"{"data": {"mesh": "defaultConfig: {extraStatTags: [release, outcome, class, sight, plugin]}"}}"#;
+const MESH: &str = r#"{"data": {"mesh": "defaultConfig: {extraStatTags: [release, outcome, class, answer, plugin]}"}}"#;
 
 /// The stubs' answers, without any problem.
 struct Answers {
@@ -246,10 +246,9 @@ fn an_istio_that_was_never_tried_is_told() {
 
 #[test]
 fn tags_that_a_gateway_does_not_know_are_told_unless_prometheus_makes_the_labels() {
-    let words =
-        "does not know the tags sight, plugin: rules and dashboards cannot tell its counters apart";
+    let words = "does not know the tags answer, plugin: rules and dashboards cannot tell its counters apart";
     let mut answers = Answers::good();
-    answers.mesh = MESH.replace(", sight, plugin", "");
+    answers.mesh = MESH.replace(", answer, plugin", "");
     answers.found(0, &format!("warning: ingress/gateway-a {words}"));
     let monitored = r#""skew-guard/pod-monitor": "true", "skew-guard/stat-prefix""#;
     answers.own_routes = ROUTES.replace(r#""skew-guard/stat-prefix""#, monitored);
@@ -258,7 +257,7 @@ fn tags_that_a_gateway_does_not_know_are_told_unless_prometheus_makes_the_labels
     // A plugin in the root namespace runs in gateways of all namespaces.
     let mut answers = Answers::good();
     answers.own_routes = ROUTES.replace("WasmPlugin/ingress/", "WasmPlugin/istio-system/");
-    answers.mesh = MESH.replace(", sight, plugin", "");
+    answers.mesh = MESH.replace(", answer, plugin", "");
     answers.serving = pod("intranet", "gateway-b", "ingressgateway");
     answers.found(0, &format!("warning: intranet/gateway-b {words}"));
 }

@@ -197,7 +197,7 @@ async fn skew_and_a_refused_configuration_are_bad_answers() -> Result<()> {
     let workspace = workspace();
     let skew = |count| {
         format!(
-            "{}skew_guard_answers_total{{plugin=\"shop\",release=\"v1-4-2\",sight=\"skewed\"}} {count}\n",
+            "{}skew_guard_answers_total{{plugin=\"shop\",release=\"v1-4-2\",answer=\"skewed\"}} {count}\n",
             metrics(7, 0, 0, 0)
         )
     };

@@ -35,7 +35,7 @@ impl Metrics {
                 "skew_guard_requests_total",
                 &["release", "outcome", "class"][..],
             ),
-            ("skew_guard_answers_total", &["release", "sight"]),
+            ("skew_guard_answers_total", &["release", "answer"]),
         ];
         let of_plugin =
             |sample: &&Sample| sample.labels.get("plugin").is_some_and(|is| is == plugin);

@@ -36,7 +36,7 @@ async fn counted(lab: &Lab, gateway: &Gateway<'_>) -> Result<(Tally, u64)> {
     let metrics = lab.metrics().await?;
     let seen = ["2.1.0", "2.0.0", "1.4.2"].map(|version| {
         let route = format!("{}.{version}", gateway.name());
-        let labels = [("release", route.as_str()), ("sight", "skewed")];
+        let labels = [("release", route.as_str()), ("answer", "skewed")];
         metrics.sum("skew_guard_answers_total", &labels)
     });
     Ok((tally, seen.into_iter().sum()))

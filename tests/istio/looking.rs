@@ -158,10 +158,10 @@ async fn tags(cluster: &Cluster, testbed: &Testbed<'_>) -> Result<()> {
     for (tags, words) in [
         (
             json!(["release", "outcome"]),
-            "edge/first does not know the tags class, sight, plugin",
+            "edge/first does not know the tags class, answer, plugin",
         ),
         (
-            json!(["release", "outcome", "class", "sight", "plugin"]),
+            json!(["release", "outcome", "class", "answer", "plugin"]),
             "",
         ),
     ] {

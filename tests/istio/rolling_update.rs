@@ -70,7 +70,7 @@ pub async fn with_the_chart(cluster: &Cluster) -> Result<()> {
         "the filter counts what it pins"
     );
     ensure!(
-        counted(&gateway, "sight=.=skewed").await? == 0,
+        counted(&gateway, "answer=.=skewed").await? == 0,
         "the filter saw an answer from another release"
     );
     chart.uninstall().await?;

@@ -264,7 +264,7 @@ async fn stray_requests(watch: &Watch, gateway: std::net::SocketAddr) -> Result<
         ("sec-fetch-mode", b"no-cors"),
         ("sec-fetch-dest", b"script"),
     ];
-    let seen = "sum(rate(skew_guard_answers_total{sight=\"fallback\"}[10s])) > 0 \
+    let seen = "sum(rate(skew_guard_answers_total{answer=\"fallback\"}[10s])) > 0 \
                 and on () sum(rate(skew_guard_requests_total{outcome=\"uncovered\"}[10s])) > 0 \
                 and on () sum(rate(skew_guard_requests_total{outcome=\"gone\"}[10s])) > 0";
     wait::until(seen, async || {

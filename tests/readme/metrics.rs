@@ -9,7 +9,7 @@ use skew_guard::decision::Outcome;
 use skew_guard::policy::Policy;
 use skew_guard::request::Class;
 use skew_guard::telemetry::{
-    self, MAX_SERIES_OF_A_RELEASE, PREDEFINED_SERIES_OF_A_RELEASE, ReleaseState, Sight,
+    self, AnswerKind, MAX_SERIES_OF_A_RELEASE, PREDEFINED_SERIES_OF_A_RELEASE, ReleaseState,
 };
 use skew_guard_lab::cluster::IstioLine;
 use skew_guard_lab::envoy;
@@ -24,7 +24,7 @@ pub const CLAIMS: &[Claim] = &[
         metrics_are_produced,
     ),
     (
-        "outcomes, classes and sights are those that exist",
+        "outcomes, classes and kinds of answers are those that exist",
         tag_values_are_counted,
     ),
     (
@@ -53,7 +53,7 @@ fn metrics_are_produced(page: &Document) -> Result<()> {
         .collect();
     let produced = [
         telemetry::requests("shop", None, Outcome::Pinned, Class::Api),
-        telemetry::answers("shop", None, Sight::Gone),
+        telemetry::answers("shop", None, AnswerKind::Gone),
         telemetry::open_streams("shop", None),
         telemetry::release_state("shop", "v1-4-2"),
         telemetry::revision("shop"),
@@ -87,7 +87,7 @@ fn tag_values_are_counted(page: &Document) -> Result<()> {
     );
     let answers = meaning_of(page, "skew_guard_answers_total")?;
     ensure!(
-        answers.code == Sight::ALL.map(Sight::name),
+        answers.code == AnswerKind::ALL.map(AnswerKind::name),
         "{:?}",
         answers.code
     );

@@ -146,7 +146,7 @@ fn counts(host: &FakeHost) -> Counts {
         .collect()
 }
 
-/// The tags of a counter of the filter: release, outcome and class, or release and sight.
+/// The tags of a counter of the filter: release, outcome and class, or release and answer.
 fn tags(name: &str) -> Option<String> {
     let tags = name.split(";.;").filter_map(|tag| tag.split_once("=.="));
     let tags: Vec<_> = tags

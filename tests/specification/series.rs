@@ -8,7 +8,7 @@ use skew_guard::decision::Outcome;
 use skew_guard::filter::{Exchange, Flow, Installation};
 use skew_guard::reply::failure::NO_CLUSTER_FOUND;
 use skew_guard::request::Class;
-use skew_guard::telemetry::{MAX_SERIES_OF_A_RELEASE, Sight, max_series};
+use skew_guard::telemetry::{AnswerKind, MAX_SERIES_OF_A_RELEASE, max_series};
 use skew_guard_behaviour::{Load, Request, load, plain};
 use skew_guard_invariants::host::FakeHost;
 
@@ -157,7 +157,10 @@ fn a_release_makes_as_many_as_are_stated_and_a_client_none() {
         Outcome::ALL.map(Outcome::name).into()
     );
     assert_eq!(values(names, "class"), Class::ALL.map(Class::name).into());
-    assert_eq!(values(names, "sight"), Sight::ALL.map(Sight::name).into());
+    assert_eq!(
+        values(names, "answer"),
+        AnswerKind::ALL.map(AnswerKind::name).into()
+    );
     for route in ROUTES {
         let of = |name: &&String| name.contains(&format!("release=.={route};.;"));
         let series = names.iter().filter(of).count();

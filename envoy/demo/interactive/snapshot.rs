@@ -145,10 +145,10 @@ mod tests {
     #[test]
     fn a_counter_has_its_labels_before_its_name() {
         let counter = Counter::read(
-            "wasmcustom.release=.=v1-4-2;.;sight=.=skewed;.;skew_guard_answers_total",
+            "wasmcustom.release=.=v1-4-2;.;answer=.=skewed;.;skew_guard_answers_total",
             7,
         );
-        let labels = [("release", "v1-4-2"), ("sight", "skewed")];
+        let labels = [("release", "v1-4-2"), ("answer", "skewed")];
         assert_eq!(
             counter,
             Some(Counter {

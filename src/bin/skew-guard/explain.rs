@@ -176,7 +176,9 @@ impl Explain {
                 amend(policy, decision, &upstream),
             ),
         };
-        let Amendment { changes, sight, .. } = amendment;
+        let Amendment {
+            changes, counted, ..
+        } = amendment;
         let mut facts = facts(policy, decision);
         facts.extend(written.iter().map(|line| ("request", line.clone())));
         if let Some(reply) = &reply {
@@ -185,7 +187,7 @@ impl Explain {
             facts.push(("response", "unchanged".to_owned()));
         }
         facts.extend(changes.iter().map(|change| ("response", said(change))));
-        facts.extend(sight.map(|sight| ("counted", format!("answer {}", sight.name()))));
+        facts.extend(counted.map(|kind| ("counted", format!("answer {}", kind.name()))));
         let decision = json!({
             "outcome": decision.outcome.name(),
             "class": decision.class.name(),
@@ -198,7 +200,7 @@ impl Explain {
             "request": written,
             "reply": reply.as_ref().map(reply_json),
             "response": changes.iter().map(said).collect::<Vec<_>>(),
-            "sight": sight.map(|sight| sight.name()),
+            "answer": counted.map(|kind| kind.name()),
         });
         Explanation { facts, decision }
     }

@@ -35,7 +35,7 @@ pub struct Family {
 /// Requests, by why the release was chosen and what they were for.
 pub const REQUESTS: Family = Family::new("skew_guard_requests_total", &["outcome", "class"]);
 /// What was seen on answers.
-pub const ANSWERS: Family = Family::new("skew_guard_answers_total", &["sight"]);
+pub const ANSWERS: Family = Family::new("skew_guard_answers_total", &["answer"]);
 /// Streams that are open now.
 pub const OPEN_STREAMS: Family = Family::new("skew_guard_open_streams", &[]);
 /// What becomes of those who ask for it.

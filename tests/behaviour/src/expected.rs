@@ -2,7 +2,7 @@
 
 use skew_guard::decision::Outcome;
 use skew_guard::request::Class;
-use skew_guard::telemetry::Sight;
+use skew_guard::telemetry::AnswerKind;
 
 use crate::{Lines, Seen};
 
@@ -37,7 +37,7 @@ enum Part {
     /// The counted class of the request.
     Class,
     /// What was counted for the answer.
-    Sights,
+    CountedAnswers,
 }
 
 #[derive(Clone, Debug)]
@@ -186,28 +186,28 @@ impl Expected {
 
     /// What is counted for the answer, and for which release.
     #[must_use]
-    pub fn sight(self, route: &str, sight: Sight) -> Self {
-        let tags = format!("{route} {}", sight.name());
-        self.and(Part::Sights, lines(&[&tags]))
+    pub fn counted_answer(self, route: &str, kind: AnswerKind) -> Self {
+        let tags = format!("{route} {}", kind.name());
+        self.and(Part::CountedAnswers, lines(&[&tags]))
     }
 
     /// Nothing is counted, neither for the request nor for its answer.
     #[must_use]
     pub fn uncounted(self) -> Self {
-        self.and(Part::Outcome, lines(&[])).no_sight()
+        self.and(Part::Outcome, lines(&[])).no_counted_answer()
     }
 
     /// Nothing is counted for the answer.
     #[must_use]
-    pub fn no_sight(self) -> Self {
-        self.and(Part::Sights, lines(&[]))
+    pub fn no_counted_answer(self) -> Self {
+        self.and(Part::CountedAnswers, lines(&[]))
     }
 
     /// Whether counters have to be read.
     #[must_use]
     pub fn counts(&self) -> bool {
         let is_count =
-            |check: &Check| matches!(check.at, Part::Outcome | Part::Class | Part::Sights);
+            |check: &Check| matches!(check.at, Part::Outcome | Part::Class | Part::CountedAnswers);
         self.0.iter().any(is_count)
     }
 
@@ -243,7 +243,7 @@ impl Part {
             Self::Details => vec![seen.details.clone()],
             Self::Outcome => tags(seen, 3, 1),
             Self::Class => tags(seen, 3, 2),
-            Self::Sights => {
+            Self::CountedAnswers => {
                 let of_answers = |tags: &&String| tags.split(' ').count() == 2;
                 seen.counted.iter().filter(of_answers).cloned().collect()
             }

@@ -217,7 +217,7 @@ fn with_another(services: &Value) -> Result<Value> {
 
 /// Where an installed Istio has it; the lab's is in a file.
 async fn give_the_mesh_a_configuration(cluster: &Cluster) -> Result<()> {
-    let mesh = "defaultConfig: {extraStatTags: [release, outcome, class, sight, plugin]}";
+    let mesh = "defaultConfig: {extraStatTags: [release, outcome, class, answer, plugin]}";
     let metadata = json!({ "name": "istio", "namespace": GATEWAY_NAMESPACE });
     let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { "mesh": mesh } });
     cluster.kubernetes().apply(&map).await

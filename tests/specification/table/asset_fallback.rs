@@ -1,7 +1,7 @@
 //! A page where a file should be: how most servers of single-page applications answer for a missing file.
 
 use serde_json::json;
-use skew_guard::telemetry::Sight::Fallback;
+use skew_guard::telemetry::AnswerKind::Fallback;
 use skew_guard_behaviour::{
     BROWSERS, Expected, Load, Upstream, answer, behaviours, by, fetch, file, frame, html, load,
     navigation, plain, says, script, shop, to, with,
@@ -46,7 +46,7 @@ behaviours! {
                 ("/assets/main.js?dpl=2.0.0", "v2-0-0"),
                 ("/assets/main.js?dpl=1.4.2", "v1-4-2"),
             ] {
-                script(target), page() => missing().has("content-length", "0").sight(route, Fallback);
+                script(target), page() => missing().has("content-length", "0").counted_answer(route, Fallback);
             }
             let assets = Load::ASSETS;
             for browser in BROWSERS {
@@ -77,14 +77,14 @@ behaviours! {
 
     what_is_no_page_or_no_success_or_no_asset_stays {
         under(shop()) {
-            script("/a.js"), file() => answer(200).body("run()").no_sight();
+            script("/a.js"), file() => answer(200).body("run()").no_counted_answer();
             let gone = html().and("cache-control", "max-age=9").body("<h1>Not found</h1>");
             for status in [404, 410] {
                 script("/a.js"), gone.clone().status(status) =>
-                    answer(status).body("<h1>Not found</h1>").has("cache-control", "max-age=9").no_sight();
+                    answer(status).body("<h1>Not found</h1>").has("cache-control", "max-age=9").no_counted_answer();
             }
             for request in [fetch("/a"), navigation("/"), frame("/")] {
-                request, page() => answer(200).body("<!doctype html>").no_sight();
+                request, page() => answer(200).body("<!doctype html>").no_counted_answer();
             }
         }
     }
@@ -107,7 +107,7 @@ behaviours! {
 
     it_can_be_switched_off {
         under(with(shop(), json!({ "assetFallback": false }))) {
-            script("/main.js"), page() => to("v2-0-0").status(200).body("<!doctype html>").no_sight();
+            script("/main.js"), page() => to("v2-0-0").status(200).body("<!doctype html>").no_counted_answer();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What happens to Envoy's own failures, when a release has no pod or no cluster.
 
 use serde_json::{Value, json};
-use skew_guard::telemetry::Sight::Gone;
+use skew_guard::telemetry::AnswerKind::Gone;
 use skew_guard_behaviour::{
     Expected, answer, behaviours, call, fetch, form, frame, mesh, navigation, no_cluster, no_pods,
     refusing, says, script, shop, with,
@@ -48,7 +48,7 @@ behaviours! {
         under(shop()) {
             let body = r#"{"error":"client_outdated","client":"1.4.2","current":"2.0.0"}"#;
             call("1.4.2"), no_pods(CLUSTER) => reload().has("content-type", "application/json").body(body)
-                .has("content-length", &body.len().to_string()).sight("v1-4-2", Gone);
+                .has("content-length", &body.len().to_string()).counted_answer("v1-4-2", Gone);
         }
     }
 

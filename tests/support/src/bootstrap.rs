@@ -471,7 +471,7 @@ pub fn cluster(name: &str, files: &Files) -> Value {
 /// The regular expressions that extract each tag from the filter's stat names.
 pub fn stats_tags() -> Value {
     let tag = |name: &str| json!({ "tag_name": name, "regex": format!("({name}=\\.=(.*?);\\.;)") });
-    json!(["release", "outcome", "class", "sight", "plugin"].map(tag))
+    json!(["release", "outcome", "class", "answer", "plugin"].map(tag))
 }
 
 fn local_code(module: &Path) -> Value {

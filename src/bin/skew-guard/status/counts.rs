@@ -11,7 +11,7 @@ use crate::metrics::{ANSWERS, Metrics, OPEN_STREAMS, Plugin, RELEASE_STATE, REQU
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Counter {
     Requests { outcome: String, class: String },
-    Answers { sight: String },
+    Answers { kind: String },
 }
 
 impl Counter {
@@ -48,8 +48,8 @@ impl Counts {
         });
         let answers = metrics.of_releases(ANSWERS, plugin).into_iter();
         let answers = answers.filter_map(|sample| {
-            let sight = (*sample.tags.first()?).to_owned();
-            Some(((sample.release, Counter::Answers { sight }), sample.value))
+            let kind = (*sample.tags.first()?).to_owned();
+            Some(((sample.release, Counter::Answers { kind }), sample.value))
         });
         Self {
             counters: requests.chain(answers).collect(),
@@ -257,8 +257,8 @@ impl Traffic {
                 let count = self.requests.entry(outcome.clone()).or_default();
                 add(count);
             }
-            Counter::Answers { sight } if sight == "skewed" => add(&mut self.skewed),
-            Counter::Answers { sight } if sight == "gone" => add(&mut self.gone),
+            Counter::Answers { kind } if kind == "skewed" => add(&mut self.skewed),
+            Counter::Answers { kind } if kind == "gone" => add(&mut self.gone),
             Counter::Answers { .. } => {}
         }
     }

@@ -95,7 +95,7 @@ impl Workload<'_> {
             "proxyAdminPort": self.admin().port(),
             "statusPort": 15_120 + self.shift,
             "terminationDrainDuration": "1s",
-            "extraStatTags": ["release", "outcome", "class", "sight", "plugin"],
+            "extraStatTags": ["release", "outcome", "class", "answer", "plugin"],
         })
     }
 }

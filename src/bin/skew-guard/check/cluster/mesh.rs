@@ -13,7 +13,7 @@ const OLDEST: semver::Version = semver::Version::new(1, 24, 0);
 const EXTENSIONS: semver::Version = semver::Version::new(1, 30, 0);
 
 /// Without these the counters cannot be told apart.
-const TAGS: [&str; 5] = ["release", "outcome", "class", "sight", "plugin"];
+const TAGS: [&str; 5] = ["release", "outcome", "class", "answer", "plugin"];
 
 #[derive(Deserialize)]
 struct MeshConfig {
