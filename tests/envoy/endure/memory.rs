@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::lab::Lab;
 
@@ -30,6 +30,18 @@ impl Memory {
             vms: vm_memories(&fs::read_to_string(format!("{process}/maps"))?),
         })
     }
+}
+
+/// Judges memory that was one size after the warm-up, and is another at the end, both in KiB: it may have grown by no
+/// more than that share.
+pub fn grew_little(what: &str, before: u64, after: u64, most: f64) -> Result<()> {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let growth = after as f64 / before.max(1) as f64 - 1.0;
+    ensure!(
+        growth <= most,
+        "the {what} grew from {before} to {after} KiB"
+    );
+    Ok(())
 }
 
 fn kib(status: &str, name: &str) -> Option<u64> {

@@ -14,7 +14,7 @@ use skew_guard_traffic::plugin::{self, Style};
 use skew_guard_traffic::upstream::Upstream;
 use tokio::task::JoinSet;
 
-use super::memory::Memory;
+use super::memory::{Memory, grew_little};
 use super::report::{keep, publish, size, table};
 use crate::behaviour::{Behaviour, behaviours};
 use crate::fail_strategies::traps;
@@ -213,17 +213,9 @@ fn judge(looks: &[Look]) -> Result<()> {
     };
     let warm = looks.iter().find(|look| look.sent >= end.sent / 4);
     let warm = warm.map_or(end.memory, |look| look.memory);
-    let mut judged = vec![("VMs", warm.vms, end.memory.vms)];
+    grew_little("VMs", warm.vms, end.memory.vms, MOST_GROWTH)?;
     if end.sent >= MANY {
-        judged.push(("process", warm.resident, end.memory.resident));
-    }
-    for (what, before, after) in judged {
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let growth = after as f64 / before.max(1) as f64 - 1.0;
-        ensure!(
-            growth <= MOST_GROWTH,
-            "the {what} grew from {before} to {after} KiB"
-        );
+        grew_little("process", warm.resident, end.memory.resident, MOST_GROWTH)?;
     }
     Ok(())
 }
