@@ -1,7 +1,7 @@
 //! One roll-out after another, in random order, with delays, killed Pods and gateways that learn late.
 //!
 //! `make roll-outs ROLL_OUTS=100` continues where the last run ended: each roll-out follows from its number, and its
-//! result is kept in `target/endure/roll-outs.json` before the next one begins.
+//! result is kept in `target/endure/roll-outs-<line>.json` before the next one begins.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -36,6 +36,9 @@ const ALL_SEEN: u64 = 10;
 /// Every release that is ever listed; the three newest have pods.
 const RELEASES: [&str; 5] = ["2.1.0", "2.0.0", "1.4.2", "1.3.0", "1.2.0"];
 
+/// How many paths each configuration lists: it has to be so long that memory shows whether one is kept.
+const PATHS: usize = 800;
+
 /// Good configurations, each a safe neighbour of the next, in a circle. Envoy ignores one that changes nothing, so each
 /// has its own revision.
 fn good(revision: u64) -> Value {
@@ -56,6 +59,7 @@ fn good(revision: u64) -> Value {
         "releases": releases,
         "current": current,
         "hints": step == 3,
+        "unpinnedPaths": (0..PATHS).map(|number| format!("/well-known/file-{number}.json")).collect::<Vec<_>>(),
         "revision": revision,
     })
 }

@@ -272,9 +272,9 @@ fn drawn(looks: &[Look]) -> Result<String> {
     let requests = looks.last().map_or(0, |look| look.sent);
     let panel = Panel {
         place: Place {
-            left: 0,
-            top: 0,
-            width: 900,
+            left: 10,
+            top: 10,
+            width: 880,
             height: 420,
         },
         title: format!("Memory under {requests} requests of all classes, MiB"),
@@ -287,5 +287,5 @@ fn drawn(looks: &[Look]) -> Result<String> {
             label: Box::new(|mib| mib.to_string()),
         }),
     };
-    picture::svg(900, 420, &[panel])
+    picture::svg(900, 440, &[panel])
 }
