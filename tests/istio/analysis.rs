@@ -12,7 +12,7 @@ use crate::testbed::Testbed;
 const REFERENCE_NOT_FOUND: &str = "IST0101";
 
 /// It finds nothing; without the chart's own suppression only the catch-all, whose subset is absent on purpose.
-pub async fn finds_only_the_catch_all(cluster: &Cluster) -> Result<()> {
+pub async fn reports_only_the_catch_all(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "analysis").await?;
     testbed.deploy("1.4.2").await?;
     testbed.step(&[("1.4.2", "live")], json!("1.4.2")).await?;

@@ -5,7 +5,6 @@ use serde_json::json;
 use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName, Sidecar};
 use skew_guard_lab::{http, wait};
 
-use crate::configuration::answers_to_the_old_tab;
 use crate::shop::{POD_PORT, Tier};
 use crate::testbed::Testbed;
 use crate::visitors::answered_by;
@@ -17,8 +16,6 @@ const CALLERS: &str = "callers";
 /// reaches that release, cannot choose another, and is told when it is gone.
 pub async fn beside_a_gateway(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "called").await?;
-    testbed.deploy("1.4.2").await?;
-    testbed.deploy("2.0.0").await?;
     let caller = cluster.start_sidecar(CALLERS, POD_PORT).await?;
     let api = testbed.shop.service_host(Tier::Api);
     testbed.chart.values()["hosts"] = json!([testbed.shop.host(), api]);
@@ -32,8 +29,7 @@ pub async fn beside_a_gateway(cluster: &Cluster) -> Result<()> {
         { "namespace": CALLERS, "selector": Sidecar::labels(), "gateways": ["mesh"] },
     ]);
     testbed.chart.values()["plugin"] = json!({ "url": testbed.chart.image().url() });
-    let listed = [("2.0.0", "live"), ("1.4.2", "draining")];
-    testbed.step(&listed, json!("2.0.0")).await?;
+    testbed.serve_two_releases().await?;
 
     wait::until("a caller to keep its release", async || {
         Ok(
@@ -56,7 +52,7 @@ pub async fn beside_a_gateway(cluster: &Cluster) -> Result<()> {
             "{headers:?}: {status} by {version}, not {expected:?}"
         );
     }
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     drop(caller);
     testbed.tear_down().await
 }

@@ -12,6 +12,7 @@ use skew_guard_lab::registry::Image;
 use skew_guard_lab::{module, tool, wait};
 use tempfile::{NamedTempFile, TempDir};
 
+use crate::said::Said;
 use crate::shop::{POD_PORT, Shop, Tier};
 
 /// How long a pipeline waits before it looks again: workers lag slightly behind the main thread.
@@ -100,11 +101,6 @@ impl<'a> Chart<'a> {
     /// The name of the Helm release, and of the routes that it makes.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The namespace of the Helm release.
-    pub fn namespace(&self) -> &str {
-        &self.namespace
     }
 
     /// The name of the plugin's resource: it is in a different namespace from the rest.
@@ -296,6 +292,13 @@ impl<'a> Chart<'a> {
         self.cluster
             .helm([&["--namespace", &self.namespace], arguments].concat())
             .await
+    }
+
+    /// Runs a command of the tool on the Helm release, to its end.
+    pub async fn tool(&self, command: &str, arguments: &[&str]) -> Result<Said> {
+        let release = ["--helm-release", &self.name, "--namespace", &self.namespace];
+        let all = [&["--output", "json", command], &release[..], arguments].concat();
+        Said::of(self.cluster.run(&tool::path()?, &all).await?)
     }
 
     /// Changes the plugin's resource directly, because the chart would refuse the change.

@@ -5,30 +5,16 @@ use serde_json::json;
 use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
 use skew_guard_lab::{module, wait};
 
-use crate::testbed::Testbed;
-use crate::visitors::{self, answered_by, ask};
+use crate::testbed::{OLD_TAB, Testbed};
+use crate::visitors;
 
 /// How often the configuration changes.
 const CHANGES: u64 = 24;
 
-/// A tab of the old release, calling the API.
-const OLD_TAB: [(&str, &str); 1] = [("x-bundle-version", "1.4.2")];
-
-/// Two releases with Pods, 2.0.0 current, 1.4.2 draining.
-pub async fn two_releases<'a>(cluster: &'a Cluster, name: &str) -> Result<Testbed<'a>> {
-    let mut testbed = Testbed::set_up(cluster, name).await?;
-    testbed.deploy("1.4.2").await?;
-    testbed.deploy("2.0.0").await?;
-    testbed
-        .step(&[("2.0.0", "live"), ("1.4.2", "draining")], json!("2.0.0"))
-        .await?;
-    Ok(testbed)
-}
-
 /// A typo that gets past the chart is refused, and the last good configuration serves. A gateway that starts with it
 /// lets requests through, without a route header that a client chose. Both accept the corrected one.
-pub async fn a_wrong_one(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "typo").await?;
+pub async fn an_invalid_one(cluster: &Cluster) -> Result<()> {
+    let mut testbed = Testbed::with_two_releases(cluster, "typo").await?;
     let revision = testbed.chart.revision(&testbed.gateway).await?;
     let load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
     load.answers(300).await?;
@@ -54,14 +40,7 @@ pub async fn a_wrong_one(cluster: &Cluster) -> Result<()> {
     .await?;
     let forged = [("x-bundle-version", "1.4.2"), ("x-release", "v1-4-2")];
     wait::until("the restarted gateway to serve", async || {
-        let answer = ask(
-            testbed.gateway.address(),
-            &testbed.shop,
-            "/api/cart",
-            &forged,
-        )
-        .await?;
-        Ok(answer.status().is_success() && answered_by(&answer) == "2.0.0")
+        Ok(testbed.release_for(&forged).await? == "2.0.0")
     })
     .await?;
     let unconfigured = testbed
@@ -82,15 +61,8 @@ pub async fn a_wrong_one(cluster: &Cluster) -> Result<()> {
             && testbed.chart.revision(&testbed.gateway).await? == revision)
     })
     .await?;
-    let answer = ask(
-        testbed.gateway.address(),
-        &testbed.shop,
-        "/api/cart",
-        &OLD_TAB,
-    )
-    .await?;
     ensure!(
-        answered_by(&answer) == "1.4.2",
+        testbed.release_for(&OLD_TAB).await? == "1.4.2",
         "the old tab is pinned again"
     );
     testbed.tear_down().await
@@ -104,17 +76,10 @@ pub async fn restarted(cluster: &Cluster, gateway: Gateway) -> Result<Gateway> {
 /// A tag that is not in the registry: the mesh continues without the plugin, on default routes, and so does a gateway
 /// that starts then.
 pub async fn a_mistyped_image_tag(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "mistyped").await?;
+    let mut testbed = Testbed::with_two_releases(cluster, "mistyped").await?;
     let right = testbed.chart.image().url();
-    let answer = ask(
-        testbed.gateway.address(),
-        &testbed.shop,
-        "/api/cart",
-        &OLD_TAB,
-    )
-    .await?;
     ensure!(
-        answered_by(&answer) == "1.4.2",
+        testbed.release_for(&OLD_TAB).await? == "1.4.2",
         "the old tab is pinned at first"
     );
     let load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
@@ -122,37 +87,23 @@ pub async fn a_mistyped_image_tag(cluster: &Cluster) -> Result<()> {
     testbed.chart.values()["plugin"]["url"] =
         json!(format!("{}-mistyped", testbed.chart.image().url_by_tag()));
     testbed.chart.upgrade().await?;
-    answers_to_the_old_tab(&testbed, "2.0.0").await?;
+    testbed.old_tab_reaches("2.0.0").await?;
     load.answers(1_000).await?;
     let story = "a mistyped image tag, tabs of current";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
     testbed.gateway = restarted(cluster, testbed.gateway).await?;
-    answers_to_the_old_tab(&testbed, "2.0.0").await?;
+    testbed.old_tab_reaches("2.0.0").await?;
 
     testbed.chart.values()["plugin"]["url"] = json!(right);
     testbed.chart.upgrade().await?;
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     testbed.tear_down().await
-}
-
-pub async fn answers_to_the_old_tab(testbed: &Testbed<'_>, version: &str) -> Result<()> {
-    wait::until(&format!("{version} to answer a tab of 1.4.2"), async || {
-        let answer = ask(
-            testbed.gateway.address(),
-            &testbed.shop,
-            "/api/cart",
-            &OLD_TAB,
-        )
-        .await?;
-        Ok(answer.status().is_success() && answered_by(&answer) == version)
-    })
-    .await
 }
 
 /// For an image the agent names the file by its content, and Envoy keeps the VM. For a file Istio marks each
 /// version of the resource, and Envoy makes a VM for each.
 pub async fn dozens_of_changes(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "changes").await?;
+    let mut testbed = Testbed::with_two_releases(cluster, "changes").await?;
     let load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
     load.answers(300).await?;
     let made = change_often(&testbed).await?;

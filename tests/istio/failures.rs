@@ -1,7 +1,6 @@
 //! Pods that die.
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
 use skew_guard_lab::cluster::Cluster;
 
 use crate::shop::{Tier, route};
@@ -39,26 +38,7 @@ pub async fn a_pod_killed_without_notice(cluster: &Cluster) -> Result<()> {
 
 /// Nothing else may answer for a draining release; better to tell its tabs than to leave them with an error.
 pub async fn the_last_pod_of_a_draining_release(cluster: &Cluster) -> Result<()> {
-    let (mut testbed, load) = Testbed::open(cluster, "last-pod", "1.4.2").await?;
-    testbed
-        .step_under(
-            &load,
-            &[("2.0.0", "live"), ("1.4.2", "live")],
-            json!("1.4.2"),
-        )
-        .await?;
-    testbed.deploy("2.0.0").await?;
-    testbed
-        .step_under(
-            &load,
-            &[("2.0.0", "live"), ("1.4.2", "draining")],
-            json!("2.0.0"),
-        )
-        .await?;
-    ensure!(
-        load.pages().contains_key("1.4.2"),
-        "a draining release keeps its tabs"
-    );
+    let (testbed, load) = Testbed::open_with_two_releases(cluster, "last-pod").await?;
     testbed.remove("1.4.2").await?;
     load.until_no_page_of("1.4.2").await?;
     load.answers(1_000).await?;
@@ -71,11 +51,7 @@ pub async fn the_last_pod_of_a_draining_release(cluster: &Cluster) -> Result<()>
 /// An outage is not skew: a reload would bring the same page.
 pub async fn the_last_pod_of_the_current_release(cluster: &Cluster) -> Result<()> {
     let (testbed, load) = Testbed::open(cluster, "outage", "1.4.2").await?;
-    testbed
-        .shop
-        .kubectl(&["delete", "deployment", &deployment(Tier::Api, "1.4.2")])
-        .await?;
-    testbed.shop.gone(Tier::Api, "1.4.2").await?;
+    testbed.remove_tier(Tier::Api, "1.4.2").await?;
     load.answers(300).await?;
     let tally = load.stop().await;
     visitors::report("a current release without Pods", &tally);

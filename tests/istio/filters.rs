@@ -6,10 +6,9 @@ use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName};
 use skew_guard_lab::{tool, trap, wait};
 
 use crate::analysis;
-use crate::configuration::two_releases;
 use crate::probing::{Certificate, TLS_PORT, with_tls};
-use crate::testbed::Testbed;
-use crate::visitors::{answered_by, ask};
+use crate::testbed::{OLD_TAB, Testbed};
+use crate::visitors::answered_by;
 
 /// A tab whose release is gone.
 const GONE: [(&str, &str); 1] = [("x-bundle-version", "1.0.0")];
@@ -17,7 +16,7 @@ const GONE: [(&str, &str); 1] = [("x-bundle-version", "1.0.0")];
 /// The plugin answers before a plain port redirects to https, unless it is limited to the other port. Its ports are
 /// the pods' ports, whose numbers a Service may map to others.
 pub async fn before_the_redirect_to_https(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "redirected").await?;
+    let mut testbed = Testbed::with_two_releases(cluster, "redirected").await?;
     let mut service = analysis::gateway_service(GatewayName::First);
     service["spec"]["ports"] = json!([
         { "name": "http", "port": GatewayName::First.port(), "targetPort": GatewayName::First.port() },
@@ -39,7 +38,7 @@ pub async fn before_the_redirect_to_https(cluster: &Cluster) -> Result<()> {
     );
 
     testbed.chart.values()["plugin"]["ports"] = json!([TLS_PORT]);
-    testbed.chart.step(&[&testbed.gateway]).await?;
+    testbed.upgrade().await?;
     wait::until("the plugin to leave plain http alone", async || {
         Ok(plain(&testbed, &GONE).await? == 301)
     })
@@ -68,13 +67,7 @@ pub async fn before_the_redirect_to_https(cluster: &Cluster) -> Result<()> {
 
 /// The status of a request over plain http.
 async fn plain(testbed: &Testbed<'_>, headers: &[(&str, &str)]) -> Result<u16> {
-    let answer = ask(
-        testbed.gateway.address(),
-        &testbed.shop,
-        "/api/cart",
-        headers,
-    )
-    .await?;
+    let answer = testbed.ask("/api/cart", headers).await?;
     Ok(answer.status().as_u16())
 }
 
@@ -91,8 +84,8 @@ async fn by_tls(cluster: &Cluster, testbed: &Testbed<'_>, version: &str) -> Resu
 }
 
 /// The priorities of two plugins in one phase decide which a request meets first.
-pub async fn in_the_order_of_priorities(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "ordered").await?;
+pub async fn by_priority(cluster: &Cluster) -> Result<()> {
+    let mut testbed = Testbed::with_two_releases(cluster, "ordered").await?;
     let module = cluster.push_image(&trap::module()?, "neighbour", "tested")?;
     // The other plugin writes the header in which ours would look for a version.
     testbed.chart.values()["config"]["sources"] = json!([{ "header": trap::PASSED.0 }]);
@@ -102,18 +95,12 @@ pub async fn in_the_order_of_priorities(cluster: &Cluster) -> Result<()> {
         .await?;
     for (priority, outcome) in [(20, "unversioned"), (5, "invalid"), (20, "unversioned")] {
         testbed.chart.values()["plugin"]["priority"] = json!(priority);
-        testbed.chart.step(&[&testbed.gateway]).await?;
+        testbed.upgrade().await?;
         let what =
             format!("outcome {outcome} with priority {priority}, beside another plugin of 10");
         wait::until(&what, async || {
             let before = counted(&testbed, outcome).await?;
-            let answer = ask(
-                testbed.gateway.address(),
-                &testbed.shop,
-                "/api/request",
-                &[],
-            )
-            .await?;
+            let answer = testbed.ask("/api/request", &[]).await?;
             let received: Value = answer.json().await?;
             let passed = json!([trap::PASSED.0, trap::PASSED.1]);
             let lines = received["headers"].as_array();
@@ -154,8 +141,8 @@ async fn counted(testbed: &Testbed<'_>, outcome: &str) -> Result<u64> {
 }
 
 /// Another team's EnvoyFilter finds a release's route by the name in the README.
-pub async fn with_filters_of_others_by_route_name(cluster: &Cluster) -> Result<()> {
-    let testbed = two_releases(cluster, "patched").await?;
+pub async fn of_others_by_route_name(cluster: &Cluster) -> Result<()> {
+    let testbed = Testbed::with_two_releases(cluster, "patched").await?;
     for (route, release) in [("v1-4-2|/api", "1.4.2"), ("v2-0-0|/api", "2.0.0")] {
         cluster.kubernetes().apply(&patch(route)).await?;
         wait::until(&format!("the patch of {route}"), async || {
@@ -174,8 +161,7 @@ pub async fn with_filters_of_others_by_route_name(cluster: &Cluster) -> Result<(
     }
     // The plugin, too, finds a route by its name.
     testbed.remove("1.4.2").await?;
-    let old = [("x-bundle-version", "1.4.2")];
-    let gone = ask(testbed.gateway.address(), &testbed.shop, "/api/cart", &old).await?;
+    let gone = testbed.ask("/api/cart", &OLD_TAB).await?;
     ensure!(gone.status().as_u16() == 409, "{}", gone.status());
     let kubernetes = cluster.kubernetes();
     kubernetes
@@ -186,7 +172,7 @@ pub async fn with_filters_of_others_by_route_name(cluster: &Cluster) -> Result<(
 
 async fn patched(testbed: &Testbed<'_>, version: &str, path: &str) -> Result<bool> {
     let tab = [("x-bundle-version", version)];
-    let answer = ask(testbed.gateway.address(), &testbed.shop, path, &tab).await?;
+    let answer = testbed.ask(path, &tab).await?;
     ensure!(
         path == "/" || answered_by(&answer) == version,
         "{} answers a tab of {version}",

@@ -16,39 +16,16 @@ use crate::visitors::{self, answered_by, ask};
 const LATE: Duration = Duration::from_secs(10);
 
 /// Each request of a tab goes to a different gateway from the one before, throughout a release's life.
-pub async fn one_that_learns_late(cluster: &Cluster) -> Result<()> {
-    let mut testbed = Testbed::set_up(cluster, "late").await?;
-    let late = cluster.start_gateway(GatewayName::Second).await?;
-    testbed.deploy("1.4.2").await?;
-    testbed.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
-    testbed.chart.step(&[&testbed.gateway, &late]).await?;
-    let load = visitors::arrive(&[&testbed.gateway, &late], &testbed.shop).await?;
-
-    step(
-        &mut testbed,
-        &late,
-        &load,
-        &[("2.0.0", "live"), ("1.4.2", "live")],
-        "1.4.2",
-    )
-    .await?;
+pub async fn one_that_lags_behind(cluster: &Cluster) -> Result<()> {
+    let (mut testbed, late, load) =
+        Testbed::open_behind_two_gateways(cluster, "late", "1.4.2").await?;
+    let listed = [("2.0.0", "live"), ("1.4.2", "live")];
+    let swapped = [("2.0.0", "live"), ("1.4.2", "draining")];
+    let retired = [("2.0.0", "live"), ("1.4.2", "retired")];
+    step(&mut testbed, &late, &load, &listed, "1.4.2").await?;
     testbed.deploy("2.0.0").await?;
-    step(
-        &mut testbed,
-        &late,
-        &load,
-        &[("2.0.0", "live"), ("1.4.2", "draining")],
-        "2.0.0",
-    )
-    .await?;
-    step(
-        &mut testbed,
-        &late,
-        &load,
-        &[("2.0.0", "live"), ("1.4.2", "retired")],
-        "2.0.0",
-    )
-    .await?;
+    step(&mut testbed, &late, &load, &swapped, "2.0.0").await?;
+    step(&mut testbed, &late, &load, &retired, "2.0.0").await?;
     load.until_no_page_of("1.4.2").await?;
     testbed.remove("1.4.2").await?;
     step(&mut testbed, &late, &load, &[("2.0.0", "live")], "2.0.0").await?;
@@ -79,7 +56,7 @@ async fn step(
 }
 
 /// Two kinds of Pod serve the routes: on both an old tab keeps its release, and no client chooses one by the header.
-pub async fn each_with_a_plugin_of_its_own(cluster: &Cluster) -> Result<()> {
+pub async fn each_with_its_own_plugin(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "several").await?;
     let second = cluster.start_gateway(GatewayName::Second).await?;
     let plugin = |name: GatewayName| {
@@ -102,7 +79,7 @@ pub async fn each_with_a_plugin_of_its_own(cluster: &Cluster) -> Result<()> {
             ([("x-bundle-version", "1.4.2")], "1.4.2"),
             ([("x-release", "v1-4-2")], "2.0.0"),
         ] {
-            let answer = ask(gateway.address(), &testbed.shop, "/api/cart", &headers).await?;
+            let answer = ask(gateway, &testbed.shop, "/api/cart", &headers).await?;
             ensure!(
                 answered_by(&answer) == version,
                 "{}: {} answers {headers:?}",
@@ -123,10 +100,7 @@ pub async fn other_applications(cluster: &Cluster) -> Result<()> {
     let second = Shop::open(cluster, "theirs").await?;
     let mut chart = Chart::of(cluster, &second).await?;
     chart.values()["config"]["routeHeader"] = json!("x-their-release");
-    for tier in Tier::BOTH {
-        second.deploy(tier, tier.name(), "7.0.0", 1).await?;
-        second.rolled_out(tier.name()).await?;
-    }
+    second.roll_out("7.0.0", 1).await?;
     chart.list(&[("7.0.0", "live")], json!("7.0.0"));
     chart.step(&[&testbed.gateway]).await?;
 
@@ -158,7 +132,7 @@ async fn passes_untouched(gateway: &Gateway, shop: &Shop<'_>) -> Result<()> {
         ("x-release", "theirs"),
         ("x-their-release", "theirs"),
     ];
-    let answer = ask(gateway.address(), shop, "/api/request", &headers).await?;
+    let answer = ask(gateway, shop, "/api/request", &headers).await?;
     ensure!(
         answer.status().is_success(),
         "{} for an application without a chart",

@@ -12,7 +12,7 @@ const SOME: u64 = 1_500;
 
 /// As the chart's README says: the chart is installed beside the team's own routes, which are then deleted; to
 /// leave, they are restored, and the chart's parts go in the order plugin, routes, subsets.
-pub async fn in_and_out_without_interruption(cluster: &Cluster) -> Result<()> {
+pub async fn without_interruption(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "moving").await?;
     testbed.deploy("1.4.2").await?;
     testbed
@@ -24,10 +24,7 @@ pub async fn in_and_out_without_interruption(cluster: &Cluster) -> Result<()> {
 
     testbed.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
     load.answers(SOME).await?;
-    testbed
-        .shop
-        .kubectl(&["delete", "virtualservice", "shop"])
-        .await?;
+    testbed.shop.delete("virtualservice", "shop").await?;
     load.answers(SOME).await?;
     ensure!(decided(&testbed).await? > 0, "the plugin decides");
 
@@ -40,7 +37,7 @@ pub async fn in_and_out_without_interruption(cluster: &Cluster) -> Result<()> {
     load.answers(SOME).await?;
     testbed
         .shop
-        .kubectl(&["delete", "virtualservice", testbed.chart.name()])
+        .delete("virtualservice", testbed.chart.name())
         .await?;
     load.answers(SOME).await?;
     testbed.chart.uninstall().await?;

@@ -9,21 +9,21 @@
     reason = "serde_json's index is null where a key is absent, which is what the checks want to see"
 )]
 
+mod access_log;
 mod analysis;
 mod callers;
 mod chart;
+mod checking;
 mod configuration;
 mod deploying;
-mod exits;
+mod emergency;
 mod failures;
 mod filters;
 mod gateways;
 mod installation;
-mod life;
-mod looking;
+mod lifecycle;
 mod missing;
 mod module;
-mod observing;
 mod outliers;
 mod pipelines;
 mod policy;
@@ -33,6 +33,7 @@ mod rendering;
 mod roll_outs;
 mod rolling_update;
 mod route_header;
+mod said;
 mod shop;
 mod status;
 mod tenants;
@@ -58,281 +59,87 @@ use xtask::project::Project;
 /// A behaviour that is tested in a cluster.
 type Scenario = for<'a> fn(&'a Cluster) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
-/// Every test, named after its behaviour.
-const SCENARIOS: &[(&str, Scenario)] = &[
-    ("a_rolling_update_with_plain_routing_is_skewed", |cluster| {
-        Box::pin(rolling_update::with_plain_routing(cluster))
-    }),
-    (
-        "a_rolling_update_with_the_chart_is_neither_skewed_nor_failing",
-        |cluster| Box::pin(rolling_update::with_the_chart(cluster)),
-    ),
-    ("a_rolling_update_is_rolled_back_in_the_middle", |cluster| {
-        Box::pin(rolling_update::rolled_back_in_the_middle(cluster))
-    }),
-    ("a_team_moves_in_and_out_without_interruption", |cluster| {
-        Box::pin(installation::in_and_out_without_interruption(cluster))
-    }),
-    ("a_release_lives_from_staged_to_removed", |cluster| {
-        Box::pin(life::from_staged_to_removed(cluster))
-    }),
-    ("a_roll_out_is_rolled_back_in_the_middle", |cluster| {
-        Box::pin(life::rolled_back_in_the_middle(cluster))
-    }),
-    (
-        "a_pod_killed_without_notice_is_replaced_by_its_own_release",
-        |cluster| Box::pin(failures::a_pod_killed_without_notice(cluster)),
-    ),
-    (
-        "the_tabs_of_a_draining_release_without_pods_are_told_to_reload",
-        |cluster| Box::pin(failures::the_last_pod_of_a_draining_release(cluster)),
-    ),
-    (
-        "a_current_release_without_pods_is_an_outage_not_a_reload",
-        |cluster| Box::pin(failures::the_last_pod_of_the_current_release(cluster)),
-    ),
-    (
-        "status_says_which_release_answers_and_whether_the_old_one_may_go",
-        |cluster| Box::pin(status::through_the_life_of_a_release(cluster)),
-    ),
-    (
-        "the_access_log_says_which_release_answered_and_why",
-        |cluster| Box::pin(observing::in_the_access_log(cluster)),
-    ),
-    (
-        "a_wrong_configuration_is_refused_and_never_takes_the_site_down",
-        |cluster| Box::pin(configuration::a_wrong_one(cluster)),
-    ),
-    ("a_mistyped_image_tag_leaves_plain_routing", |cluster| {
-        Box::pin(configuration::a_mistyped_image_tag(cluster))
-    }),
-    (
-        "configurations_change_by_the_dozen_and_nothing_leaks",
-        |cluster| Box::pin(configuration::dozens_of_changes(cluster)),
-    ),
-    (
-        "an_image_is_taken_by_tag_by_digest_and_with_its_checksum",
-        |cluster| Box::pin(module::taken_as_an_image(cluster)),
-    ),
-    (
-        "an_image_whose_checksum_is_another_leaves_plain_routing",
-        |cluster| Box::pin(module::refused_under_a_wrong_checksum(cluster)),
-    ),
-    ("a_module_is_taken_from_https_and_from_a_file", |cluster| {
-        Box::pin(module::taken_as_a_file(cluster))
-    }),
-    (
-        "a_gateway_that_starts_without_the_image_obeys_who_knows_the_route_header",
-        |cluster| Box::pin(missing::as_an_image_under_fail_open(cluster)),
-    ),
-    (
-        "a_gateway_that_may_not_go_without_the_image_serves_nobody_or_waits",
-        |cluster| Box::pin(missing::as_an_image_under_fail_close(cluster)),
-    ),
-    (
-        "a_file_that_is_not_there_keeps_the_plugin_and_stops_a_gateway_that_starts",
-        |cluster| Box::pin(missing::as_a_file(cluster)),
-    ),
-    (
-        "a_changed_route_header_skews_while_routes_and_plugin_disagree",
-        |cluster| {
-            Box::pin(route_header::changed_while_tabs_of_two_releases_are_open(
-                cluster,
-            ))
-        },
-    ),
-    (
-        "a_route_header_is_changed_unnoticed_while_one_release_is_served",
-        |cluster| Box::pin(route_header::changed_while_one_release_is_served(cluster)),
-    ),
-    (
-        "outlier_detection_that_ejects_the_only_pod_needs_a_minimum_of_health",
-        |cluster| Box::pin(outliers::that_may_eject_the_only_pod(cluster)),
-    ),
-    (
-        "a_client_that_is_gone_is_told_so_before_it_is_redirected_to_https",
-        |cluster| Box::pin(filters::before_the_redirect_to_https(cluster)),
-    ),
-    (
-        "plugins_of_one_phase_run_in_the_order_of_their_priorities",
-        |cluster| Box::pin(filters::in_the_order_of_priorities(cluster)),
-    ),
-    (
-        "an_envoy_filter_finds_the_route_of_a_release_by_its_name",
-        |cluster| Box::pin(filters::with_filters_of_others_by_route_name(cluster)),
-    ),
-    (
-        "an_upgrade_of_the_module_is_neither_skewed_nor_failing",
-        |cluster| Box::pin(module::upgraded_under_load(cluster)),
-    ),
-    (
-        "a_downgraded_module_keeps_the_last_configuration_that_it_knows",
-        |cluster| Box::pin(module::downgraded_with_a_key_that_is_too_new(cluster)),
-    ),
-    (
-        "a_downgraded_module_that_can_read_nothing_lets_requests_through",
-        |cluster| {
-            Box::pin(module::downgraded_while_a_key_is_in_force_that_is_too_new(
-                cluster,
-            ))
-        },
-    ),
-    (
-        "a_change_of_the_plugin_s_kind_is_neither_skewed_nor_failing",
-        |cluster| Box::pin(module::under_another_kind_of_resource(cluster)),
-    ),
-    (
-        "a_deleted_plugin_fails_no_request_and_comes_back",
-        |cluster| Box::pin(exits::the_plugin_is_deleted(cluster)),
-    ),
-    (
-        "a_disabled_chart_fails_no_request_and_comes_back",
-        |cluster| Box::pin(exits::the_chart_renders_plain_routes(cluster)),
-    ),
-    (
-        "a_plugin_that_only_observes_fails_no_request_and_mixes_tabs_without_current",
-        |cluster| Box::pin(exits::the_plugin_only_observes(cluster)),
-    ),
-    ("a_removed_chart_fails_no_request", |cluster| {
-        Box::pin(exits::the_chart_is_removed(cluster))
-    }),
-    ("a_trap_does_what_its_fail_strategy_says", |cluster| {
-        Box::pin(trap::under_each_fail_strategy(cluster))
-    }),
-    (
-        "a_rolling_update_with_killed_pods_and_late_gateways_is_not_skewed",
-        |cluster| Box::pin(roll_outs::in_random_order(cluster)),
-    ),
-    ("a_gateway_that_learns_late_causes_no_skew", |cluster| {
-        Box::pin(gateways::one_that_learns_late(cluster))
-    }),
-    (
-        "every_gateway_that_serves_the_routes_runs_the_plugin",
-        |cluster| Box::pin(gateways::each_with_a_plugin_of_its_own(cluster)),
-    ),
-    (
-        "a_caller_in_the_mesh_keeps_its_release_beside_a_gateway",
-        |cluster| Box::pin(callers::beside_a_gateway(cluster)),
-    ),
-    (
-        "two_teams_with_services_elsewhere_install_under_one_name",
-        |cluster| Box::pin(tenants::of_one_name(cluster)),
-    ),
-    (
-        "a_plugin_under_its_former_name_is_replaced_without_a_gap",
-        |cluster| Box::pin(tenants::renamed_plugin(cluster)),
-    ),
-    (
-        "tenants_write_only_the_plugins_that_the_platform_allows",
-        |cluster| Box::pin(policy::of_the_platform(cluster)),
-    ),
-    (
-        "a_second_team_gets_a_path_of_our_host_through_the_chart",
-        |cluster| Box::pin(tenants::a_path_for_another_team(cluster)),
-    ),
-    (
-        "other_applications_on_the_gateway_are_not_disturbed",
-        |cluster| Box::pin(gateways::other_applications(cluster)),
-    ),
-    (
-        "an_upgrade_is_safe_in_whatever_order_the_mesh_learns_its_parts",
-        |cluster| Box::pin(upgrades::learnt_in_any_order(cluster)),
-    ),
-    ("upgrades_whose_plugin_is_refused_are_safe", |cluster| {
-        Box::pin(upgrades::with_the_plugin_left_behind(cluster))
-    }),
-    ("a_jump_back_by_helm_rollback_skews_nothing", |cluster| {
-        Box::pin(upgrades::taken_back_by_helm_rollback(cluster))
-    }),
-    (
-        "wait_finds_the_gateways_of_each_moment_and_proves_plugin_and_routes",
-        |cluster| Box::pin(waiting::finds_the_gateways_of_each_moment(cluster)),
-    ),
-    (
-        "wait_is_not_satisfied_while_the_routes_are_refused",
-        |cluster| Box::pin(waiting::routes_that_were_refused(cluster)),
-    ),
-    (
-        "a_probe_asks_every_gateway_for_a_release_until_its_pods_answer",
-        |cluster| Box::pin(probing::through_every_gateway(cluster)),
-    ),
-    (
-        "a_look_into_the_cluster_finds_what_each_neighbour_and_mistake_does",
-        |cluster| Box::pin(looking::finds_what_is_wrong(cluster)),
-    ),
-    (
-        "istioctl_analyze_finds_nothing_but_the_catch_all",
-        |cluster| Box::pin(analysis::finds_only_the_catch_all(cluster)),
-    ),
-    (
-        "deploy_brings_three_releases_in_a_row_and_nobody_notices",
-        |cluster| Box::pin(deploying::three_in_a_row(cluster)),
-    ),
-    ("deploy_stops_at_shares_and_goes_on", |cluster| {
-        Box::pin(deploying::by_shares(cluster))
-    }),
-    ("deploy_stops_at_a_preview_and_goes_on", |cluster| {
-        Box::pin(deploying::a_preview(cluster))
-    }),
-    (
-        "deploy_rolls_plain_deployments_out_and_rollback_rolls_them_back",
-        |cluster| Box::pin(deploying::rolling_deployments(cluster)),
-    ),
-    ("deploy_is_rolled_back_in_the_middle_and_after", |cluster| {
-        Box::pin(deploying::rolled_back(cluster))
-    }),
-    ("deploy_waits_for_a_gateway_that_is_late", |cluster| {
-        Box::pin(deploying::by_a_gateway_that_is_late(cluster))
-    }),
-    (
-        "deploy_waits_for_a_gateway_until_it_is_skipped_and_says_so",
-        |cluster| Box::pin(deploying::by_a_gateway_that_is_skipped(cluster)),
-    ),
-    (
-        "deploy_waits_while_routes_are_refused_and_nobody_notices",
-        |cluster| Box::pin(deploying::by_refused_routes(cluster)),
-    ),
-    (
-        "deploy_waits_while_the_configuration_is_refused",
-        |cluster| Box::pin(deploying::by_a_refused_configuration(cluster)),
-    ),
-    ("deploy_gives_up_on_pods_that_are_never_ready", |cluster| {
-        Box::pin(deploying::a_pod_that_is_never_ready(cluster))
-    }),
-    ("deploy_killed_at_each_step_goes_on", |cluster| {
-        Box::pin(deploying::killed_at_each_step(cluster))
-    }),
-    (
-        "deploy_killed_while_pods_change_goes_on_and_so_does_rollback",
-        |cluster| Box::pin(deploying::killed_while_pods_change(cluster)),
-    ),
-    (
-        "deploy_refuses_an_image_that_is_not_there_before_it_changes_anything",
-        |cluster| Box::pin(deploying::by_a_missing_image(cluster)),
-    ),
-    ("deploy_runs_once_at_a_time", |cluster| {
-        Box::pin(deploying::a_second_one_at_once(cluster))
-    }),
-    (
-        "deploy_status_and_check_need_the_rights_of_their_roles_and_no_others",
-        |cluster| Box::pin(deploying::enough_and_no_more(cluster)),
-    ),
-    ("deploy_sees_a_list_that_was_rewound", |cluster| {
-        Box::pin(deploying::by_somebodys_old_file(cluster))
-    }),
-    (
-        "the_pipelines_of_argo_cd_and_flux_are_as_these_define_them",
-        |cluster| Box::pin(pipelines::as_they_are_defined(cluster)),
-    ),
-    (
-        "what_argo_cd_and_kustomize_render_is_neither_skewed_nor_failing",
-        |cluster| Box::pin(rendering::by_argo_cd_and_kustomize(cluster)),
-    ),
-    (
-        "every_command_of_the_charts_readme_does_what_it_says",
-        |cluster| Box::pin(readme::followed_to_the_letter(cluster)),
-    ),
-];
+/// The tests: each behaviour, and the scenario that shows it.
+macro_rules! scenarios {
+    ($($behaviour:ident: $scenario:path,)*) => {
+        const SCENARIOS: &[(&str, Scenario)] =
+            &[$((stringify!($behaviour), |cluster| Box::pin($scenario(cluster)))),*];
+    };
+}
+
+scenarios! {
+    a_rolling_update_with_plain_routing_is_skewed: rolling_update::with_plain_routing,
+    a_rolling_update_with_the_chart_has_no_skew_and_no_failures: rolling_update::with_the_chart,
+    a_rolling_update_is_rolled_back_halfway: rolling_update::rolled_back_halfway,
+    the_chart_is_installed_and_removed_without_interruption: installation::without_interruption,
+    a_release_goes_from_staged_to_removed: lifecycle::from_staged_to_removed,
+    a_release_is_rolled_back_halfway: lifecycle::rolled_back_halfway,
+    a_killed_pod_is_replaced_by_pods_of_its_own_release: failures::a_pod_killed_without_notice,
+    tabs_of_a_draining_release_without_pods_are_told_to_reload: failures::the_last_pod_of_a_draining_release,
+    a_current_release_without_pods_is_an_outage_and_no_reason_to_reload: failures::the_last_pod_of_the_current_release,
+    status_shows_which_release_serves_and_when_the_old_one_may_be_retired: status::through_the_life_of_a_release,
+    the_access_log_shows_which_release_answered_and_why: access_log::as_shipped,
+    an_invalid_configuration_is_refused_and_never_takes_the_site_down: configuration::an_invalid_one,
+    a_mistyped_image_tag_falls_back_to_the_default_routes: configuration::a_mistyped_image_tag,
+    dozens_of_configuration_changes_leak_nothing: configuration::dozens_of_changes,
+    an_image_is_pulled_by_tag_by_digest_and_with_a_checksum: module::pulled_as_an_image,
+    a_checksum_mismatch_falls_back_to_the_default_routes: module::refused_for_a_wrong_checksum,
+    a_module_is_loaded_over_https_and_from_a_file: module::loaded_from_a_file,
+    a_gateway_started_without_the_image_obeys_clients_that_know_the_route_header: missing::image_under_fail_open,
+    under_fail_close_a_gateway_without_the_image_serves_nobody: missing::image_under_fail_close,
+    a_missing_module_file_keeps_a_running_plugin_and_breaks_a_new_gateway: missing::file,
+    changing_the_route_header_skews_while_routes_and_plugin_disagree: route_header::changed_while_tabs_of_two_releases_are_open,
+    changing_the_route_header_is_safe_while_only_one_release_is_served: route_header::changed_while_one_release_is_served,
+    outlier_detection_needs_a_minimum_of_healthy_pods_to_keep_a_releases_only_pod: outliers::that_may_eject_the_only_pod,
+    a_tab_whose_release_is_gone_is_told_before_it_is_redirected_to_https: filters::before_the_redirect_to_https,
+    plugins_of_the_same_phase_run_by_priority: filters::by_priority,
+    an_envoy_filter_matches_a_releases_route_by_name: filters::of_others_by_route_name,
+    an_upgrade_of_the_module_causes_no_skew_and_no_failures: module::upgraded_under_load,
+    a_downgraded_module_keeps_the_last_configuration_it_can_read: module::downgraded_with_a_key_that_is_too_new,
+    a_downgraded_module_without_a_readable_configuration_lets_requests_through: module::downgraded_while_a_newer_key_is_in_force,
+    changing_the_plugins_kind_causes_no_skew_and_no_failures: module::under_another_kind_of_resource,
+    deleting_the_plugin_fails_no_request_and_can_be_undone: emergency::the_plugin_is_deleted,
+    disabling_the_chart_fails_no_request_and_can_be_undone: emergency::the_chart_renders_plain_routes,
+    observing_only_fails_no_request_and_mixes_releases_without_current: emergency::the_plugin_only_observes,
+    removing_the_chart_fails_no_request: emergency::the_chart_is_removed,
+    a_trap_is_handled_as_the_fail_strategy_says: trap::under_each_fail_strategy,
+    a_rolling_update_with_killed_pods_and_late_gateways_is_not_skewed: roll_outs::in_random_order,
+    a_gateway_that_lags_behind_causes_no_skew: gateways::one_that_lags_behind,
+    every_gateway_that_serves_the_routes_runs_the_plugin: gateways::each_with_its_own_plugin,
+    a_caller_inside_the_mesh_keeps_its_release: callers::beside_a_gateway,
+    two_teams_install_under_one_name_with_services_in_other_namespaces: tenants::of_one_name,
+    renaming_the_plugin_leaves_no_gap: tenants::renamed_plugin,
+    tenants_write_only_the_plugins_that_the_platform_allows: policy::of_the_platform,
+    another_team_gets_a_path_of_our_host_through_the_chart: tenants::a_path_for_another_team,
+    other_applications_on_the_gateway_are_unaffected: gateways::other_applications,
+    an_upgrade_is_safe_in_whatever_order_its_parts_arrive: upgrades::arriving_in_any_order,
+    upgrades_are_safe_while_the_plugin_stays_behind: upgrades::with_the_plugin_left_behind,
+    a_jump_back_by_helm_rollback_skews_nothing: upgrades::taken_back_by_helm_rollback,
+    wait_finds_gateways_as_they_come_and_go: waiting::finds_gateways_as_they_come_and_go,
+    wait_does_not_succeed_while_the_routes_are_refused: waiting::while_the_routes_are_refused,
+    probe_asks_every_gateway_until_the_releases_pods_answer: probing::through_every_gateway,
+    check_finds_every_conflict_and_misconfiguration_in_the_cluster: checking::finds_what_is_wrong,
+    istioctl_analyze_reports_nothing_but_the_catch_all: analysis::reports_only_the_catch_all,
+    deploy_releases_three_versions_in_a_row_unnoticed: deploying::three_in_a_row,
+    deploy_gives_a_release_a_tenth_then_half_then_all_visitors: deploying::by_percent,
+    deploy_stages_a_preview_and_then_releases_it: deploying::a_preview,
+    deploy_and_rollback_update_plain_deployments: deploying::plain_deployments,
+    deploy_is_rolled_back_while_it_runs_and_afterwards: deploying::rolled_back,
+    deploy_waits_for_a_gateway_that_lags_behind: deploying::by_a_gateway_that_lags_behind,
+    deploy_waits_for_a_gateway_until_told_to_skip_it: deploying::by_a_gateway_that_is_skipped,
+    deploy_waits_while_the_routes_are_refused: deploying::by_refused_routes,
+    deploy_waits_while_the_configuration_is_refused: deploying::by_a_refused_configuration,
+    deploy_gives_up_on_pods_that_never_become_ready: deploying::by_a_pod_that_never_becomes_ready,
+    deploy_killed_at_any_step_resumes: deploying::killed_at_any_step,
+    deploy_killed_while_pods_are_replaced_resumes_and_so_does_rollback: deploying::killed_while_pods_are_replaced,
+    deploy_refuses_a_missing_image_before_it_changes_anything: deploying::by_a_missing_image,
+    deploy_refuses_to_run_while_another_is_under_way: deploying::by_another_deployment,
+    deploy_status_and_check_need_exactly_the_rights_of_their_roles: deploying::enough_and_no_more,
+    deploy_notices_a_list_set_back_from_an_old_file: deploying::by_an_old_file,
+    the_pipelines_for_argo_cd_and_flux_match_their_definitions: pipelines::match_their_definitions,
+    manifests_rendered_by_argo_cd_and_kustomize_cause_no_skew_and_no_failures: rendering::by_argo_cd_and_kustomize,
+    every_command_of_the_charts_pages_works: readme::followed_to_the_letter,
+}
 
 fn main() -> ExitCode {
     harness::main(

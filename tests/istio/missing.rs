@@ -9,10 +9,9 @@ use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName, 
 use skew_guard_lab::{http, module, tool, wait};
 use tempfile::TempDir;
 
-use crate::configuration::{answers_to_the_old_tab, restarted, two_releases};
-use crate::module::two_releases_under_load;
+use crate::configuration::restarted;
 use crate::testbed::Testbed;
-use crate::visitors::{self, answered_by, ask};
+use crate::visitors;
 
 /// How many answers to wait for after each change.
 const SOME: u64 = 1_000;
@@ -26,8 +25,8 @@ const OWN: &str = "x-release-k3v9q2";
 
 /// A gateway that starts while the image cannot be pulled is ready. Under FAIL_OPEN it obeys any client that knows the
 /// route header, even for staged releases.
-pub async fn as_an_image_under_fail_open(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "unpulled").await?;
+pub async fn image_under_fail_open(cluster: &Cluster) -> Result<()> {
+    let mut testbed = Testbed::with_two_releases(cluster, "unpulled").await?;
     testbed.deploy("2.1.0").await?;
     let staged = [
         ("2.1.0", "staged"),
@@ -47,7 +46,7 @@ pub async fn as_an_image_under_fail_open(cluster: &Cluster) -> Result<()> {
         testbed.chart.values()["config"]["routeHeader"] = json!(header);
         testbed.chart.upgrade().await?;
         testbed.gateway = restarted(cluster, testbed.gateway).await?;
-        answers_to_the_old_tab(&testbed, "2.0.0").await?;
+        testbed.old_tab_reaches("2.0.0").await?;
         let guessed = if header == KNOWN { "2.1.0" } else { "2.0.0" };
         ensure!(
             chosen_by(&testbed, KNOWN).await? == guessed,
@@ -60,8 +59,8 @@ pub async fn as_an_image_under_fail_open(cluster: &Cluster) -> Result<()> {
     }
 
     testbed.chart.values()["plugin"]["url"] = json!(right);
-    testbed.chart.step(&[&testbed.gateway]).await?;
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.upgrade().await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     ensure!(
         chosen_by(&testbed, OWN).await? == "2.0.0",
         "the plugin removes the route header again"
@@ -71,8 +70,8 @@ pub async fn as_an_image_under_fail_open(cluster: &Cluster) -> Result<()> {
 
 /// FAIL_CLOSE shuts everybody out, other applications included. An older agent refuses what it cannot get, so that a
 /// running gateway keeps its plugin, and one that starts is not ready.
-pub async fn as_an_image_under_fail_close(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "closed").await?;
+pub async fn image_under_fail_close(cluster: &Cluster) -> Result<()> {
+    let mut testbed = Testbed::with_two_releases(cluster, "closed").await?;
     let right = testbed.chart.image().url();
     testbed.chart.values()["plugin"]["url"] =
         json!(format!("{}-gone", testbed.chart.image().url_by_tag()));
@@ -90,14 +89,14 @@ pub async fn as_an_image_under_fail_close(cluster: &Cluster) -> Result<()> {
                 Ok(testbed.gateway.log().contains("-gone"))
             })
             .await?;
-            answers_to_the_old_tab(&testbed, "1.4.2").await?;
+            testbed.old_tab_reaches("1.4.2").await?;
             drop(testbed.gateway);
             testbed.chart.values()["plugin"]["url"] = json!(right);
             testbed.gateway = ready_after(cluster, testbed.chart.upgrade()).await?;
         }
     }
-    testbed.chart.step(&[&testbed.gateway]).await?;
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.upgrade().await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     testbed.tear_down().await
 }
 
@@ -134,21 +133,13 @@ async fn ready_after(
 
 /// Which release answers a client that asks for the staged one by that header.
 async fn chosen_by(testbed: &Testbed<'_>, header: &str) -> Result<String> {
-    let chosen = [(header, "v2-1-0")];
-    let answer = ask(
-        testbed.gateway.address(),
-        &testbed.shop,
-        "/api/cart",
-        &chosen,
-    )
-    .await?;
-    Ok(answered_by(&answer).to_owned())
+    testbed.release_for(&[(header, "v2-1-0")]).await
 }
 
 /// Status and body, as soon as the gateway listens.
 async fn answer_of_every_request(testbed: &Testbed<'_>, path: &str) -> Result<(u16, String)> {
     wait::until_some("the gateway to answer", async || {
-        let answer = ask(testbed.gateway.address(), &testbed.shop, path, &[]).await?;
+        let answer = testbed.ask(path, &[]).await?;
         let status = answer.status().as_u16();
         Ok(Some((status, answer.text().await?)))
     })
@@ -157,12 +148,12 @@ async fn answer_of_every_request(testbed: &Testbed<'_>, path: &str) -> Result<(u
 
 /// The module in a ConfigMap, which the gateway's pods mount. After a change to a missing file the plugin stays; a
 /// gateway that starts then serves nobody.
-pub async fn as_a_file(cluster: &Cluster) -> Result<()> {
-    let (mut testbed, load) = two_releases_under_load(cluster, "mounted").await?;
+pub async fn file(cluster: &Cluster) -> Result<()> {
+    let (mut testbed, load) = Testbed::open_with_two_releases(cluster, "mounted").await?;
     let mounted = mounted_from_a_config_map(cluster).await?;
     let url = |file: &str| json!(format!("file://{}", mounted.path().join(file).display()));
     testbed.chart.values()["plugin"]["url"] = url("plugin.wasm");
-    testbed.chart.step(&[&testbed.gateway]).await?;
+    testbed.upgrade().await?;
     load.answers(SOME).await?;
     let revision = testbed.chart.revision(&testbed.gateway).await?;
 
@@ -177,7 +168,7 @@ pub async fn as_a_file(cluster: &Cluster) -> Result<()> {
         testbed.chart.revision(&testbed.gateway).await? == revision,
         "the existing plugin stays"
     );
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     let story = "a module from a file, then from a missing one";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
 
@@ -190,8 +181,8 @@ pub async fn as_a_file(cluster: &Cluster) -> Result<()> {
         );
     }
     testbed.chart.values()["plugin"]["url"] = url("plugin.wasm");
-    testbed.chart.step(&[&testbed.gateway]).await?;
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.upgrade().await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     testbed.tear_down().await
 }
 

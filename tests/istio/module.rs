@@ -6,14 +6,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use skew_guard_lab::cluster::{Cluster, IstioLine};
-use skew_guard_lab::load::Load;
 use skew_guard_lab::process::Process;
 use skew_guard_lab::registry::Image;
 use skew_guard_lab::{module, wait};
 use tempfile::TempDir;
 use xtask::image::Digest;
 
-use crate::configuration::{answers_to_the_old_tab, two_releases};
 use crate::testbed::Testbed;
 use crate::visitors;
 
@@ -41,8 +39,8 @@ fn from_before(key: &str) -> Result<Vec<u8>> {
 }
 
 /// By tag, by digest and by both, each with and without its checksum.
-pub async fn taken_as_an_image(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "image").await?;
+pub async fn pulled_as_an_image(cluster: &Cluster) -> Result<()> {
+    let mut testbed = Testbed::with_two_releases(cluster, "image").await?;
     for (build, (reference, with_checksum)) in [
         (Reference::Tag, false),
         (Reference::Tag, true),
@@ -84,25 +82,25 @@ impl Reference {
 async fn take(testbed: &mut Testbed<'_>, url: &str, checksum: Option<&Digest>) -> Result<()> {
     testbed.chart.values()["plugin"]["url"] = json!(url);
     testbed.chart.values()["plugin"]["sha256"] = json!(checksum.map_or("", Digest::digits));
-    testbed.chart.step(&[&testbed.gateway]).await?;
-    answers_to_the_old_tab(testbed, "1.4.2").await
+    testbed.upgrade().await?;
+    testbed.old_tab_reaches("1.4.2").await
 }
 
 /// Bytes that do not match are not run: the mesh continues on its default routes.
-pub async fn refused_under_a_wrong_checksum(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "checksum").await?;
+pub async fn refused_for_a_wrong_checksum(cluster: &Cluster) -> Result<()> {
+    let mut testbed = Testbed::with_two_releases(cluster, "checksum").await?;
     let image = cluster.push_image(&rebuilt(b'w')?, "wrong", "tested")?;
     testbed.chart.values()["plugin"]["url"] = json!(image.url_by_tag());
     testbed.chart.values()["plugin"]["sha256"] = json!(Digest::of(b"something else").digits());
     testbed.chart.upgrade().await?;
-    answers_to_the_old_tab(&testbed, "2.0.0").await?;
+    testbed.old_tab_reaches("2.0.0").await?;
     take(&mut testbed, &image.url_by_tag(), Some(&image.digest)).await?;
     testbed.tear_down().await
 }
 
 /// The module itself, for those without a registry.
-pub async fn taken_as_a_file(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "file").await?;
+pub async fn loaded_from_a_file(cluster: &Cluster) -> Result<()> {
+    let mut testbed = Testbed::with_two_releases(cluster, "file").await?;
     let server = FileServer::start().await?;
     let module = rebuilt(b's')?;
     server.offer(&module)?;
@@ -174,11 +172,11 @@ impl FileServer {
 
 /// A new image under load, named by digest, and by a new tag.
 pub async fn upgraded_under_load(cluster: &Cluster) -> Result<()> {
-    let (mut testbed, load) = two_releases_under_load(cluster, "newer").await?;
+    let (mut testbed, load) = Testbed::open_with_two_releases(cluster, "newer").await?;
     for (build, reference) in [(b'1', Reference::Both), (b'2', Reference::Tag)] {
         let image = cluster.push_image(&rebuilt(build)?, "newer", &format!("build-{build}"))?;
         testbed.chart.values()["plugin"]["url"] = json!(reference.url(&image));
-        testbed.chart.step(&[&testbed.gateway]).await?;
+        testbed.upgrade().await?;
         load.answers(SOME).await?;
     }
     let story = "two upgrades of the module";
@@ -191,7 +189,7 @@ const KEY: &str = "unpinnedPaths";
 
 /// The new values have such a key. The configuration in force, which the older module can read, stays.
 pub async fn downgraded_with_a_key_that_is_too_new(cluster: &Cluster) -> Result<()> {
-    let (mut testbed, load) = two_releases_under_load(cluster, "older").await?;
+    let (mut testbed, load) = Testbed::open_with_two_releases(cluster, "older").await?;
     let revision = testbed.chart.revision(&testbed.gateway).await?;
     let older = cluster.push_image(&from_before(KEY)?, "older", "tested")?;
     testbed.chart.values()["plugin"]["url"] = json!(older.url());
@@ -220,14 +218,14 @@ pub async fn downgraded_with_a_key_that_is_too_new(cluster: &Cluster) -> Result<
 
 /// Such a key is in force already, so the older module can read no configuration at all. The way out is to remove the
 /// key, which does not need the newer module.
-pub async fn downgraded_while_a_key_is_in_force_that_is_too_new(cluster: &Cluster) -> Result<()> {
-    let (mut testbed, load) = two_releases_under_load(cluster, "oldest").await?;
+pub async fn downgraded_while_a_newer_key_is_in_force(cluster: &Cluster) -> Result<()> {
+    let (mut testbed, load) = Testbed::open_with_two_releases(cluster, "oldest").await?;
     testbed.chart.values()["config"][KEY] = json!(["/version.json"]);
-    testbed.chart.step(&[&testbed.gateway]).await?;
+    testbed.upgrade().await?;
     let older = cluster.push_image(&from_before(KEY)?, "oldest", "tested")?;
     testbed.chart.values()["plugin"]["url"] = json!(older.url());
     testbed.chart.upgrade().await?;
-    answers_to_the_old_tab(&testbed, "2.0.0").await?;
+    testbed.old_tab_reaches("2.0.0").await?;
     ensure!(
         testbed.chart.is_refused(&testbed.gateway).await?,
         "the older module refuses what it is given"
@@ -245,22 +243,22 @@ pub async fn downgraded_while_a_key_is_in_force_that_is_too_new(cluster: &Cluste
     );
     let config = testbed.chart.values()["config"].as_object_mut();
     config.context("a map")?.remove(KEY);
-    testbed.chart.step(&[&testbed.gateway]).await?;
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.upgrade().await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     testbed.tear_down().await
 }
 
 /// For a moment both filters run; an older mesh does not know the kind, and keeps the existing plugin.
 pub async fn under_another_kind_of_resource(cluster: &Cluster) -> Result<()> {
-    let (mut testbed, load) = two_releases_under_load(cluster, "kind").await?;
+    let (mut testbed, load) = Testbed::open_with_two_releases(cluster, "kind").await?;
     testbed.chart.values()["plugin"]["kind"] = json!("TrafficExtension");
     match cluster.line() {
         IstioLine::V1_31 => {
-            testbed.chart.step(&[&testbed.gateway]).await?;
+            testbed.upgrade().await?;
             load.answers(SOME).await?;
-            answers_to_the_old_tab(&testbed, "1.4.2").await?;
+            testbed.old_tab_reaches("1.4.2").await?;
             testbed.chart.values()["plugin"]["kind"] = json!("WasmPlugin");
-            testbed.chart.step(&[&testbed.gateway]).await?;
+            testbed.upgrade().await?;
         }
         IstioLine::V1_24 => {
             let refused = testbed.chart.upgrade().await.err();
@@ -270,29 +268,8 @@ pub async fn under_another_kind_of_resource(cluster: &Cluster) -> Result<()> {
         }
     }
     load.answers(SOME).await?;
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     let story = "a plugin of another kind";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
     testbed.tear_down().await
-}
-
-/// Tabs of 1.4.2, which is draining, and of 2.0.0, which is current.
-pub async fn two_releases_under_load<'a>(
-    cluster: &'a Cluster,
-    name: &str,
-) -> Result<(Testbed<'a>, Load)> {
-    with_two_releases_under_load(Testbed::set_up(cluster, name).await?).await
-}
-
-/// The same on an existing testbed.
-pub async fn with_two_releases_under_load(testbed: Testbed<'_>) -> Result<(Testbed<'_>, Load)> {
-    let (mut testbed, load) = testbed.opened("1.4.2").await?;
-    let listed = [("2.0.0", "live"), ("1.4.2", "live")];
-    testbed.step_under(&load, &listed, json!("1.4.2")).await?;
-    testbed.deploy("2.0.0").await?;
-    let swapped = [("2.0.0", "live"), ("1.4.2", "draining")];
-    testbed.step_under(&load, &swapped, json!("2.0.0")).await?;
-    load.until_page_of("2.0.0").await?;
-    ensure!(load.pages().contains_key("1.4.2"), "some old tabs remain");
-    Ok((testbed, load))
 }

@@ -6,8 +6,8 @@ use skew_guard_lab::cluster::Cluster;
 use skew_guard_lab::wait;
 
 use crate::shop::Tier;
-use crate::testbed::{Testbed, deployment};
-use crate::visitors::{answered_by, ask};
+use crate::testbed::{OLD_TAB, Testbed, deployment};
+use crate::visitors::answered_by;
 
 /// More consecutive failures than the policy tolerates.
 const FAILURES: usize = 6;
@@ -48,7 +48,7 @@ pub async fn that_may_eject_the_only_pod(cluster: &Cluster) -> Result<()> {
 /// Which release answers a tab under that policy, once a visitor's errors have ejected the pod.
 async fn after_the_errors(testbed: &mut Testbed<'_>, policy: Value) -> Result<Kept> {
     testbed.chart.values()["services"][0]["trafficPolicy"] = json!({ "outlierDetection": policy });
-    testbed.chart.step(&[&testbed.gateway]).await?;
+    testbed.upgrade().await?;
     wait::until(
         "the policy to be in force, with nobody ejected",
         async || {
@@ -60,18 +60,15 @@ async fn after_the_errors(testbed: &mut Testbed<'_>, policy: Value) -> Result<Ke
         },
     )
     .await?;
-    let old = [("x-bundle-version", "1.4.2")];
     for _ in 0..FAILURES {
-        let path = "/api/status/500";
-        ask(testbed.gateway.address(), &testbed.shop, path, &old).await?;
+        testbed.ask("/api/status/500", &OLD_TAB).await?;
     }
     wait::until("the pod to be ejected", async || is_ejected(testbed).await).await?;
     tab(testbed).await
 }
 
 async fn tab(testbed: &Testbed<'_>) -> Result<Kept> {
-    let old = [("x-bundle-version", "1.4.2")];
-    let answer = ask(testbed.gateway.address(), &testbed.shop, "/api/cart", &old).await?;
+    let answer = testbed.ask("/api/cart", &OLD_TAB).await?;
     let told = answer.headers().get("x-client-update");
     let is_told = told.is_some_and(|word| word == "required");
     ensure!(

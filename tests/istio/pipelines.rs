@@ -4,7 +4,6 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use serde_json::json;
 use skew_guard_lab::cluster::Cluster;
 use skew_guard_lab::{cargo, wait};
 use tempfile::NamedTempFile;
@@ -21,7 +20,7 @@ const FILES: [(&str, &str, &str); 3] = [
 ];
 
 /// Each is accepted, and refused with a mistyped key.
-pub async fn as_they_are_defined(cluster: &Cluster) -> Result<()> {
+pub async fn match_their_definitions(cluster: &Cluster) -> Result<()> {
     let kubernetes = cluster.kubernetes();
     let definitions = cargo::target().join("istio-lab/crds");
     ensure!(
@@ -38,9 +37,7 @@ pub async fn as_they_are_defined(cluster: &Cluster) -> Result<()> {
             kubernetes.apply_file(&file).await?;
         }
     }
-    let namespace =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
-    kubernetes.apply(&namespace).await?;
+    kubernetes.create_namespace(NAMESPACE).await?;
     for (name, key, mistyped) in FILES {
         let text = fs::read_to_string(chart::directory().join("pipelines").join(name))?;
         ensure!(text.contains(key), "{name} has {key}");
@@ -60,10 +57,7 @@ pub async fn as_they_are_defined(cluster: &Cluster) -> Result<()> {
             "{name} with {mistyped} is taken: {said}"
         );
     }
-    kubernetes
-        .kubectl(["delete", "namespace", NAMESPACE, "--wait=false"])
-        .await?;
-    Ok(())
+    kubernetes.delete_namespace(NAMESPACE).await
 }
 
 /// Why the API server would not take these manifests.

@@ -19,9 +19,7 @@ const TENANT: [&str; 2] = ["--as=team", "--as-group=tenants"];
 /// What the chart makes is accepted, and each deviation is refused with a reason.
 pub async fn of_the_platform(cluster: &Cluster) -> Result<()> {
     let kubernetes = cluster.kubernetes();
-    let namespace =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": INGRESS } });
-    kubernetes.apply(&namespace).await?;
+    kubernetes.create_namespace(INGRESS).await?;
     allow_plugins(cluster).await?;
     let policy = chart::directory().join("platform/admission-policy.yaml");
     kubernetes.apply_file(&policy).await?;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GatewayName};
 use tempfile::TempDir;
 
+use crate::said::Said;
 use crate::shop::Shop;
 use crate::testbed::Testbed;
-use crate::waiting::{self, Said};
 
 /// The first gateway's TLS port.
 pub const TLS_PORT: u16 = 9_443;
@@ -28,8 +28,7 @@ pub async fn through_every_gateway(cluster: &Cluster) -> Result<()> {
     let (before, listed) = ([("1.4.2", "live")], [("2.0.0", "live"), ("1.4.2", "live")]);
     testbed.chart.list(&before, json!("1.4.2"));
     testbed.chart.step(&[&testbed.gateway, &second]).await?;
-    let said = probe(cluster, &testbed, "1.4.2", "60s").await?;
-    ensure!(said.code == 0, "{said:?}");
+    let said = probe(&testbed, "1.4.2", "60s").await?.ends(0)?;
     let asked = said.answer["requests"].to_string();
     for entrance in [
         format!("first port {} http://", GatewayName::First.port()),
@@ -41,32 +40,20 @@ pub async fn through_every_gateway(cluster: &Cluster) -> Result<()> {
 
     testbed.chart.list(&listed, json!("1.4.2"));
     testbed.chart.step(&[&testbed.gateway, &second]).await?;
-    let said = probe(cluster, &testbed, "2.0.0", "3s").await?;
-    ensure!(said.code == 1, "{said:?}");
+    let said = probe(&testbed, "2.0.0", "3s").await?.ends(1)?;
     ensure!(
         said.answer.to_string().contains("2.0.0 is gone"),
         "{said:?}"
     );
     testbed.deploy("2.0.0").await?;
-    let said = probe(cluster, &testbed, "2.0.0", "60s").await?;
-    ensure!(said.code == 0, "{said:?}");
+    probe(&testbed, "2.0.0", "60s").await?.ends(0)?;
     drop(second);
     testbed.tear_down().await
 }
 
-async fn probe(
-    cluster: &Cluster,
-    testbed: &Testbed<'_>,
-    version: &str,
-    timeout: &str,
-) -> Result<Said> {
-    waiting::run(
-        cluster,
-        "probe",
-        &testbed.chart,
-        &[version, "--timeout", timeout],
-    )
-    .await
+async fn probe(testbed: &Testbed<'_>, version: &str, timeout: &str) -> Result<Said> {
+    let arguments = [version, "--timeout", timeout];
+    testbed.chart.tool("probe", &arguments).await
 }
 
 /// The first gateway's ports, one with TLS.

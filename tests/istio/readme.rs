@@ -140,9 +140,9 @@ async fn by_one_command(
 }
 
 const UPGRADE_AND_WAIT: &str = "helm upgrade shop istio --namespace shop --values shop.yaml
-skew-guard wait --revision REVISION http://GATEWAY-POD:15020/stats/prometheus";
+skew-guard wait --helm-release shop --namespace shop";
 
-const WAIT: &str = "skew-guard wait --revision REVISION http://GATEWAY-POD:15020/stats/prometheus";
+const WAIT: &str = "skew-guard wait --helm-release shop --namespace shop";
 
 /// A document.
 struct Page(Document);
@@ -203,9 +203,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     async fn sit_down(cluster: &'a Cluster, readme: &Page) -> Result<Self> {
         let shop = Shop::open(cluster, "shop").await?;
-        let namespace =
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": INGRESS } });
-        cluster.kubernetes().apply(&namespace).await?;
+        cluster.kubernetes().create_namespace(INGRESS).await?;
         cluster.kubernetes().apply(&readmes_gateway()).await?;
         let gateway = cluster
             .start_gateway_in(INGRESS, GatewayName::First)

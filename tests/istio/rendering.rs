@@ -9,7 +9,6 @@ use tempfile::NamedTempFile;
 
 use crate::testbed::Testbed;
 use crate::visitors;
-use crate::waiting;
 
 /// How many answers to wait for after each step.
 const SOME: u64 = 500;
@@ -105,8 +104,8 @@ async fn commit(
     kubectl(cluster, "apply", &rendered).await?;
     let revision = revision.to_string();
     let arguments = ["--revision", &revision, "--timeout", "60s"];
-    let said = waiting::run(cluster, "wait", &testbed.chart, &arguments).await?;
-    ensure!(said.code == 0, "{renderer:?}: {said:?}");
+    let said = testbed.chart.tool("wait", &arguments).await?;
+    said.ends(0).with_context(|| format!("{renderer:?}"))?;
     eprintln!("  {renderer:?}: revision {revision} is in force");
     Ok(())
 }

@@ -14,7 +14,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use skew_guard_lab::cargo;
-use skew_guard_lab::cluster::{Cluster, Gateway, GatewayName};
+use skew_guard_lab::cluster::{Cluster, Gateway};
 use skew_guard_lab::load::{Load, Tally};
 
 use crate::failures::one_pod;
@@ -154,13 +154,8 @@ fn version(number: u64) -> String {
 impl<'a> Run<'a> {
     async fn begin(cluster: &'a Cluster, number: u64) -> Result<Self> {
         let current = version(number);
-        let mut testbed = Testbed::set_up(cluster, "roll-outs").await?;
-        let late = cluster.start_gateway(GatewayName::Second).await?;
-        testbed.deploy(&current).await?;
-        testbed.chart.list(&[(&current, "live")], json!(current));
-        testbed.chart.step(&[&testbed.gateway, &late]).await?;
-        let load = visitors::arrive(&[&testbed.gateway, &late], &testbed.shop).await?;
-        load.answers(200).await?;
+        let (testbed, late, load) =
+            Testbed::open_behind_two_gateways(cluster, "roll-outs", &current).await?;
         Ok(Self {
             cluster,
             testbed,

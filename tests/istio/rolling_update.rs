@@ -18,11 +18,7 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
     let shop = Shop::open(cluster, "plain").await?;
     let gateway = cluster.start_gateway(GatewayName::First).await?;
     shop.split_by_path(GatewayName::First.label()).await?;
-    shop.deploy(Tier::Api, "api", "1.4.2", 3).await?;
-    shop.deploy(Tier::Web, "web", "1.4.2", 3).await?;
-    shop.rolled_out("api").await?;
-    shop.rolled_out("web").await?;
-
+    shop.roll_out("1.4.2", 3).await?;
     let load = visitors::arrive(&[&gateway], &shop).await?;
     load.answers(SOME).await?;
     let before = load.tally();
@@ -30,10 +26,7 @@ pub async fn with_plain_routing(cluster: &Cluster) -> Result<()> {
         before.skewed == 0 && before.failed == 0,
         "a single release cannot be skewed: {before:?}"
     );
-    shop.deploy(Tier::Api, "api", "2.0.0", 3).await?;
-    shop.deploy(Tier::Web, "web", "2.0.0", 3).await?;
-    shop.rolled_out("api").await?;
-    shop.rolled_out("web").await?;
+    shop.roll_out("2.0.0", 3).await?;
     shop.gone(Tier::Api, "1.4.2").await?;
     shop.gone(Tier::Web, "1.4.2").await?;
     let tally = load.stop().await;
@@ -88,7 +81,7 @@ async fn counted(gateway: &Gateway, tag: &str) -> Result<u64> {
 
 /// While some pages are already new and both tiers still have Pods of the old release: that release is listed as
 /// current, then the pages go back, then the API. (`kubectl rollout undo` refuses a paused Deployment.)
-pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
+pub async fn rolled_back_halfway(cluster: &Cluster) -> Result<()> {
     let (shop, gateway, mut chart, load) = before_a_roll_out(cluster, "undone").await?;
     start_and_pause(&shop, Tier::Api).await?;
     start_and_pause(&shop, Tier::Web).await?;
@@ -121,14 +114,11 @@ async fn before_a_roll_out<'a>(
 ) -> Result<(Shop<'a>, Gateway, Chart<'a>, Load)> {
     let shop = Shop::open(cluster, name).await?;
     let gateway = cluster.start_gateway(GatewayName::First).await?;
-    for tier in Tier::BOTH {
-        shop.deploy(tier, tier.name(), "1.4.2", 3).await?;
-        shop.rolled_out(tier.name()).await?;
-    }
+    shop.roll_out("1.4.2", 3).await?;
     let mut chart = Chart::of(cluster, &shop).await?;
     chart.list(&[("1.4.2", "live")], json!(""));
     chart.upgrade().await?;
-    waiting::holds(cluster, &chart).await?;
+    waiting::until_in_force(&chart).await?;
     let load = visitors::arrive(&[&gateway], &shop).await?;
     load.answers(SOME).await?;
     chart.list(&[("2.0.0", "live"), ("1.4.2", "live")], json!(""));

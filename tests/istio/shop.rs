@@ -41,12 +41,7 @@ pub struct Shop<'a> {
 impl<'a> Shop<'a> {
     /// Creates the namespace, the Services, and a `Gateway` resource for each gateway.
     pub async fn open(cluster: &'a Cluster, namespace: &str) -> Result<Self> {
-        let kubernetes = cluster.kubernetes();
-        // Explicit, so that the analysis does not ask for it.
-        let metadata = json!({ "name": namespace, "labels": { "istio-injection": "disabled" } });
-        let namespace_object =
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
-        kubernetes.apply(&namespace_object).await?;
+        cluster.kubernetes().create_namespace(namespace).await?;
         let shop = Self {
             cluster,
             namespace: namespace.to_owned(),
@@ -111,9 +106,26 @@ impl<'a> Shop<'a> {
             .await
     }
 
+    /// Removes an object from the shop's namespace.
+    pub async fn delete(&self, kind: &str, name: &str) -> Result<()> {
+        let kubernetes = self.cluster.kubernetes();
+        kubernetes.delete(&self.namespace, kind, name).await
+    }
+
     /// Applies a Deployment without waiting for its Pods.
     pub async fn deploy(&self, tier: Tier, name: &str, version: &str, replicas: u32) -> Result<()> {
         self.apply(deployment(tier, name, version, replicas)).await
+    }
+
+    /// Rolls out a plain Deployment for each tier, whose name is the same for all releases, and waits for both.
+    pub async fn roll_out(&self, version: &str, replicas: u32) -> Result<()> {
+        for tier in Tier::BOTH {
+            self.deploy(tier, tier.name(), version, replicas).await?;
+        }
+        for tier in Tier::BOTH {
+            self.rolled_out(tier.name()).await?;
+        }
+        Ok(())
     }
 
     /// Waits until a Deployment has rolled out.
@@ -160,11 +172,8 @@ impl<'a> Shop<'a> {
 
     /// Removes the namespace and everything in it.
     pub async fn close(self) -> Result<()> {
-        self.cluster
-            .kubernetes()
-            .kubectl(["delete", "namespace", &self.namespace, "--wait=false"])
-            .await?;
-        Ok(())
+        let kubernetes = self.cluster.kubernetes();
+        kubernetes.delete_namespace(&self.namespace).await
     }
 }
 

@@ -4,15 +4,15 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::Cluster;
 
+use crate::said::Said;
 use crate::testbed::Testbed;
-use crate::waiting::{Said, run};
 
 /// From a listed release that has no pods yet until the pods of the old one may be deleted.
 pub async fn through_the_life_of_a_release(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = Testbed::open(cluster, "status", "1.4.2").await?;
     let both = [("2.0.0", "live"), ("1.4.2", "live")];
     testbed.step_under(&load, &both, json!("1.4.2")).await?;
-    let listed = status(cluster, &testbed, &[]).await?;
+    let listed = status(&testbed, &[]).await?;
     ensure!(
         listed.answer["gateways"][0]["state"] == "in_force",
         "{listed:?}"
@@ -27,7 +27,7 @@ pub async fn through_the_life_of_a_release(cluster: &Cluster) -> Result<()> {
     ensure!(waits.contains("there is no pod behind api"), "{next}");
 
     testbed.deploy("2.0.0").await?;
-    let deployed = status(cluster, &testbed, &[]).await?;
+    let deployed = status(&testbed, &[]).await?;
     ensure!(has_pods(deployed.release("2.0.0")?, 2, 2), "{deployed:?}");
     ensure!(
         deployed.answer["next"]["waits"] == json!([]),
@@ -38,30 +38,28 @@ pub async fn through_the_life_of_a_release(cluster: &Cluster) -> Result<()> {
     testbed.step_under(&load, &draining, json!("2.0.0")).await?;
     load.until_page_of("2.0.0").await?;
     let short = ["--idle-for", "1s", "--interval", "5s"];
-    let busy = status(cluster, &testbed, &short).await?;
+    let busy = status(&testbed, &short).await?;
     ensure!(busy.may_retire("1.4.2")? == "not_yet", "{busy:?}");
     load.stop().await;
-    let idle = status(cluster, &testbed, &short).await?;
+    let idle = status(&testbed, &short).await?;
     ensure!(idle.may_retire("1.4.2")? == "may", "{idle:?}");
 
     let retired = [("2.0.0", "live"), ("1.4.2", "retired")];
     testbed.step(&retired, json!("2.0.0")).await?;
-    let over = status(cluster, &testbed, &[]).await?;
+    let over = status(&testbed, &[]).await?;
     let conclusions = over.answer["conclusions"].to_string();
     ensure!(
         conclusions.contains("1.4.2 is retired in every gateway: its pods may go"),
         "{over:?}"
     );
     testbed.remove("1.4.2").await?;
-    let gone = status(cluster, &testbed, &[]).await?;
+    let gone = status(&testbed, &[]).await?;
     ensure!(gone.release("1.4.2").is_err(), "{gone:?}");
     testbed.tear_down().await
 }
 
-async fn status(cluster: &Cluster, testbed: &Testbed<'_>, arguments: &[&str]) -> Result<Said> {
-    let said = run(cluster, "status", &testbed.chart, arguments).await?;
-    ensure!(said.code == 0, "{said:?}");
-    Ok(said)
+async fn status(testbed: &Testbed<'_>, arguments: &[&str]) -> Result<Said> {
+    testbed.chart.tool("status", arguments).await?.ends(0)
 }
 
 /// Whether so many pods of so many are ready in each of the two services.

@@ -10,8 +10,6 @@ use skew_guard_lab::wait;
 use tempfile::TempDir;
 
 use crate::chart::{self, Chart};
-use crate::configuration::{answers_to_the_old_tab, two_releases};
-use crate::module::with_two_releases_under_load;
 use crate::shop::{POD_PORT, Shop, Tier};
 use crate::testbed::{Testbed, deployment};
 use crate::visitors::{self, answered_by, ask};
@@ -79,9 +77,7 @@ impl<'a> Team<'a> {
     ) -> Result<Self> {
         let shop = Shop::open(cluster, name).await?;
         let namespace = format!("{name}-routes");
-        let object =
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
-        cluster.kubernetes().apply(&object).await?;
+        cluster.kubernetes().create_namespace(&namespace).await?;
         for tier in Tier::BOTH {
             for version in ["1.4.2", "2.0.0"] {
                 let name = deployment(tier, version);
@@ -114,7 +110,7 @@ impl<'a> Team<'a> {
         self.chart.values()["exportTo"] = json!([]);
         self.chart.upgrade().await?;
         wait::until("the gateway to see nothing of it", async || {
-            let answer = ask(gateway.address(), &self.shop, "/api/cart", &[]).await?;
+            let answer = ask(gateway, &self.shop, "/api/cart", &[]).await?;
             Ok(!answer.status().is_success())
         })
         .await?;
@@ -128,7 +124,7 @@ impl<'a> Team<'a> {
             let what = format!("a tab of {version} in {}", self.shop.namespace());
             let headers = [("x-bundle-version", version)];
             wait::until(&what, async || {
-                let answer = ask(gateway.address(), &self.shop, "/api/cart", &headers).await?;
+                let answer = ask(gateway, &self.shop, "/api/cart", &headers).await?;
                 Ok(answer.status().is_success() && answered_by(&answer) == version)
             })
             .await?;
@@ -150,12 +146,12 @@ pub async fn renamed_plugin(cluster: &Cluster) -> Result<()> {
 
     let mut testbed = Testbed::set_up(cluster, "renamed").await?;
     testbed.chart.move_to(former.path());
-    let (mut testbed, load) = with_two_releases_under_load(testbed).await?;
+    let (mut testbed, load) = testbed.opened_with_two_releases().await?;
     load.answers(SOME).await?;
     testbed.chart.move_to(&chart::directory());
-    testbed.chart.step(&[&testbed.gateway]).await?;
+    testbed.upgrade().await?;
     load.answers(SOME).await?;
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     let story = "a plugin under another name";
     visitors::expect_neither_skew_nor_failure(story, &load.stop().await)?;
     testbed.tear_down().await
@@ -178,7 +174,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// Their own VirtualService for a path of our host has no effect, because ours is older and takes every request that
 /// has the plugin's header. A path that the chart lists is theirs.
 pub async fn a_path_for_another_team(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "shared-host").await?;
+    let mut testbed = Testbed::with_two_releases(cluster, "shared-host").await?;
     let theirs = Shop::open(cluster, "blog").await?;
     theirs.deploy(Tier::Api, "api", "7.0.0", 1).await?;
     theirs.rolled_out("api").await?;
@@ -189,7 +185,7 @@ pub async fn a_path_for_another_team(cluster: &Cluster) -> Result<()> {
     })
     .await?;
     let path = "/blog/request";
-    let answer = ask(testbed.gateway.address(), &testbed.shop, path, &[]).await?;
+    let answer = testbed.ask(path, &[]).await?;
     ensure!(
         answered_by(&answer) == "2.0.0",
         "{} takes the path: the README says otherwise",
@@ -200,13 +196,13 @@ pub async fn a_path_for_another_team(cluster: &Cluster) -> Result<()> {
     services.context("a list")?.push(json!({
         "host": theirs.service_host(Tier::Api), "port": POD_PORT, "paths": ["/blog"], "versioned": false,
     }));
-    testbed.chart.step(&[&testbed.gateway]).await?;
+    testbed.upgrade().await?;
     wait::until("the other team to have its path", async || {
-        let answer = ask(testbed.gateway.address(), &testbed.shop, path, &[]).await?;
+        let answer = testbed.ask(path, &[]).await?;
         Ok(answered_by(&answer) == "7.0.0")
     })
     .await?;
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     theirs.close().await?;
     testbed.tear_down().await
 }

@@ -1,16 +1,21 @@
 //! What most scenarios run on: a shop with a Deployment for each release, a gateway, and the chart.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use reqwest::Response;
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
 use skew_guard_lab::load::Load;
+use skew_guard_lab::wait;
 
 use crate::chart::Chart;
 use crate::shop::{Shop, Tier, route};
-use crate::visitors;
+use crate::visitors::{self, answered_by};
 
 /// How many answers to wait for between two steps.
 const SOME: u64 = 300;
+
+/// A tab of the old release.
+pub const OLD_TAB: [(&str, &str); 1] = [("x-bundle-version", "1.4.2")];
 
 /// A shop behind a gateway, with the chart.
 pub struct Testbed<'a> {
@@ -32,9 +37,7 @@ impl<'a> Testbed<'a> {
         namespace: &str,
     ) -> Result<Self> {
         let shop = Shop::open(cluster, name).await?;
-        let object =
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
-        cluster.kubernetes().apply(&object).await?;
+        cluster.kubernetes().create_namespace(namespace).await?;
         let gateway = cluster
             .start_gateway_in(namespace, GatewayName::First)
             .await?;
@@ -62,6 +65,61 @@ impl<'a> Testbed<'a> {
         Ok((self, load))
     }
 
+    /// The same behind two gateways, among which the visitors' requests rotate.
+    pub async fn open_behind_two_gateways(
+        cluster: &'a Cluster,
+        name: &str,
+        version: &str,
+    ) -> Result<(Self, Gateway, Load)> {
+        let mut testbed = Self::set_up(cluster, name).await?;
+        let second = cluster.start_gateway(GatewayName::Second).await?;
+        testbed.deploy(version).await?;
+        testbed.chart.list(&[(version, "live")], json!(version));
+        testbed.chart.step(&[&testbed.gateway, &second]).await?;
+        let load = visitors::arrive(&[&testbed.gateway, &second], &testbed.shop).await?;
+        load.answers(SOME).await?;
+        Ok((testbed, second, load))
+    }
+
+    /// Opens the shop with two releases: 2.0.0 is current, 1.4.2 is draining.
+    pub async fn with_two_releases(cluster: &'a Cluster, name: &str) -> Result<Self> {
+        let mut testbed = Self::set_up(cluster, name).await?;
+        testbed.serve_two_releases().await?;
+        Ok(testbed)
+    }
+
+    /// The same with visitors who have tabs of both.
+    pub async fn open_with_two_releases(cluster: &'a Cluster, name: &str) -> Result<(Self, Load)> {
+        let testbed = Self::set_up(cluster, name).await?;
+        testbed.opened_with_two_releases().await
+    }
+
+    /// The same on an existing testbed.
+    pub async fn opened_with_two_releases(self) -> Result<(Self, Load)> {
+        let (mut testbed, load) = self.opened("1.4.2").await?;
+        testbed.replace(&load, "1.4.2", "2.0.0").await?;
+        ensure!(load.pages().contains_key("1.4.2"), "some old tabs remain");
+        Ok((testbed, load))
+    }
+
+    /// Deploys and lists 2.0.0, which is current, and 1.4.2, which is draining.
+    pub async fn serve_two_releases(&mut self) -> Result<()> {
+        self.deploy("1.4.2").await?;
+        self.deploy("2.0.0").await?;
+        self.step(&[("2.0.0", "live"), ("1.4.2", "draining")], json!("2.0.0"))
+            .await
+    }
+
+    /// Makes another release current under load; the old one is draining then.
+    pub async fn replace(&mut self, load: &Load, old: &str, new: &str) -> Result<()> {
+        let listed = [(new, "live"), (old, "live")];
+        self.step_under(load, &listed, json!(old)).await?;
+        self.deploy(new).await?;
+        let swapped = [(new, "live"), (old, "draining")];
+        self.step_under(load, &swapped, json!(new)).await?;
+        load.until_page_of(new).await
+    }
+
     /// Starts the Pods of a release, both tiers, and waits for them.
     pub async fn deploy(&self, version: &str) -> Result<()> {
         for tier in Tier::BOTH {
@@ -78,17 +136,26 @@ impl<'a> Testbed<'a> {
     /// Ends the Pods of a release and waits until they are gone.
     pub async fn remove(&self, version: &str) -> Result<()> {
         for tier in Tier::BOTH {
-            self.shop
-                .kubectl(&["delete", "deployment", &deployment(tier, version)])
-                .await?;
-            self.shop.gone(tier, version).await?;
+            self.remove_tier(tier, version).await?;
         }
         Ok(())
+    }
+
+    /// The same for one tier.
+    pub async fn remove_tier(&self, tier: Tier, version: &str) -> Result<()> {
+        let name = deployment(tier, version);
+        self.shop.delete("deployment", &name).await?;
+        self.shop.gone(tier, version).await
     }
 
     /// One `helm upgrade` to that list of releases, newest first, and that `current`.
     pub async fn step(&mut self, releases: &[(&str, &str)], current: Value) -> Result<()> {
         self.chart.list(releases, current);
+        self.upgrade().await
+    }
+
+    /// One `helm upgrade` with the chart's values as they are.
+    pub async fn upgrade(&self) -> Result<()> {
         self.chart.step(&[&self.gateway]).await
     }
 
@@ -101,6 +168,26 @@ impl<'a> Testbed<'a> {
     ) -> Result<()> {
         self.step(releases, current).await?;
         load.answers(SOME).await
+    }
+
+    /// One request through the first gateway, on its own connection.
+    pub async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
+        visitors::ask(&self.gateway, &self.shop, path, headers).await
+    }
+
+    /// The release that answers a call of the API with these headers.
+    pub async fn release_for(&self, headers: &[(&str, &str)]) -> Result<String> {
+        let answer = self.ask("/api/cart", headers).await?;
+        Ok(answered_by(&answer).to_owned())
+    }
+
+    /// Waits until that release answers a tab of 1.4.2.
+    pub async fn old_tab_reaches(&self, version: &str) -> Result<()> {
+        wait::until(&format!("{version} to answer a tab of 1.4.2"), async || {
+            let answer = self.ask("/api/cart", &OLD_TAB).await?;
+            Ok(answer.status().is_success() && answered_by(&answer) == version)
+        })
+        .await
     }
 
     /// Removes all of it.

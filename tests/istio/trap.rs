@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, IstioLine};
 use skew_guard_lab::{trap, wait};
 
-use crate::configuration::two_releases;
 use crate::testbed::Testbed;
-use crate::visitors::{answered_by, ask};
+use crate::visitors::answered_by;
 
 /// Enough requests, each on its own connection, to meet both workers.
 const ENOUGH: usize = 30;
@@ -26,7 +25,7 @@ enum Met {
 /// FAIL_OPEN continues without the plugin, FAIL_CLOSE refuses everything until the plugin changes, FAIL_RELOAD has the
 /// plugin back within seconds.
 pub async fn under_each_fail_strategy(cluster: &Cluster) -> Result<()> {
-    let mut testbed = two_releases(cluster, "trap").await?;
+    let mut testbed = Testbed::with_two_releases(cluster, "trap").await?;
     let image = cluster.push_image(&trap::module()?, "trap", "tested")?;
     testbed.chart.values()["plugin"]["url"] = json!(image.url_by_tag());
     // The older line's WasmPlugin does not know FAIL_RELOAD.
@@ -86,13 +85,7 @@ async fn meets(testbed: &Testbed<'_>, when: &str, expected: impl Fn(&Met) -> boo
 async fn request(testbed: &Testbed<'_>, more: &[(String, &'static str)]) -> Result<Met> {
     let mut headers = vec![("x-release", "v1-4-2")];
     headers.extend(more.iter().map(|(name, value)| (name.as_str(), *value)));
-    let answer = ask(
-        testbed.gateway.address(),
-        &testbed.shop,
-        "/api/request",
-        &headers,
-    )
-    .await?;
+    let answer = testbed.ask("/api/request", &headers).await?;
     if !answer.status().is_success() {
         return Ok(Met::Refusal(answer.status().as_u16()));
     }

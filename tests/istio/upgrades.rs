@@ -23,7 +23,7 @@ const ORDERS: [[Part; 3]; 6] = [
 ];
 
 /// One life of a release for each order, part by part.
-pub async fn learnt_in_any_order(cluster: &Cluster) -> Result<()> {
+pub async fn arriving_in_any_order(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "orders").await?;
     testbed.deploy("1.0.0").await?;
     testbed.step(&[("1.0.0", "live")], json!("1.0.0")).await?;
@@ -95,31 +95,13 @@ pub async fn with_the_plugin_left_behind(cluster: &Cluster) -> Result<()> {
         order: &[Part::Subsets, Part::Routes],
         revision: &mut revision,
     };
-    routes
-        .step(
-            &mut testbed,
-            &load,
-            &[("2.0.0", "live"), ("1.4.2", "live")],
-            "1.4.2",
-        )
-        .await?;
+    let listed = [("2.0.0", "live"), ("1.4.2", "live")];
+    let swapped = [("2.0.0", "live"), ("1.4.2", "draining")];
+    let retired = [("2.0.0", "live"), ("1.4.2", "retired")];
+    routes.step(&mut testbed, &load, &listed, "1.4.2").await?;
     testbed.deploy("2.0.0").await?;
-    routes
-        .step(
-            &mut testbed,
-            &load,
-            &[("2.0.0", "live"), ("1.4.2", "draining")],
-            "2.0.0",
-        )
-        .await?;
-    routes
-        .step(
-            &mut testbed,
-            &load,
-            &[("2.0.0", "live"), ("1.4.2", "retired")],
-            "2.0.0",
-        )
-        .await?;
+    routes.step(&mut testbed, &load, &swapped, "2.0.0").await?;
+    routes.step(&mut testbed, &load, &retired, "2.0.0").await?;
     testbed.chart.apply_part(Part::Plugin).await?;
     testbed.chart.in_force(&testbed.gateway, revision).await?;
     load.until_no_page_of("1.4.2").await?;
@@ -139,22 +121,7 @@ pub async fn taken_back_by_helm_rollback(cluster: &Cluster) -> Result<()> {
         .revision(&testbed.gateway)
         .await?
         .unwrap_or_default();
-    testbed
-        .step_under(
-            &load,
-            &[("2.0.0", "live"), ("1.4.2", "live")],
-            json!("1.4.2"),
-        )
-        .await?;
-    testbed.deploy("2.0.0").await?;
-    testbed
-        .step_under(
-            &load,
-            &[("2.0.0", "live"), ("1.4.2", "draining")],
-            json!("2.0.0"),
-        )
-        .await?;
-    load.until_page_of("2.0.0").await?;
+    testbed.replace(&load, "1.4.2", "2.0.0").await?;
     testbed.chart.rollback(first).await?;
     testbed.chart.in_force(&testbed.gateway, first).await?;
     load.until_no_page_of("2.0.0").await?;

@@ -1,7 +1,5 @@
 //! The load: tabs that come and go, and tabs that stay.
 
-use std::net::SocketAddr;
-
 use anyhow::{Context, Result, ensure};
 use reqwest::Response;
 use skew_guard_lab::cluster::Gateway;
@@ -12,10 +10,10 @@ use crate::shop::Shop;
 
 /// Opens the tabs as soon as the gateways serve the shop. With several gateways, requests rotate among them.
 pub async fn arrive(gateways: &[&Gateway], shop: &Shop<'_>) -> Result<Load> {
-    let mut addresses = gateways.iter().map(|gateway| gateway.address());
-    for address in addresses.clone() {
-        until_served(address, shop).await?;
+    for gateway in gateways {
+        until_served(gateway, shop).await?;
     }
+    let mut addresses = gateways.iter().map(|gateway| gateway.address());
     let first = addresses
         .next()
         .context("there is no gateway to visit yet")?;
@@ -27,10 +25,11 @@ pub async fn arrive(gateways: &[&Gateway], shop: &Shop<'_>) -> Result<Load> {
         .start()
 }
 
-async fn until_served(address: SocketAddr, shop: &Shop<'_>) -> Result<()> {
+async fn until_served(gateway: &Gateway, shop: &Shop<'_>) -> Result<()> {
+    let name = gateway.name().label();
     for path in ["/", "/api/cart"] {
-        wait::until(&format!("{address} to serve {path}"), async || {
-            Ok(ask(address, shop, path, &[]).await?.status().is_success())
+        wait::until(&format!("gateway {name} to serve {path}"), async || {
+            Ok(ask(gateway, shop, path, &[]).await?.status().is_success())
         })
         .await?;
     }
@@ -39,13 +38,13 @@ async fn until_served(address: SocketAddr, shop: &Shop<'_>) -> Result<()> {
 
 /// One request with these headers, on its own connection.
 pub async fn ask(
-    address: SocketAddr,
+    gateway: &Gateway,
     shop: &Shop<'_>,
     path: &str,
     headers: &[(&str, &str)],
 ) -> Result<Response> {
     let mut request = http::client()?
-        .get(format!("http://{address}{path}"))
+        .get(format!("http://{}{path}", gateway.address()))
         .header("host", shop.host());
     for (name, value) in headers {
         request = request.header(*name, *value);

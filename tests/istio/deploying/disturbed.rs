@@ -21,14 +21,9 @@ const LATE: Duration = Duration::from_secs(10);
 const SOME: u64 = 300;
 
 /// The second gateway gets everything ten seconds after the first.
-pub async fn by_a_gateway_that_is_late(cluster: &Cluster) -> Result<()> {
-    let mut testbed = Testbed::set_up(cluster, "tardy").await?;
-    let late = cluster.start_gateway(GatewayName::Second).await?;
-    testbed.deploy("1.4.2").await?;
-    testbed.chart.list(&[("1.4.2", "live")], json!("1.4.2"));
-    testbed.chart.step(&[&testbed.gateway, &late]).await?;
-    let load = visitors::arrive(&[&testbed.gateway, &late], &testbed.shop).await?;
-    load.answers(SOME).await?;
+pub async fn by_a_gateway_that_lags_behind(cluster: &Cluster) -> Result<()> {
+    let (testbed, late, load) =
+        Testbed::open_behind_two_gateways(cluster, "tardy", "1.4.2").await?;
     let pipeline = Pipeline::of(cluster, testbed)?;
     pipeline.manifests("2.0.0")?;
     let mut deploying = pipeline.begin_deploy("2.0.0", &[])?;
@@ -117,7 +112,7 @@ pub async fn by_a_refused_configuration(cluster: &Cluster) -> Result<()> {
 }
 
 /// The new release's pods do not start; a better build of the same release does.
-pub async fn a_pod_that_is_never_ready(cluster: &Cluster) -> Result<()> {
+pub async fn by_a_pod_that_never_becomes_ready(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "unready", "1.4.2").await?;
     pipeline.write("2.0.0", |tier| {
         let mut manifest = shop::deployment(tier, &deployment(tier, "2.0.0"), "2.0.0", 2);
@@ -148,7 +143,7 @@ pub async fn a_pod_that_is_never_ready(cluster: &Cluster) -> Result<()> {
 }
 
 /// The second one is told who holds the Lease, and changes nothing.
-pub async fn a_second_one_at_once(cluster: &Cluster) -> Result<()> {
+pub async fn by_another_deployment(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "twice", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
     pipeline.manifests("2.1.0")?;
@@ -214,7 +209,7 @@ pub async fn by_a_missing_image(cluster: &Cluster) -> Result<()> {
 }
 
 /// `helm upgrade` with last week's file.
-pub async fn by_somebodys_old_file(cluster: &Cluster) -> Result<()> {
+pub async fn by_an_old_file(cluster: &Cluster) -> Result<()> {
     let (mut pipeline, load) = Pipeline::open(cluster, "rewound", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
     pipeline.deploy("2.0.0", &[]).await?.well()?;

@@ -15,7 +15,7 @@ use super::storage;
 const SOME: u64 = 300;
 
 /// A deployment, and one of Helm's own upgrades within it.
-pub async fn killed_at_each_step(cluster: &Cluster) -> Result<()> {
+pub async fn killed_at_any_step(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "killed", "1.4.2").await?;
     let place = pipeline.manifests("2.0.0")?;
     kill_at_each_step(&pipeline, &load, &["deploy", "2.0.0", "--apply", &place]).await?;
@@ -28,7 +28,7 @@ pub async fn killed_at_each_step(cluster: &Cluster) -> Result<()> {
 }
 
 /// A rolling update of plain Deployments, and its rollback.
-pub async fn killed_while_pods_change(cluster: &Cluster) -> Result<()> {
+pub async fn killed_while_pods_are_replaced(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = plain_shop(cluster, "shot").await?;
     let new = pipeline.plain_manifests("2.0.0")?;
     let deploy = ["deploy", "2.0.0", "--rolling", "--apply", &new];

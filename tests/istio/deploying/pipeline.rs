@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, User};
 use skew_guard_lab::load::Load;
 use skew_guard_lab::{tool, wait};
@@ -103,6 +103,19 @@ impl<'a> Pipeline<'a> {
             fs::write(file, manifest(tier).to_string())?;
         }
         Ok(place)
+    }
+
+    /// Adds another namespace to the manifests of a release, with a ConfigMap in it.
+    pub fn add_settings_elsewhere(&self, version: &str, namespace: &str) -> Result<()> {
+        let place =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        let metadata = json!({ "name": "settings", "namespace": namespace });
+        let settings = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata });
+        let file = self
+            .folder
+            .path()
+            .join(format!("k8s/{version}/elsewhere.yaml"));
+        Ok(fs::write(file, format!("{place}\n---\n{settings}\n"))?)
     }
 
     /// Runs `skew-guard deploy` of a release whose manifests are written, to its end.

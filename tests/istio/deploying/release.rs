@@ -6,7 +6,6 @@ use skew_guard_lab::cluster::Cluster;
 use skew_guard_lab::load::Load;
 
 use super::pipeline::{Pipeline, until_deployments_are};
-use crate::shop::Tier;
 use crate::testbed::Testbed;
 use crate::visitors;
 
@@ -50,7 +49,7 @@ pub async fn three_in_a_row(cluster: &Cluster) -> Result<()> {
 }
 
 /// A tenth of the visitors, half of them, all; and before that a look at the plan.
-pub async fn by_shares(cluster: &Cluster) -> Result<()> {
+pub async fn by_percent(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "shares", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
     let plan = pipeline
@@ -79,12 +78,20 @@ pub async fn by_shares(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "a release by shares").await
 }
 
-/// Staged, for testers only; then the same release for all.
+/// A namespace that a release brings with it.
+const ELSEWHERE: &str = "preview-elsewhere";
+
+/// Staged, for testers only; then the same release for everybody. Its manifests have objects of two namespaces.
 pub async fn a_preview(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "preview", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
+    pipeline.add_settings_elsewhere("2.0.0", ELSEWHERE)?;
     let ended = pipeline.deploy("2.0.0", &["--preview"]).await?;
     ended.well()?.says("2.0.0 is staged")?;
+    let kubernetes = cluster.kubernetes();
+    kubernetes
+        .delete(ELSEWHERE, "configmap", "settings")
+        .await?;
     pipeline
         .expect_list("2.0.0 staged, 1.4.2 live", json!("1.4.2"))
         .await?;
@@ -99,16 +106,14 @@ pub async fn a_preview(cluster: &Cluster) -> Result<()> {
         .well()?
         .says("2.0.0 is current")?;
     load.until_page_of("2.0.0").await?;
+    kubernetes.delete_namespace(ELSEWHERE).await?;
     end(pipeline, vec![load], "a preview").await
 }
 
 /// A shop with a plain Deployment for each tier, and visitors who use it.
 pub async fn plain_shop<'a>(cluster: &'a Cluster, name: &str) -> Result<(Pipeline<'a>, Load)> {
     let mut testbed = Testbed::set_up(cluster, name).await?;
-    for tier in Tier::BOTH {
-        testbed.shop.deploy(tier, tier.name(), "1.4.2", 3).await?;
-        testbed.shop.rolled_out(tier.name()).await?;
-    }
+    testbed.shop.roll_out("1.4.2", 3).await?;
     testbed.step(&[("1.4.2", "live")], json!("")).await?;
     let load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
     load.answers(SOME).await?;
@@ -117,7 +122,7 @@ pub async fn plain_shop<'a>(cluster: &'a Cluster, name: &str) -> Result<(Pipelin
 }
 
 /// One Deployment for each tier, whose pods change, and back again.
-pub async fn rolling_deployments(cluster: &Cluster) -> Result<()> {
+pub async fn plain_deployments(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = plain_shop(cluster, "roll").await?;
     pipeline.plain_manifests("2.0.0")?;
     let refused = pipeline.deploy("2.0.0", &[]).await?;

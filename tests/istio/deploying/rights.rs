@@ -11,6 +11,7 @@ use super::pipeline::Pipeline;
 use super::release::end;
 use super::roles::{Right, Roles};
 use crate::chart::Chart;
+use crate::checking::{TAGS, publish_tags};
 use crate::shop::{self, Shop};
 use crate::testbed::{Testbed, deployment};
 use crate::visitors;
@@ -63,7 +64,7 @@ pub async fn enough_and_no_more(cluster: &Cluster) -> Result<()> {
     roles.take_away("pods/portforward", "create").await?;
     cannot_ask_gateways(&pipeline).await?;
 
-    give_the_mesh_a_configuration(cluster).await?;
+    publish_tags(cluster, &TAGS).await?;
     let roles = Roles::give(cluster, User::Checker, "rbac-check.yaml", places).await?;
     pipeline.be(User::Checker);
     let checked = pipeline.run(&["check", "--cluster"]).await?.well()?;
@@ -73,21 +74,16 @@ pub async fn enough_and_no_more(cluster: &Cluster) -> Result<()> {
 
     end(pipeline, vec![load], "with the rights of the Roles").await?;
     let kubernetes = cluster.kubernetes();
-    let mesh = ["delete", "configmap", "istio"];
-    let namespace = ["--namespace", GATEWAY_NAMESPACE];
-    kubernetes.kubectl([&mesh[..], &namespace].concat()).await?;
     kubernetes
-        .kubectl(["delete", "namespace", INGRESS, "--wait=false"])
+        .delete(GATEWAY_NAMESPACE, "configmap", "istio")
         .await?;
-    Ok(())
+    kubernetes.delete_namespace(INGRESS).await
 }
 
 /// A shop with one release, current, whose gateway has its own namespace.
 async fn open(cluster: &Cluster) -> Result<Pipeline<'_>> {
     let kubernetes = cluster.kubernetes();
-    let ingress =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": INGRESS } });
-    kubernetes.apply(&ingress).await?;
+    kubernetes.create_namespace(INGRESS).await?;
     let shop = Shop::open(cluster, SHOP).await?;
     shop.kubectl(&["delete", "gateways.networking.istio.io", "--all"])
         .await?;
@@ -213,12 +209,4 @@ fn with_another(services: &Value) -> Result<Value> {
     let mut both = services.clone();
     both.as_array_mut().context("services")?.push(other);
     Ok(both)
-}
-
-/// Where an installed Istio has it; the lab's is in a file.
-async fn give_the_mesh_a_configuration(cluster: &Cluster) -> Result<()> {
-    let mesh = "defaultConfig: {extraStatTags: [release, outcome, class, answer, plugin]}";
-    let metadata = json!({ "name": "istio", "namespace": GATEWAY_NAMESPACE });
-    let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { "mesh": mesh } });
-    cluster.kubernetes().apply(&map).await
 }

@@ -38,9 +38,7 @@ pub(super) async fn start(
     kubernetes
         .apply_file(&tools.istio("crd-all.gen.yaml"))
         .await?;
-    let namespace =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "istio-system" } });
-    kubernetes.apply(&namespace).await?;
+    kubernetes.create_namespace("istio-system").await?;
     let mesh = configure(directory, json!({}))?;
     let mut istiod = start_istiod(tools, kubernetes, &mesh)?;
     let client = http::client()?;

@@ -147,6 +147,21 @@ impl Kubernetes {
         Ok(())
     }
 
+    /// Creates a namespace, unless there is one of that name.
+    pub async fn create_namespace(&self, name: &str) -> Result<()> {
+        // Explicit, so that Istio's analysis does not ask for it.
+        let metadata = json!({ "name": name, "labels": { "istio-injection": "disabled" } });
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
+        self.apply(&namespace).await
+    }
+
+    /// Removes a namespace and everything in it, without waiting.
+    pub async fn delete_namespace(&self, name: &str) -> Result<()> {
+        self.kubectl(["delete", "namespace", name, "--wait=false"])
+            .await?;
+        Ok(())
+    }
+
     /// Removes an object.
     pub async fn delete(&self, namespace: &str, kind: &str, name: &str) -> Result<()> {
         self.kubectl(["--namespace", namespace, "delete", kind, name])

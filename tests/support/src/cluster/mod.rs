@@ -38,7 +38,7 @@ use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use self::istio::Istiod;
@@ -127,9 +127,7 @@ impl Cluster {
 
     /// Starts a caller's proxy in that namespace, which asks for services of that port. The namespace is created.
     pub async fn start_sidecar(&self, namespace: &str, port: u16) -> Result<Sidecar> {
-        let object =
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
-        self.kubernetes.apply(&object).await?;
+        self.kubernetes.create_namespace(namespace).await?;
         for resource in Sidecar::resources(namespace, port) {
             self.kubernetes.apply(&resource).await?;
         }

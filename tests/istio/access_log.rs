@@ -6,7 +6,6 @@ use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE};
 use skew_guard_lab::wait;
 
 use crate::testbed::Testbed;
-use crate::visitors::ask;
 
 /// As shipped, except for the namespace: the mesh's provider, and the Telemetry that uses it.
 fn shipped() -> Result<[Value; 2]> {
@@ -20,7 +19,7 @@ fn shipped() -> Result<[Value; 2]> {
 }
 
 /// One request of an old tab, and one of a tab whose release is retired.
-pub async fn in_the_access_log(cluster: &Cluster) -> Result<()> {
+pub async fn as_shipped(cluster: &Cluster) -> Result<()> {
     let [mesh, telemetry] = shipped()?;
     cluster.configure_mesh(mesh)?;
     cluster.kubernetes().apply(&telemetry).await?;
@@ -61,13 +60,7 @@ pub async fn in_the_access_log(cluster: &Cluster) -> Result<()> {
 async fn line_of(testbed: &Testbed<'_>, version: &str) -> Result<Value> {
     wait::until_some("a line of the access log", async || {
         let said = [("x-bundle-version", version)];
-        ask(
-            testbed.gateway.address(),
-            &testbed.shop,
-            "/api/cart?secret",
-            &said,
-        )
-        .await?;
+        testbed.ask("/api/cart?secret", &said).await?;
         let log = testbed.gateway.log();
         ensure!(!log.contains("?secret"), "the query is in the log");
         let mut lines = log

@@ -60,7 +60,7 @@ pub async fn from_staged_to_removed(cluster: &Cluster) -> Result<()> {
 }
 
 /// The bad release already has half of the visitors, and tabs of its own.
-pub async fn rolled_back_in_the_middle(cluster: &Cluster) -> Result<()> {
+pub async fn rolled_back_halfway(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = Testbed::open(cluster, "rollback", "1.4.2").await?;
     testbed
         .step_under(

@@ -8,26 +8,27 @@ use skew_guard_lab::cluster::{Cluster, GatewayName};
 use skew_guard_lab::load::{Load, Tally};
 use skew_guard_lab::wait;
 
-use crate::configuration::answers_to_the_old_tab;
-use crate::module::two_releases_under_load;
 use crate::testbed::Testbed;
-use crate::visitors::{self, answered_by, ask};
+use crate::visitors;
 
 /// How many answers to wait for after each change.
 const SOME: u64 = 1_000;
+
+/// A client that sends the old release's route header itself.
+const CHOSEN: [(&str, &str); 1] = [("x-release", "v1-4-2")];
 
 /// Enough requests to meet the pods of every release that they can meet.
 const ENOUGH: usize = 40;
 
 /// Without the plugin the header routes remain, and nobody removes a header that a client sent.
 pub async fn the_plugin_is_deleted(cluster: &Cluster) -> Result<()> {
-    let (testbed, mut load) = two_releases_under_load(cluster, "deleted").await?;
+    let (testbed, mut load) = Testbed::open_with_two_releases(cluster, "deleted").await?;
     testbed.chart.delete_plugin().await?;
-    answers_to_the_old_tab(&testbed, "2.0.0").await?;
+    testbed.old_tab_reaches("2.0.0").await?;
     load.answers(SOME).await?;
     expect_skew_without_failure("the plugin is deleted", &load.tally())?;
     ensure!(
-        answer_to_a_chosen_release(&testbed).await? == "1.4.2",
+        testbed.release_for(&CHOSEN).await? == "1.4.2",
         "a client can choose its release now, as the README says"
     );
     comes_back(testbed, &mut load).await
@@ -35,15 +36,15 @@ pub async fn the_plugin_is_deleted(cluster: &Cluster) -> Result<()> {
 
 /// One value of the chart: no plugin, and routes without headers.
 pub async fn the_chart_renders_plain_routes(cluster: &Cluster) -> Result<()> {
-    let (mut testbed, mut load) = two_releases_under_load(cluster, "plainly-off").await?;
+    let (mut testbed, mut load) = Testbed::open_with_two_releases(cluster, "plainly-off").await?;
     testbed.chart.values()["enabled"] = json!(false);
     testbed.chart.upgrade().await?;
-    answers_to_the_old_tab(&testbed, "2.0.0").await?;
+    testbed.old_tab_reaches("2.0.0").await?;
     load.answers(SOME).await?;
     let tally = load.tally();
     expect_skew_without_failure("plain routes by the chart", &tally)?;
     ensure!(
-        answer_to_a_chosen_release(&testbed).await? == "2.0.0",
+        testbed.release_for(&CHOSEN).await? == "2.0.0",
         "a client cannot choose its release"
     );
     testbed.chart.values()["enabled"] = json!(true);
@@ -53,13 +54,13 @@ pub async fn the_chart_renders_plain_routes(cluster: &Cluster) -> Result<()> {
 /// The plugin stays, counts, and decides nothing: every request takes the default route. That is `current`; if the
 /// chart has none, it is any release, whatever the tab.
 pub async fn the_plugin_only_observes(cluster: &Cluster) -> Result<()> {
-    let (mut testbed, mut load) = two_releases_under_load(cluster, "observing").await?;
+    let (mut testbed, mut load) = Testbed::open_with_two_releases(cluster, "observing").await?;
     testbed.chart.values()["config"]["enforce"] = json!(false);
-    testbed.chart.step(&[&testbed.gateway]).await?;
+    testbed.upgrade().await?;
     load.answers(SOME).await?;
     expect_skew_without_failure("enforce: false", &load.tally())?;
     ensure!(
-        answer_to_a_chosen_release(&testbed).await? == "2.0.0",
+        testbed.release_for(&CHOSEN).await? == "2.0.0",
         "a client cannot choose its release"
     );
     ensure!(
@@ -68,7 +69,7 @@ pub async fn the_plugin_only_observes(cluster: &Cluster) -> Result<()> {
     );
 
     testbed.chart.values()["current"] = json!("");
-    testbed.chart.step(&[&testbed.gateway]).await?;
+    testbed.upgrade().await?;
     wait::until("the default route to lead to all pods", async || {
         Ok(answers_to_a_current_tab(&testbed).await? == ["1.4.2", "2.0.0"])
     })
@@ -83,7 +84,7 @@ pub async fn the_plugin_only_observes(cluster: &Cluster) -> Result<()> {
 
 /// The team's own routes are restored, and everything that the chart made goes at once.
 pub async fn the_chart_is_removed(cluster: &Cluster) -> Result<()> {
-    let (testbed, load) = two_releases_under_load(cluster, "removed").await?;
+    let (testbed, load) = Testbed::open_with_two_releases(cluster, "removed").await?;
     testbed
         .shop
         .split_by_path(GatewayName::First.label())
@@ -97,25 +98,12 @@ pub async fn the_chart_is_removed(cluster: &Cluster) -> Result<()> {
 
 /// The next upgrade restores it.
 async fn comes_back(testbed: Testbed<'_>, load: &mut Load) -> Result<()> {
-    testbed.chart.step(&[&testbed.gateway]).await?;
-    answers_to_the_old_tab(&testbed, "1.4.2").await?;
+    testbed.upgrade().await?;
+    testbed.old_tab_reaches("1.4.2").await?;
     load.reset();
     load.answers(SOME).await?;
     visitors::expect_neither_skew_nor_failure("and back", &load.tally())?;
     testbed.tear_down().await
-}
-
-/// Which release answers a client that sends the old release's route header itself.
-async fn answer_to_a_chosen_release(testbed: &Testbed<'_>) -> Result<String> {
-    let chosen = [("x-release", "v1-4-2")];
-    let answer = ask(
-        testbed.gateway.address(),
-        &testbed.shop,
-        "/api/cart",
-        &chosen,
-    )
-    .await?;
-    Ok(answered_by(&answer).to_owned())
 }
 
 /// Which releases answer a tab of the current one, each once.
@@ -123,8 +111,7 @@ async fn answers_to_a_current_tab(testbed: &Testbed<'_>) -> Result<Vec<String>> 
     let tab = [("x-bundle-version", "2.0.0")];
     let mut releases = BTreeSet::new();
     for _ in 0..ENOUGH {
-        let answer = ask(testbed.gateway.address(), &testbed.shop, "/api/cart", &tab).await?;
-        releases.insert(answered_by(&answer).to_owned());
+        releases.insert(testbed.release_for(&tab).await?);
     }
     Ok(releases.into_iter().collect())
 }
