@@ -22,9 +22,9 @@ pub use hazard::Hazard;
 pub use lifecycle::{Lifecycle, Refusal, ReleaseSpec, Step};
 pub use path::{changes, safe_path};
 
-/// A configuration in force in some gateways.
+/// A configuration, as some gateways have it in force.
 #[derive(Clone, Debug)]
-pub struct Side {
+pub struct LoadedConfig {
     /// As it was written.
     pub json: Value,
     /// As it was read.
@@ -33,7 +33,7 @@ pub struct Side {
     pub policy: Policy,
 }
 
-impl Side {
+impl LoadedConfig {
     /// The configuration that these bytes are.
     ///
     /// # Errors

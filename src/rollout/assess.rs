@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Side;
+use super::LoadedConfig;
 use super::hazard::{Cause, Hazard};
 use crate::config::{CurrentConfig, ReleaseConfig, State};
 use crate::decision::{Action, Forward, LocalReply, Rule};
@@ -52,7 +52,7 @@ impl Assessment {
 
 /// What may go wrong between two configurations, from now on.
 #[must_use]
-pub fn assess(old: &Side, new: &Side, now: u64) -> Assessment {
+pub fn assess(old: &LoadedConfig, new: &LoadedConfig, now: u64) -> Assessment {
     let mut assessor = Assessor {
         old,
         new,
@@ -77,7 +77,7 @@ pub fn assess(old: &Side, new: &Side, now: u64) -> Assessment {
 }
 
 /// The moments of a step at which something may differ: its start, and each `until` within it.
-fn moments(old: &Side, new: &Side, now: u64) -> BTreeSet<u64> {
+fn moments(old: &LoadedConfig, new: &LoadedConfig, now: u64) -> BTreeSet<u64> {
     let releases = old.config.releases.iter().chain(&new.config.releases);
     releases
         .filter_map(|release| release.until)
@@ -87,8 +87,8 @@ fn moments(old: &Side, new: &Side, now: u64) -> BTreeSet<u64> {
 }
 
 struct Assessor<'a> {
-    old: &'a Side,
-    new: &'a Side,
+    old: &'a LoadedConfig,
+    new: &'a LoadedConfig,
     /// The releases that have pods during the step.
     pods: Vec<&'a ReleaseConfig>,
     moments: BTreeSet<u64>,
@@ -167,8 +167,8 @@ impl Assessor<'_> {
         }
     }
 
-    fn is_unpinned(&self, side: &Side, request: &Table) -> bool {
-        let decision = request.decided_by(&side.policy);
+    fn is_unpinned(&self, loaded: &LoadedConfig, request: &Table) -> bool {
+        let decision = request.decided_by(&loaded.policy);
         decision.is_some_and(|decision| decision.rule == Rule::UnpinnedPath)
     }
 
@@ -283,8 +283,8 @@ impl Assessor<'_> {
     }
 
     /// The releases whose pages a gateway with this configuration gives out during the step.
-    fn pages(&self, side: &Side) -> BTreeSet<Version> {
-        let shares = match &side.config.current {
+    fn pages(&self, loaded: &LoadedConfig) -> BTreeSet<Version> {
+        let shares = match &loaded.config.current {
             None => {
                 return self
                     .pods
@@ -292,10 +292,10 @@ impl Assessor<'_> {
                     .map(|release| release.version.clone())
                     .collect();
             }
-            Some(CurrentConfig::Weighted(shares)) if side.config.enforce => shares.as_slice(),
+            Some(CurrentConfig::Weighted(shares)) if loaded.config.enforce => shares.as_slice(),
             Some(_) => &[],
         };
-        let heaviest = side
+        let heaviest = loaded
             .policy
             .current
             .as_ref()
@@ -315,8 +315,8 @@ impl Assessor<'_> {
         const ALIKE: usize = 3;
         let mut alike = 0;
         let mut versions: BTreeSet<Version> = BTreeSet::new();
-        for side in [self.old, self.new] {
-            for release in &side.config.releases {
+        for loaded in [self.old, self.new] {
+            for release in &loaded.config.releases {
                 let is_alike = self.old.policy.is_retired(&release.version)
                     && self.new.policy.is_retired(&release.version);
                 alike += usize::from(is_alike);
@@ -325,16 +325,22 @@ impl Assessor<'_> {
                 }
                 versions.extend(release.accepts.iter().filter_map(example));
             }
-            versions.extend(side.config.denied.iter().take(ALIKE).cloned());
+            versions.extend(loaded.config.denied.iter().take(ALIKE).cloned());
         }
         versions
     }
 
-    fn effect(&self, side: &Side, request: &Table, version: &Version, kind: Kind) -> Effect {
-        let Some(decision) = request.decided_by(&side.policy) else {
-            return self.effect_of_default_route(side, version, kind);
+    fn effect(
+        &self,
+        loaded: &LoadedConfig,
+        request: &Table,
+        version: &Version,
+        kind: Kind,
+    ) -> Effect {
+        let Some(decision) = request.decided_by(&loaded.policy) else {
+            return self.effect_of_default_route(loaded, version, kind);
         };
-        let is_enforced = side.config.enforce;
+        let is_enforced = loaded.config.enforce;
         let is_unpinned = decision.rule == Rule::UnpinnedPath;
         let effect = match decision.action {
             Action::Reply(LocalReply::Gone { .. }) if is_enforced => Effect::Gone,
@@ -350,7 +356,7 @@ impl Assessor<'_> {
                 }
             }
             Action::Reply(_) | Action::Forward(_) => {
-                self.effect_of_default_route(side, version, kind)
+                self.effect_of_default_route(loaded, version, kind)
             }
         };
         match effect {
@@ -361,7 +367,12 @@ impl Assessor<'_> {
 
     /// The default route leads to the release of `current` that is the heaviest, and without one to
     /// all pods.
-    fn effect_of_default_route(&self, side: &Side, version: &Version, kind: Kind) -> Effect {
+    fn effect_of_default_route(
+        &self,
+        loaded: &LoadedConfig,
+        version: &Version,
+        kind: Kind,
+    ) -> Effect {
         let answers = |release: &ReleaseConfig| {
             release.version == *version
                 || (kind == Kind::Call
@@ -370,10 +381,10 @@ impl Assessor<'_> {
                         .iter()
                         .any(|pattern| pattern.matches(version)))
         };
-        match &side.policy.current {
+        match &loaded.policy.current {
             Some(current) => {
                 let heaviest = &current.heaviest.version;
-                if listed(side, heaviest).is_some_and(answers) {
+                if listed(loaded, heaviest).is_some_and(answers) {
                     Effect::Served
                 } else {
                     Effect::Skewed(Some(heaviest.clone()))
@@ -429,13 +440,14 @@ impl Assessor<'_> {
         if old.config.current.is_some() {
             for version in self.pages(old) {
                 if listed(new, &version).is_none() {
-                    self.assessment.report(Hazard::StillGivenOut { version });
+                    self.assessment
+                        .report(Hazard::RemovedWhileCurrent { version });
                 }
             }
         }
         let served: BTreeSet<_> = [old, new]
             .into_iter()
-            .flat_map(|side| &side.config.releases)
+            .flat_map(|loaded| &loaded.config.releases)
             .filter(|release| matches!(release.state, State::Live | State::Draining))
             .map(|release| &release.version)
             .collect();

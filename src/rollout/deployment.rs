@@ -4,7 +4,7 @@
 //! Nothing is remembered between steps except what the cluster itself says, so a run that was killed
 //! is continued by asking again.
 
-use super::{Edit, Lifecycle, Refusal, ReleaseSpec, Side, Step, assess, lifecycle};
+use super::{Edit, Lifecycle, LoadedConfig, Refusal, ReleaseSpec, Step, assess, lifecycle};
 use crate::config::State;
 use crate::version::Version;
 
@@ -12,10 +12,10 @@ use crate::version::Version;
 #[derive(Clone, Debug)]
 pub struct ObservedState<'a> {
     /// The newest list that was rolled out.
-    pub newest: &'a Side,
+    pub newest: &'a LoadedConfig,
     /// The lists before it that a gateway may still have, the oldest first: the last one that every
     /// gateway had for sure, and those that were given out since.
-    pub earlier: &'a [Side],
+    pub earlier: &'a [LoadedConfig],
     /// Whether the newest list was rolled out completely: the upgrade neither failed nor was
     /// interrupted.
     pub is_complete: bool,
@@ -83,7 +83,7 @@ pub struct Deployment<'a> {
     /// How far it is to go.
     pub goal: Goal,
     /// The newest list with the settings of the team, where these are others.
-    pub settings: Option<&'a Side>,
+    pub settings: Option<&'a LoadedConfig>,
 }
 
 impl Deployment<'_> {
@@ -295,7 +295,7 @@ impl ObservedState<'_> {
     ///
     /// # Errors
     /// What goes wrong.
-    pub fn check(&self, after: &Side) -> Result<(), Refusal> {
+    pub fn check(&self, after: &LoadedConfig) -> Result<(), Refusal> {
         let known = self.earlier.iter().filter(|_| !self.is_in_force);
         let mut hazards = Vec::new();
         for before in known.chain([self.newest]) {

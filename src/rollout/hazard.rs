@@ -28,8 +28,8 @@ pub enum Hazard {
         /// Who would answer; absent: any pod.
         by: Option<Version>,
     },
-    /// A release leaves the list while the old configuration hands its pages out.
-    StillGivenOut {
+    /// A release leaves the list while the old configuration has it in `current`.
+    RemovedWhileCurrent {
         /// The release.
         version: Version,
     },
@@ -197,7 +197,7 @@ impl Hazard {
         match self {
             Self::TooEarly { .. } => "too_early",
             Self::Removed { .. } => "removed",
-            Self::StillGivenOut { .. } => "still_given_out",
+            Self::RemovedWhileCurrent { .. } => "removed_while_current",
             Self::SourceDropped { .. } => "source_dropped",
             Self::ScopeNarrowed { .. } => "scope_narrowed",
             Self::NotEnforced { .. } => "not_enforced",
@@ -252,7 +252,7 @@ impl fmt::Display for Hazard {
                     "; until then keep it listed as retired, or set unknownVersion to reload",
                 )
             }
-            Self::StillGivenOut { version } => write!(
+            Self::RemovedWhileCurrent { version } => write!(
                 f,
                 "{version} is taken off the list, and its routes with it, while a gateway with the old configuration still sends visitors there. Set it to retired in this step, and take it off the list later"
             ),

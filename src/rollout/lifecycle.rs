@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::{Edit, Hazard, Side, assess, written_time};
+use super::{Edit, Hazard, LoadedConfig, assess, written_time};
 use crate::config::{CurrentConfig, Problems, ReleaseConfig, State};
 use crate::version::Version;
 
@@ -73,7 +73,7 @@ impl fmt::Display for Refusal {
 /// A list of releases at a moment, about to take a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifecycle<'a> {
-    side: &'a Side,
+    loaded: &'a LoadedConfig,
     now: u64,
 }
 
@@ -82,8 +82,8 @@ type Edits = Vec<Edit>;
 impl<'a> Lifecycle<'a> {
     /// The configuration as it is, now, in seconds since 1970.
     #[must_use]
-    pub fn new(side: &'a Side, now: u64) -> Self {
-        Self { side, now }
+    pub fn new(loaded: &'a LoadedConfig, now: u64) -> Self {
+        Self { loaded, now }
     }
 
     /// The changes that the named, or the next, step of a release makes; none if nothing is left to
@@ -116,7 +116,7 @@ impl<'a> Lifecycle<'a> {
         };
         match release.state {
             State::Staged => Ok(Some(Step::Live)),
-            State::Live if self.side.config.current.is_some() => Ok(Some(Step::Current)),
+            State::Live if self.loaded.config.current.is_some() => Ok(Some(Step::Current)),
             State::Live => Ok(None),
             State::Draining => Err(Refusal::NotApplicable(format!(
                 "{version} is draining: a newer release has taken its place. To go back to it: skew-guard rollback"
@@ -179,7 +179,7 @@ impl<'a> Lifecycle<'a> {
 
     fn put_into_current(&self, spec: &ReleaseSpec) -> Result<Edits, Refusal> {
         let version = &spec.version;
-        let Some(current) = &self.side.config.current else {
+        let Some(current) = &self.loaded.config.current else {
             return Err(Refusal::NotApplicable(
                 "there is no current to put it into: visitors go to all pods".to_owned(),
             ));
@@ -245,7 +245,7 @@ impl<'a> Lifecycle<'a> {
             .iter()
             .map(|(member, weight)| json!({"version": member.as_str(), "weight": weight / divisor}))
             .collect();
-        if self.side.json.get("current") == Some(&current) {
+        if self.loaded.json.get("current") == Some(&current) {
             return Ok(Vec::new());
         }
         Ok(vec![Edit::Current(current)])
@@ -281,11 +281,11 @@ impl<'a> Lifecycle<'a> {
         if edits.is_empty() {
             return Ok(edits);
         }
-        if let Some(revision) = self.side.config.revision {
+        if let Some(revision) = self.loaded.config.revision {
             edits.push(Edit::Revision(revision.saturating_add(1)));
         }
-        let after = self.side.after(&edits).map_err(Refusal::Invalid)?;
-        let hazards = assess(self.side, &after, self.now).hazards;
+        let after = self.loaded.after(&edits).map_err(Refusal::Invalid)?;
+        let hazards = assess(self.loaded, &after, self.now).hazards;
         if hazards.is_empty() {
             Ok(edits)
         } else {
@@ -294,7 +294,7 @@ impl<'a> Lifecycle<'a> {
     }
 
     fn releases(&self) -> &'a [ReleaseConfig] {
-        &self.side.config.releases
+        &self.loaded.config.releases
     }
 
     fn listed(&self, version: &Version) -> Option<&'a ReleaseConfig> {
@@ -304,7 +304,7 @@ impl<'a> Lifecycle<'a> {
     }
 
     fn is_in_current(&self, version: &Version) -> bool {
-        self.side
+        self.loaded
             .config
             .current
             .iter()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value, json};
 
-use super::{Side, assess};
+use super::{LoadedConfig, assess};
 use crate::config::{CurrentConfig, ReleaseConfig, State};
 use crate::version::{Version, VersionPattern};
 
@@ -34,12 +34,12 @@ impl Part {
 /// The shortest way from one configuration to another on which every step is safe: the configurations
 /// after each step, the new one last. `None` if no way was found.
 #[must_use]
-pub fn safe_path(old: &Side, new: &Side, now: u64) -> Option<Vec<Side>> {
-    let configurations: Vec<Option<Side>> = (0..=ALL)
+pub fn safe_path(old: &LoadedConfig, new: &LoadedConfig, now: u64) -> Option<Vec<LoadedConfig>> {
+    let configurations: Vec<Option<LoadedConfig>> = (0..=ALL)
         .map(|parts| match parts {
             0 => Some(old.clone()),
             ALL => Some(new.clone()),
-            _ => Side::load(between(old, new, parts).to_string().as_bytes()).ok(),
+            _ => LoadedConfig::load(between(old, new, parts).to_string().as_bytes()).ok(),
         })
         .collect();
     let configuration = |parts: u8| {
@@ -80,7 +80,7 @@ pub fn safe_path(old: &Side, new: &Side, now: u64) -> Option<Vec<Side>> {
 }
 
 /// The old configuration with some parts as in the new one.
-fn between(old: &Side, new: &Side, parts: u8) -> Value {
+fn between(old: &LoadedConfig, new: &LoadedConfig, parts: u8) -> Value {
     let settings = if Part::Settings.is_in(parts) {
         new
     } else {
@@ -96,7 +96,7 @@ fn between(old: &Side, new: &Side, parts: u8) -> Value {
     Value::Object(root)
 }
 
-fn list(old: &Side, new: &Side, parts: u8) -> Vec<Value> {
+fn list(old: &LoadedConfig, new: &LoadedConfig, parts: u8) -> Vec<Value> {
     let before = entries(old);
     let after = entries(new);
     let mut list = Vec::new();
@@ -121,9 +121,10 @@ fn list(old: &Side, new: &Side, parts: u8) -> Vec<Value> {
     list
 }
 
-fn entries(side: &Side) -> Vec<(&Version, &Value)> {
-    let written = side.json.get("releases").and_then(Value::as_array);
-    side.config
+fn entries(loaded: &LoadedConfig) -> Vec<(&Version, &Value)> {
+    let written = loaded.json.get("releases").and_then(Value::as_array);
+    loaded
+        .config
         .releases
         .iter()
         .map(|release| &release.version)
@@ -157,7 +158,7 @@ fn as_live(entry: &Value) -> Value {
 
 /// What changes from one configuration to another, one line per change.
 #[must_use]
-pub fn changes(old: &Side, new: &Side) -> Vec<String> {
+pub fn changes(old: &LoadedConfig, new: &LoadedConfig) -> Vec<String> {
     let mut lines = Vec::new();
     for release in &new.config.releases {
         let version = &release.version;
@@ -226,8 +227,8 @@ fn pattern(pattern: &VersionPattern) -> String {
 }
 
 /// Whether releases that both list are in a different order.
-fn is_reordered(old: &Side, new: &Side) -> bool {
-    let kept = |one: &Side, other: &Side| -> Vec<Version> {
+fn is_reordered(old: &LoadedConfig, new: &LoadedConfig) -> bool {
+    let kept = |one: &LoadedConfig, other: &LoadedConfig| -> Vec<Version> {
         let versions = one.config.releases.iter().map(|release| &release.version);
         let others: Vec<_> = other.config.releases.iter().collect();
         versions
@@ -247,8 +248,8 @@ fn stated(state: State, until: Option<u64>) -> String {
     }
 }
 
-fn current(side: &Side) -> String {
-    match &side.config.current {
+fn current(loaded: &LoadedConfig) -> String {
+    match &loaded.config.current {
         None => "none".to_owned(),
         Some(CurrentConfig::One(version)) => version.to_string(),
         Some(CurrentConfig::Weighted(shares)) => {
@@ -261,9 +262,9 @@ fn current(side: &Side) -> String {
     }
 }
 
-fn changed_settings(old: &Side, new: &Side) -> Vec<String> {
-    let keys = |side: &Side| -> Vec<String> {
-        let object = side.json.as_object();
+fn changed_settings(old: &LoadedConfig, new: &LoadedConfig) -> Vec<String> {
+    let keys = |loaded: &LoadedConfig| -> Vec<String> {
+        let object = loaded.json.as_object();
         object.into_iter().flat_map(Map::keys).cloned().collect()
     };
     let mut changed: Vec<_> = keys(old)

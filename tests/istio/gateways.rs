@@ -42,7 +42,7 @@ async fn step(
     current: &str,
 ) -> Result<()> {
     testbed.chart.list(releases, json!(current));
-    late.gate().close();
+    late.discovery().pause();
     let revision = testbed.chart.upgrade().await?;
     testbed.chart.in_force(&testbed.gateway, revision).await?;
     tokio::time::sleep(LATE).await;
@@ -50,7 +50,7 @@ async fn step(
         testbed.chart.revision(late).await? < Some(revision),
         "the second gateway is behind"
     );
-    late.gate().open();
+    late.discovery().resume();
     testbed.chart.in_force(late, revision).await?;
     load.answers(300).await
 }

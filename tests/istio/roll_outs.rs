@@ -245,7 +245,7 @@ impl<'a> Run<'a> {
         );
         self.testbed.chart.list(&releases, json!(current));
         if trials.contains(&Trial::LateGateway) {
-            self.late.gate().close();
+            self.late.discovery().pause();
         }
         let revision = self.testbed.chart.upgrade().await?;
         self.testbed
@@ -255,7 +255,7 @@ impl<'a> Run<'a> {
         if trials.contains(&Trial::LateGateway) || trials.contains(&Trial::Delay) {
             tokio::time::sleep(Duration::from_millis(rng.u64(500..6_000))).await;
         }
-        self.late.gate().open();
+        self.late.discovery().resume();
         self.testbed.chart.in_force(&self.late, revision).await?;
         self.load.answers(200).await?;
         visitors::report("in force everywhere", &self.load.tally());

@@ -44,7 +44,7 @@ pub async fn finds_gateways_as_they_come_and_go(cluster: &Cluster) -> Result<()>
     );
 
     let second = cluster.start_gateway(GatewayName::Second).await?;
-    second.gate().close();
+    second.discovery().pause();
     testbed.chart.upgrade().await?;
     let said = wait(&testbed.chart, &["--timeout", "8s"]).await?.ends(1)?;
     ensure!(said.state_of(GatewayName::First) == "in_force", "{said:?}");

@@ -6,8 +6,8 @@ use proptest::sample::select;
 use serde_json::{Map, json};
 use skew_guard::config::{CurrentConfig, State};
 use skew_guard::rollout::{
-    Deployment, Edit, Goal, NextStep, ObservedState, Pods, Reader, Refusal, ReleaseSpec, Rollback,
-    Side, apply, assess, tidy_up,
+    Deployment, Edit, Goal, LoadedConfig, NextStep, ObservedState, Pods, Reader, Refusal,
+    ReleaseSpec, Rollback, apply, assess, tidy_up,
 };
 use skew_guard::version::Version;
 
@@ -70,7 +70,7 @@ fn end() -> impl Strategy<Value = End> {
 #[derive(Clone, Debug)]
 struct Cluster {
     /// Helm's history, and whether each revision was applied completely.
-    history: Vec<(Side, bool)>,
+    history: Vec<(LoadedConfig, bool)>,
     /// The index of the last list that every gateway is known to have had.
     confirmed: usize,
     now: u64,
@@ -101,7 +101,7 @@ impl Cluster {
         }
     }
 
-    fn newest(&self) -> &Side {
+    fn newest(&self) -> &LoadedConfig {
         &self.history.last().expect("a revision").0
     }
 
@@ -109,7 +109,7 @@ impl Cluster {
         let before_last = self.history.len() - 1;
         let earlier: Vec<_> = self.history[self.confirmed.min(before_last)..before_last]
             .iter()
-            .map(|(side, _)| side.clone())
+            .map(|(loaded, _)| loaded.clone())
             .collect();
         let observed = ObservedState {
             newest: self.newest(),
@@ -146,7 +146,7 @@ impl Cluster {
     }
 
     /// The list that a step applies.
-    fn given_out(&self, next: &NextStep) -> Option<Side> {
+    fn given_out(&self, next: &NextStep) -> Option<LoadedConfig> {
         match next {
             NextStep::Change(edits) => Some(after(self.newest(), edits)),
             NextStep::Retry => Some(self.newest().clone()),
@@ -156,7 +156,11 @@ impl Cluster {
     }
 
     /// Gateways may have any list since the one that all of them had.
-    fn expect_safe(&self, given_out: &Side, is_in_force: bool) -> Result<(), TestCaseError> {
+    fn expect_safe(
+        &self,
+        given_out: &LoadedConfig,
+        is_in_force: bool,
+    ) -> Result<(), TestCaseError> {
         let first = if is_in_force {
             self.history.len() - 1
         } else {
@@ -189,13 +193,13 @@ impl Cluster {
                 End::Killed(at, upgrade) if at == step => Some(upgrade),
                 _ => None,
             };
-            if let Some(side) = self.given_out(&next) {
-                self.expect_safe(&side, seen.is_in_force)?;
+            if let Some(loaded) = self.given_out(&next) {
+                self.expect_safe(&loaded, seen.is_in_force)?;
                 self.expect_pods(command, &next, &seen)?;
                 match killed {
                     Some(UpgradeState::NotStarted) => {}
-                    Some(UpgradeState::PartlyApplied) => self.history.push((side, false)),
-                    Some(UpgradeState::Applied) | None => self.history.push((side, true)),
+                    Some(UpgradeState::PartlyApplied) => self.history.push((loaded, false)),
+                    Some(UpgradeState::Applied) | None => self.history.push((loaded, true)),
                 }
                 seen.is_in_force = false;
             }
@@ -265,8 +269,8 @@ impl Cluster {
     }
 }
 
-fn after(side: &Side, edits: &[Edit]) -> Side {
-    let mut root = side.json.clone();
+fn after(loaded: &LoadedConfig, edits: &[Edit]) -> LoadedConfig {
+    let mut root = loaded.json.clone();
     apply(edits, &mut root, Reader::Plugin);
     load(&root).expect("the tool makes right configurations")
 }

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, json};
 use skew_guard::config::State;
-use skew_guard::rollout::{Edit, Lifecycle, Reader, Refusal, ReleaseSpec, Side, Step, apply};
+use skew_guard::rollout::{
+    Edit, Lifecycle, LoadedConfig, Reader, Refusal, ReleaseSpec, Step, apply,
+};
 use skew_guard::version::Version;
 
 use crate::shop::{Answer, Ask, NOW, answer, ask, is_right, load, open, pods, versions};
@@ -55,8 +57,8 @@ fn spec(index: usize, step: Option<Step>, percent: Option<u8>) -> ReleaseSpec {
 }
 
 impl Move {
-    fn plan(&self, side: &Side) -> Result<Vec<Edit>, Refusal> {
-        let lifecycle = Lifecycle::new(side, NOW);
+    fn plan(&self, loaded: &LoadedConfig) -> Result<Vec<Edit>, Refusal> {
+        let lifecycle = Lifecycle::new(loaded, NOW);
         match self {
             Self::Release(version, step) => lifecycle.release(&spec(*version, *step, None)),
             Self::Percent(version, percent) => {
@@ -68,13 +70,13 @@ impl Move {
     }
 }
 
-fn after(side: &Side, edits: &[Edit]) -> Side {
-    let mut root = side.json.clone();
+fn after(loaded: &LoadedConfig, edits: &[Edit]) -> LoadedConfig {
+    let mut root = loaded.json.clone();
     apply(edits, &mut root, Reader::Plugin);
     load(&root).expect("the tool makes right configurations")
 }
 
-fn beginning(has_current: bool) -> Side {
+fn beginning(has_current: bool) -> LoadedConfig {
     let mut root = json!({
         "releases": [{"version": "1.0.0"}],
         "sources": [{"header": "x-bundle-version"}, {"query": "dpl"}],
@@ -141,23 +143,23 @@ proptest! {
     fn the_two_steps_of_every_day_are_always_made_and_end_there(
         releases in 1..VERSIONS.len(),
     ) {
-        let mut side = beginning(true);
+        let mut loaded = beginning(true);
         for index in 1..=releases.min(VERSIONS.len() - 1) {
             for _ in 0..2 {
-                let edits = Lifecycle::new(&side, NOW).release(&spec(index, None, None));
+                let edits = Lifecycle::new(&loaded, NOW).release(&spec(index, None, None));
                 let edits = edits.map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
                 prop_assert!(!edits.is_empty());
-                side = after(&side, &edits);
+                loaded = after(&loaded, &edits);
             }
-            let current = side.policy.current.as_ref().map(|current| current.heaviest.version.clone());
+            let current = loaded.policy.current.as_ref().map(|current| current.heaviest.version.clone());
             prop_assert_eq!(current, Some(version(index)));
-            let third = Lifecycle::new(&side, NOW).release(&spec(index, None, None));
+            let third = Lifecycle::new(&loaded, NOW).release(&spec(index, None, None));
             prop_assert!(third.is_ok_and(|edits| edits.is_empty()));
         }
         let before_last = VERSIONS[releases - 1].to_owned();
-        let back = Lifecycle::new(&side, NOW).rollback(None, None);
+        let back = Lifecycle::new(&loaded, NOW).rollback(None, None);
         let back = back.map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
-        let back = after(&side, &back);
+        let back = after(&loaded, &back);
         let current = back.policy.current.as_ref().map(|current| current.heaviest.version.to_string());
         prop_assert_eq!(current, Some(before_last));
         prop_assert_eq!(

@@ -141,36 +141,36 @@ fn upstream() -> impl Strategy<Value = Upstream> {
 proptest! {
     #[test]
     fn no_request_and_no_answer_is_a_panic(
-        side in configuration(),
+        loaded in configuration(),
         request in request(),
         upstream in upstream(),
     ) {
-        let decision = request.decided_by(&side.policy).expect("the shop guards all requests");
+        let decision = request.decided_by(&loaded.policy).expect("the shop guards all requests");
         if let Action::Reply(answer) = &decision.action {
-            let reply = Reply::of(&side.policy, decision.client.as_ref(), answer);
+            let reply = Reply::of(&loaded.policy, decision.client.as_ref(), answer);
             prop_assert!((200..600).contains(&reply.status));
         }
-        let observation = observe(&side.policy, &decision, &upstream);
+        let observation = observe(&loaded.policy, &decision, &upstream);
         prop_assert!(observation.changes.is_empty());
-        let amendment = amend(&side.policy, &decision, &upstream);
-        prop_assert!(amendment.skewed_to.is_none() || side.policy.upstream_version.is_some());
+        let amendment = amend(&loaded.policy, &decision, &upstream);
+        prop_assert!(amendment.skewed_to.is_none() || loaded.policy.upstream_version.is_some());
     }
 
     #[test]
     fn a_request_is_only_ever_sent_to_a_release_that_is_served(
-        side in configuration(),
+        loaded in configuration(),
         request in request(),
         client in select(crate::shop::VERSIONS.as_slice()),
         ask in ask(),
     ) {
-        for request in [&request, &ask.of(client, &side)] {
-            let decision = request.decided_by(&side.policy).expect("the shop guards all requests");
+        for request in [&request, &ask.of(client, &loaded)] {
+            let decision = request.decided_by(&loaded.policy).expect("the shop guards all requests");
             prop_assert_ne!(decision.outcome, Outcome::Unconfigured);
             let Some(release) = decision.release() else { continue };
-            let mut listed = side.config.releases.iter();
+            let mut listed = loaded.config.releases.iter();
             let entry = listed.find(|entry| entry.version == release.version).expect("a listed release");
             // A release whose own pages are denied may still serve pages of versions that it accepts.
-            let is_denied = decision.client.as_ref().is_some_and(|client| side.config.denied.contains(&client.version));
+            let is_denied = decision.client.as_ref().is_some_and(|client| loaded.config.denied.contains(&client.version));
             let is_followed = matches!(decision.outcome, Outcome::Pinned | Outcome::Compatible | Outcome::Preview);
             prop_assert!(!(is_denied && is_followed), "{decision:?}");
             prop_assert!(
@@ -186,7 +186,7 @@ proptest! {
 
     #[test]
     fn a_navigation_always_reaches_a_release_that_is_live_where_there_is_a_current(
-        side in configuration().prop_filter("a current", |side| side.policy.current.is_some()),
+        loaded in configuration().prop_filter("a current", |loaded| loaded.policy.current.is_some()),
         carried in select(crate::shop::VERSIONS.as_slice()),
         visitor in any::<u32>(),
     ) {
@@ -195,9 +195,9 @@ proptest! {
             .with("sec-fetch-dest", "document")
             .with("cookie", format!("pin={carried}; own={carried}"))
             .drawing(visitor);
-        let decision = request.decided_by(&side.policy).expect("the shop guards all requests");
+        let decision = request.decided_by(&loaded.policy).expect("the shop guards all requests");
         let release = decision.release().expect("a release");
-        let mut listed = side.config.releases.iter();
+        let mut listed = loaded.config.releases.iter();
         prop_assert!(listed.any(|entry| entry.version == release.version && entry.state == State::Live));
     }
 
@@ -210,10 +210,10 @@ proptest! {
 
     #[test]
     fn no_damage_to_a_configuration_is_a_panic_and_every_refusal_says_why(
-        side in configuration(),
+        loaded in configuration(),
         damage in proptest::collection::vec((any::<Index>(), damage()), 1..6),
     ) {
-        let mut bytes = side.json.to_string().into_bytes();
+        let mut bytes = loaded.json.to_string().into_bytes();
         for (place, damage) in damage {
             if bytes.is_empty() {
                 break;

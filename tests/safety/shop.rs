@@ -5,7 +5,7 @@ use proptest::sample::{Index, select, subsequence};
 use serde_json::{Value, json};
 use skew_guard::config::{CurrentConfig, ReleaseConfig, State};
 use skew_guard::decision::{Action, LocalReply, Rule};
-use skew_guard::rollout::{Side, written_time};
+use skew_guard::rollout::{LoadedConfig, written_time};
 use skew_guard::source::Source;
 use skew_guard::table::Table;
 use skew_guard::version::Version;
@@ -17,7 +17,7 @@ pub const NOW: u64 = 1_800_000_000;
 pub const VERSIONS: [&str; 6] = ["3.0.0", "2.1.0", "2.0.0", "9f86d08", "1.1.0", "1.0.0"];
 
 /// A configuration that loads.
-pub fn configuration() -> impl Strategy<Value = Side> {
+pub fn configuration() -> impl Strategy<Value = LoadedConfig> {
     let settings = (
         select(vec!["auto", "auto", "current", "reload"]),
         sources(),
@@ -50,12 +50,12 @@ pub fn configuration() -> impl Strategy<Value = Side> {
     )
 }
 
-pub fn load(root: &Value) -> Option<Side> {
-    Side::load(root.to_string().as_bytes()).ok()
+pub fn load(root: &Value) -> Option<LoadedConfig> {
+    LoadedConfig::load(root.to_string().as_bytes()).ok()
 }
 
 /// Another configuration a few changes away, as a hurried person might make them.
-pub fn neighbours() -> impl Strategy<Value = (Side, Side)> {
+pub fn neighbours() -> impl Strategy<Value = (LoadedConfig, LoadedConfig)> {
     let changes = proptest::collection::vec((any::<Index>(), change()), 1..4);
     (configuration(), changes).prop_filter_map("both make sense", |(old, changes)| {
         let mut root = old.json.clone();
@@ -273,7 +273,7 @@ pub fn ask() -> impl Strategy<Value = Ask> {
 impl Ask {
     /// The request of a page of this version that was loaded under a configuration, which knows where it
     /// says its version.
-    pub fn of(&self, page: &str, got_under: &Side) -> Table {
+    pub fn of(&self, page: &str, got_under: &LoadedConfig) -> Table {
         let (mode, destination) = if self.is_asset {
             ("no-cors", "script")
         } else {
@@ -295,10 +295,10 @@ impl Ask {
     }
 }
 
-fn places(side: &Side) -> Vec<Source> {
-    let pin = side.config.pin_cookie.as_ref();
+fn places(loaded: &LoadedConfig) -> Vec<Source> {
+    let pin = loaded.config.pin_cookie.as_ref();
     let pin = pin.map(|cookie| Source::Pin(cookie.name.clone()));
-    side.config.sources.iter().cloned().chain(pin).collect()
+    loaded.config.sources.iter().cloned().chain(pin).collect()
 }
 
 /// Which release answers a request.
@@ -311,9 +311,9 @@ pub enum Answer {
     Unpinned,
 }
 
-pub fn answer(side: &Side, request: &Table) -> Answer {
+pub fn answer(loaded: &LoadedConfig, request: &Table) -> Answer {
     let decision = request
-        .decided_by(&side.policy)
+        .decided_by(&loaded.policy)
         .expect("the shop guards all requests");
     let is_unpinned = decision.rule == Rule::UnpinnedPath;
     match decision.action {
@@ -328,20 +328,27 @@ pub fn answer(side: &Side, request: &Table) -> Answer {
 }
 
 /// Whether an answer is from the page's own release, or from one that accepts it.
-pub fn is_right(side: &Side, page: &str, answer: &Answer, is_asset: bool, pods: &[String]) -> bool {
+pub fn is_right(
+    loaded: &LoadedConfig,
+    page: &str,
+    answer: &Answer,
+    is_asset: bool,
+    pods: &[String],
+) -> bool {
     match answer {
-        Answer::Release(version) => version == page || !is_asset && accepts(side, version, page),
+        Answer::Release(version) => version == page || !is_asset && accepts(loaded, version, page),
         Answer::Unpinned => true,
         Answer::AnyPod => pods
             .iter()
-            .all(|pod| pod == page || !is_asset && accepts(side, pod, page)),
+            .all(|pod| pod == page || !is_asset && accepts(loaded, pod, page)),
         Answer::Reload => false,
     }
 }
 
-fn accepts(side: &Side, version: &str, page: &str) -> bool {
+fn accepts(loaded: &LoadedConfig, version: &str, page: &str) -> bool {
     let page = Version::parse(page.as_bytes()).expect("a version");
-    side.config
+    loaded
+        .config
         .releases
         .iter()
         .filter(|release| release.version.as_str() == version)
@@ -349,12 +356,13 @@ fn accepts(side: &Side, version: &str, page: &str) -> bool {
 }
 
 /// The releases that have pods while gateways learn what comes after this configuration.
-pub fn pods(old: &Side) -> Vec<String> {
+pub fn pods(old: &LoadedConfig) -> Vec<String> {
     versions(old, |release| release.state != State::Retired)
 }
 
-pub fn versions(side: &Side, which: impl Fn(&ReleaseConfig) -> bool) -> Vec<String> {
-    side.config
+pub fn versions(loaded: &LoadedConfig, which: impl Fn(&ReleaseConfig) -> bool) -> Vec<String> {
+    loaded
+        .config
         .releases
         .iter()
         .filter(|release| which(release))
@@ -363,8 +371,8 @@ pub fn versions(side: &Side, which: impl Fn(&ReleaseConfig) -> bool) -> Vec<Stri
 }
 
 /// The versions whose pages a gateway with this configuration may serve.
-pub fn pages(side: &Side, pods: &[String]) -> Vec<String> {
-    match &side.config.current {
+pub fn pages(loaded: &LoadedConfig, pods: &[String]) -> Vec<String> {
+    match &loaded.config.current {
         None => pods.to_vec(),
         Some(CurrentConfig::One(version)) => vec![version.to_string()],
         Some(CurrentConfig::Weighted(shares)) => shares
@@ -376,13 +384,13 @@ pub fn pages(side: &Side, pods: &[String]) -> Vec<String> {
 }
 
 /// The page for a visitor at this position among weights, and among pods.
-pub fn open(side: &Side, visitor: u32, pods: &[String], pod: Index) -> String {
+pub fn open(loaded: &LoadedConfig, visitor: u32, pods: &[String], pod: Index) -> String {
     let request = Table::new("GET", "shop.example.com", "/", NOW)
         .with("sec-fetch-mode", "navigate")
         .with("sec-fetch-dest", "document")
         .with("accept", "text/html")
         .drawing(visitor);
-    match answer(side, &request) {
+    match answer(loaded, &request) {
         Answer::Release(version) => version,
         _ => pod.get(pods).clone(),
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 use skew_guard::config::State;
-use skew_guard::rollout::{Side, assess, safe_path};
+use skew_guard::rollout::{LoadedConfig, assess, safe_path};
 
 use crate::shop::{
     Answer, Ask, NOW, answer, ask, is_right, neighbours, open, pages, pods, versions,
@@ -11,7 +11,13 @@ use crate::shop::{
 
 /// What goes wrong with a page that was loaded under one configuration at a gateway that has the other;
 /// a flaw of the old one alone is not the step's.
-pub fn harm(old: &Side, new: &Side, visitor: u32, pod: Index, ask: &Ask) -> Option<String> {
+pub fn harm(
+    old: &LoadedConfig,
+    new: &LoadedConfig,
+    visitor: u32,
+    pod: Index,
+    ask: &Ask,
+) -> Option<String> {
     let pods = pods(old);
     if pods.is_empty() {
         return None;
@@ -47,9 +53,14 @@ pub fn harm(old: &Side, new: &Side, visitor: u32, pod: Index, ask: &Ask) -> Opti
 
 /// Whether the route that a gateway writes leads to this release in a mesh that has the routes of
 /// either configuration: no gateway learns plugin and routes at the same moment.
-fn is_routed_alike(old: &Side, new: &Side, asked: &Side, version: &str) -> bool {
-    let routed = |side: &Side| -> Vec<(String, String)> {
-        let releases = side.config.releases.iter();
+fn is_routed_alike(
+    old: &LoadedConfig,
+    new: &LoadedConfig,
+    asked: &LoadedConfig,
+    version: &str,
+) -> bool {
+    let routed = |loaded: &LoadedConfig| -> Vec<(String, String)> {
+        let releases = loaded.config.releases.iter();
         releases
             .filter(|release| release.state != State::Retired)
             .map(|release| (release.version.to_string(), release.route.clone()))
@@ -67,7 +78,7 @@ fn is_routed_alike(old: &Side, new: &Side, asked: &Side, version: &str) -> bool 
 
 /// A tab of a version that the old configuration told to reload, and that another release answers
 /// under the new one.
-fn comes_back(old: &Side, new: &Side, tab: &str, ask: &Ask) -> Option<String> {
+fn comes_back(old: &LoadedConfig, new: &LoadedConfig, tab: &str, ask: &Ask) -> Option<String> {
     let pods = pods(old);
     let request = ask.of(tab, old);
     let after = answer(new, &request);

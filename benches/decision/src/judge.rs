@@ -74,10 +74,13 @@ fn main() -> Result<ExitCode> {
     }
     let baseline = fs::read(&baseline).context("the baseline, which SAVE=1 writes")?;
     let baseline: Run = serde_json::from_slice(&baseline)?;
-    let judge = Judge { run, baseline };
-    println!("{}", judge.table(&rows));
-    println!("Baseline: {}", judge.baseline.compiler);
-    let exceeded: Vec<_> = rows.iter().flat_map(|row| judge.exceeded(row)).collect();
+    let comparison = Comparison { run, baseline };
+    println!("{}", comparison.table(&rows));
+    println!("Baseline: {}", comparison.baseline.compiler);
+    let exceeded: Vec<_> = rows
+        .iter()
+        .flat_map(|row| comparison.exceeded(row))
+        .collect();
     for problem in &exceeded {
         println!("{problem}");
     }
@@ -161,12 +164,12 @@ fn row_name(function: &str, class: &str) -> String {
     format!("{function} {class}")
 }
 
-struct Judge {
+struct Comparison {
     run: Run,
     baseline: Run,
 }
 
-impl Judge {
+impl Comparison {
     fn table(&self, rows: &[Row]) -> Table {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY);

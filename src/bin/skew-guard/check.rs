@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use serde_json::{Value, json};
 use skew_guard::config::{Config, CurrentConfig, State, UnknownVersion};
-use skew_guard::rollout::{Side, written_time};
+use skew_guard::rollout::{LoadedConfig, written_time};
 use skew_guard::scope::{PathPrefix, is_below};
 use skew_guard::source::{Carrier, Source};
 
@@ -115,11 +115,11 @@ impl Check {
 impl Report {
     fn of(document: Document, roots: &[Rc<Node>], now: u64) -> Self {
         match document.load() {
-            Ok(side) => {
-                let mut warnings = warnings(&side, now);
-                warnings.extend(envoy::warnings(&document, &side.config, roots));
+            Ok(loaded) => {
+                let mut warnings = warnings(&loaded, now);
+                warnings.extend(envoy::warnings(&document, &loaded.config, roots));
                 warnings.extend(outliers::warnings(&document));
-                warnings.extend(module::warnings(&document, &side.config));
+                warnings.extend(module::warnings(&document, &loaded.config));
                 Self {
                     warnings,
                     document,
@@ -160,8 +160,8 @@ impl Report {
 }
 
 /// What is valid and will cause trouble.
-fn warnings(side: &Side, now: u64) -> Vec<String> {
-    let config = &side.config;
+fn warnings(loaded: &LoadedConfig, now: u64) -> Vec<String> {
+    let config = &loaded.config;
     let mut warnings = Vec::new();
     let mut warn = |applies: bool, warning: &str| {
         if applies {

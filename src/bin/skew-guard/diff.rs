@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::{Value, json};
 use skew_guard::config::State;
-use skew_guard::rollout::{Assessment, Hazard, Side, assess, changes, safe_path};
+use skew_guard::rollout::{Assessment, Hazard, LoadedConfig, assess, changes, safe_path};
 
 use crate::Clock;
 use crate::answer::{Answer, Verdict};
@@ -36,10 +36,10 @@ pub struct Diff {
 /// The same configuration, before and after.
 struct Pair {
     name: String,
-    old: Side,
-    new: Side,
+    old: LoadedConfig,
+    new: LoadedConfig,
     assessment: Assessment,
-    path: Option<Vec<Side>>,
+    path: Option<Vec<LoadedConfig>>,
 }
 
 /// A configuration that only one of the files has.
@@ -237,7 +237,7 @@ impl Pair {
     fn json(&self) -> Value {
         let hazards: Vec<_> = self.assessment.hazards.iter().map(json_of).collect();
         let safe_steps = self.steps().map(|steps| {
-            let after = self.path.iter().flatten().map(|side| &side.json);
+            let after = self.path.iter().flatten().map(|loaded| &loaded.json);
             steps
                 .iter()
                 .zip(after)

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, json};
 use skew_guard::config::{Problem, Problems};
-use skew_guard::rollout::{Reader, Side};
+use skew_guard::rollout::{LoadedConfig, Reader};
 
 use crate::yaml::{self, Node, Segment, Value};
 
@@ -81,10 +81,10 @@ impl Document {
     }
 
     /// The configuration, or all that is wrong with it, each with its path in the document.
-    pub fn load(&self) -> Result<Side, Vec<Located>> {
+    pub fn load(&self) -> Result<LoadedConfig, Vec<Located>> {
         let mut problems = self.non_json_numbers();
-        match Side::load(self.json().as_bytes()) {
-            Ok(side) if problems.is_empty() => Ok(side),
+        match LoadedConfig::load(self.json().as_bytes()) {
+            Ok(loaded) if problems.is_empty() => Ok(loaded),
             Ok(_) => Err(problems),
             Err(found) => {
                 problems.extend(located(self, &found));

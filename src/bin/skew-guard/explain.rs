@@ -127,9 +127,9 @@ struct Explanation {
 impl Explain {
     /// Runs the command.
     pub fn run(&self) -> Result<Answer> {
-        let side = documents::read_one(&self.config)?.load_valid()?;
-        let explanation = match self.table(&side.config).decided_by(&side.policy) {
-            Some(decision) => self.explain(&side.policy, &decision),
+        let loaded = documents::read_one(&self.config)?.load_valid()?;
+        let explanation = match self.table(&loaded.config).decided_by(&loaded.policy) {
+            Some(decision) => self.explain(&loaded.policy, &decision),
             None => untouched(),
         };
         let facts = explanation.facts.iter();

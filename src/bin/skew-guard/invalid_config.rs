@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use serde_json::{Value, json};
-use skew_guard::rollout::Side;
+use skew_guard::rollout::LoadedConfig;
 
 use crate::answer::{Answer, Verdict};
 use crate::document::{Document, Located};
@@ -28,7 +28,7 @@ impl fmt::Display for InvalidConfig {
 
 impl Document {
     /// The configuration of a command that needs a right one.
-    pub fn load_valid(&self) -> Result<Side, InvalidConfig> {
+    pub fn load_valid(&self) -> Result<LoadedConfig, InvalidConfig> {
         self.load()
             .map_err(|problems| InvalidConfig::new(self, &problems))
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use serde_json::{Map, Value, json};
-use skew_guard::rollout::Side;
+use skew_guard::rollout::LoadedConfig;
 use skew_guard::version::Version;
 
 use crate::document::Document;
@@ -28,8 +28,8 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
 
 /// The release that serves as the model for a new one: the newest that is not retired. None if the
 /// version is already listed.
-pub fn model(document: &Document, side: &Side, version: &Version) -> Option<Node> {
-    let mut listed = side.config.releases.iter();
+pub fn model(document: &Document, loaded: &LoadedConfig, version: &Version) -> Option<Node> {
+    let mut listed = loaded.config.releases.iter();
     if listed.any(|release| release.version == *version) {
         return None;
     }

@@ -52,13 +52,13 @@ pub struct Outcome {
     /// The gateways that a person said not to ask.
     skipped: Vec<String>,
     /// Why nothing could be asked.
-    obstacle: Option<String>,
+    problem: Option<String>,
 }
 
 impl Outcome {
     /// Whether every answer was good, of at least one.
     pub fn is_good(&self) -> bool {
-        self.obstacle.is_none() && self.requests.iter().all(|(_, answer)| answer.is_ok())
+        self.problem.is_none() && self.requests.iter().all(|(_, answer)| answer.is_ok())
     }
 
     /// What was not good.
@@ -67,7 +67,7 @@ impl Outcome {
             let why = answer.as_ref().err()?;
             Some(format!("{request} {why}"))
         });
-        self.obstacle.iter().cloned().chain(bad)
+        self.problem.iter().cloned().chain(bad)
     }
 }
 
@@ -114,7 +114,7 @@ impl Probe {
                 "answered": is_good,
                 "requests": requests,
                 "skipped": outcome.skipped,
-                "obstacle": outcome.obstacle,
+                "problem": outcome.problem,
             }),
         }
     }
@@ -165,10 +165,10 @@ pub fn until_answered(
 
 /// The configuration of a plugin that leads clients of this version to its release.
 fn listing(installation: &Installation, version: &str) -> Result<Config> {
-    let side = installation
-        .side()
+    let loaded = installation
+        .loaded()
         .map_err(|problems| anyhow!("the plugin's configuration is wrong: {problems}"))?;
-    let config = side.config;
+    let config = loaded.config;
     let mut releases = config.releases.iter();
     let release = releases
         .find(|release| release.version.as_str() == version)
@@ -197,7 +197,7 @@ fn round(
     let listed = match gateways.list(kubectl, installation) {
         Ok(listed) => listed,
         Err(problem) if problem.is_transient() => {
-            return Ok(Outcome::obstructed(problem.to_string()));
+            return Ok(Outcome::unasked(problem.to_string()));
         }
         Err(problem) => return Err(problem.into()),
     };
@@ -212,7 +212,7 @@ fn round(
             .iter()
             .any(|listener| listener.gateway == **gateway)
     });
-    let obstacle = match idle {
+    let problem = match idle {
         _ if asked.is_empty() => Some(format!("there are no {}", gateways.in_words(installation))),
         Some(gateway) => Some(format!(
             "{gateway} serves none of the hosts: no Gateway that the routes name selects it and has a port for {}",
@@ -223,7 +223,7 @@ fn round(
     Ok(Outcome {
         requests: ask_all(connections, &listeners, requests),
         skipped: skipped.iter().map(ToString::to_string).collect(),
-        obstacle,
+        problem,
     })
 }
 
@@ -255,9 +255,9 @@ fn ask(connections: &Connections, listener: &Listener, request: &Request) -> Res
 }
 
 impl Outcome {
-    fn obstructed(obstacle: String) -> Self {
+    fn unasked(problem: String) -> Self {
         Self {
-            obstacle: Some(obstacle),
+            problem: Some(problem),
             ..Self::default()
         }
     }

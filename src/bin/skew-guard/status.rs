@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
-use skew_guard::rollout::Side;
+use skew_guard::rollout::LoadedConfig;
 
 use crate::answer::Answer;
 use crate::cluster::{Access, Connections, Gateways, Installation, Kubectl, Problem};
@@ -106,7 +106,7 @@ enum DataSource {
 /// What the list says, as it is now.
 #[derive(Default)]
 struct Snapshot {
-    side: Option<Side>,
+    loaded: Option<LoadedConfig>,
     /// By route.
     pods: Option<BTreeMap<String, Vec<Pods>>>,
     gateways: Vec<GatewayStatus>,
@@ -132,17 +132,17 @@ impl Status {
         progress(format!("counting requests for {between} ..."));
         loop {
             thread::sleep(self.interval);
-            let (snapshot, troubles) = match self.snapshot(&data_source) {
+            let (snapshot, problems) = match self.snapshot(&data_source) {
                 Ok(snapshot) => (snapshot, Vec::new()),
                 Err(error) if self.watch && is_transient(&error) => {
                     (Snapshot::default(), vec![format!("{error:#}")])
                 }
                 Err(error) => return Err(error),
             };
-            if troubles.is_empty() {
+            if problems.is_empty() {
                 before = snapshot.seen(&mut history, started.elapsed(), &before.gateways);
             }
-            let mut report = self.report(&data_source, &before, &history, troubles);
+            let mut report = self.report(&data_source, &before, &history, problems);
             if let Some(prometheus) = &prometheus {
                 report.look_up_idle_times(prometheus, &before.plugins);
             }
@@ -192,7 +192,7 @@ impl Status {
                     }),
                 };
                 Ok(Snapshot {
-                    side: installation.side().ok(),
+                    loaded: installation.loaded().ok(),
                     pods: Some(pods::by_route(kubectl, &installation)?),
                     plugins: expected.plugins.clone(),
                     gateways: scrape(&source, &expected)?,
@@ -202,11 +202,11 @@ impl Status {
     }
 
     fn snapshot_of_urls(&self) -> Result<Snapshot> {
-        let read = |file| -> Result<Side> { Ok(documents::read_one(file)?.load_valid()?) };
-        let side = self.config.as_deref().map(read).transpose()?;
+        let read = |file| -> Result<LoadedConfig> { Ok(documents::read_one(file)?.load_valid()?) };
+        let loaded = self.config.as_deref().map(read).transpose()?;
         let expected = Expected {
             plugins: self.plugin.iter().cloned().collect(),
-            revision: side.as_ref().and_then(|side| side.config.revision),
+            revision: loaded.as_ref().and_then(|loaded| loaded.config.revision),
             routes: None,
         };
         let source = Source::urls(&self.urls, &self.access, &self.gateways)?;
@@ -214,7 +214,7 @@ impl Status {
             gateways: scrape(&source, &expected)?,
             pods: None,
             plugins: self.plugin.iter().cloned().collect(),
-            side,
+            loaded,
         })
     }
 
@@ -223,27 +223,27 @@ impl Status {
         data_source: &DataSource,
         snapshot: &Snapshot,
         history: &History,
-        troubles: Vec<String>,
+        problems: Vec<String>,
     ) -> Report {
         let now = seconds(SystemTime::now());
         let unseen = snapshot.gateways.iter().filter(|seen| seen.is_unseen());
         let unseen = unseen.map(|seen| format!("{} {}", seen.gateway, seen.state));
-        let unseen = unseen.chain(troubles.iter().cloned());
-        let side = snapshot.side.as_ref();
+        let unseen = unseen.chain(problems.iter().cloned());
+        let loaded = snapshot.loaded.as_ref();
         Report {
             title: self.title(data_source, snapshot),
             interval: self.interval,
-            releases: list::release_statuses(side, snapshot.pods.as_ref(), history),
+            releases: list::release_statuses(loaded, snapshot.pods.as_ref(), history),
             without_release: history.of("none"),
-            next: side.and_then(|side| next::next(side, now, DRAIN_FOR)),
-            place: side.and_then(|_| self.place(data_source)),
+            next: loaded.and_then(|loaded| next::next(loaded, now, DRAIN_FOR)),
+            place: loaded.and_then(|_| self.place(data_source)),
             criteria: RetirementCriteria {
                 now,
                 idle_for: self.idle_for,
                 unseen: unseen.collect(),
             },
             gateways: snapshot.gateways.clone(),
-            troubles,
+            problems,
         }
     }
 
@@ -266,7 +266,10 @@ impl Status {
     }
 
     fn title(&self, data_source: &DataSource, snapshot: &Snapshot) -> String {
-        let revision = snapshot.side.as_ref().and_then(|side| side.config.revision);
+        let revision = snapshot
+            .loaded
+            .as_ref()
+            .and_then(|loaded| loaded.config.revision);
         let revision = revision.map_or(String::new(), |revision| format!(", revision {revision}"));
         match (data_source, &self.config) {
             (

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::ValueEnum;
 use serde_json::json;
 use similar::TextDiff;
-use skew_guard::rollout::{Edit, Lifecycle, Refusal, ReleaseSpec, Side, Step, changes};
+use skew_guard::rollout::{Edit, Lifecycle, LoadedConfig, Refusal, ReleaseSpec, Step, changes};
 use skew_guard::version::Version;
 
 use crate::answer::{Answer, Prepared, Verdict};
@@ -146,7 +146,7 @@ impl Release {
         let now = self.step_options.clock.seconds();
         let release_file = ReleaseFile::read(&self.file, &self.step_options)?;
         self.check_options(&release_file)?;
-        let model = naming::model(&release_file.document, &release_file.side, &self.version);
+        let model = naming::model(&release_file.document, &release_file.loaded, &self.version);
         let drain_for = self.drain_for.unwrap_or(DRAIN_FOR);
         let drain_until = now.saturating_add(drain_for.as_secs());
         ensure!(
@@ -161,9 +161,9 @@ impl Release {
             route: self.naming.route(&self.version, model.as_ref())?,
             labels: self.naming.labels(&self.version, model.as_ref())?,
         };
-        let edits = Lifecycle::new(&release_file.side, now).release(&spec);
+        let edits = Lifecycle::new(&release_file.loaded, now).release(&spec);
         let nothing_left = match self.step {
-            None | Some(StepName::Current) if release_file.side.config.current.is_some() => {
+            None | Some(StepName::Current) if release_file.loaded.config.current.is_some() => {
                 format!("{} is current: nothing is left to do", self.version)
             }
             None => format!(
@@ -188,7 +188,7 @@ impl Release {
                 "{option} is for the step that puts a release into current (--step current), and this is a different one"
             );
             ensure!(
-                release_file.side.config.current.is_some(),
+                release_file.loaded.config.current.is_some(),
                 "{option} is for the step that puts a release into current, and there is no current in {}",
                 release_file.name()
             );
@@ -212,7 +212,7 @@ impl Release {
             return Ok(());
         };
         if let Some(route) = &self.naming.route {
-            let releases = release_file.side.config.releases.iter();
+            let releases = release_file.loaded.config.releases.iter();
             let mut own = releases.filter(|release| release.version == self.version);
             ensure!(
                 own.any(|release| release.route == *route),
@@ -262,7 +262,7 @@ impl Rollback {
         let now = self.step_options.clock.seconds();
         let release_file = ReleaseFile::read(file, &self.step_options)?;
         let edits =
-            Lifecycle::new(&release_file.side, now).rollback(self.bad.as_ref(), self.to.as_ref());
+            Lifecycle::new(&release_file.loaded, now).rollback(self.bad.as_ref(), self.to.as_ref());
         let nothing_left = match &self.bad {
             Some(bad) => format!("{bad} is retired: nothing is left to do"),
             None => "the newest release is retired: it has already been rolled back, and nothing is left to do. To go back further, name the bad release with --bad".to_owned(),
@@ -281,7 +281,7 @@ pub const LAST_SECOND: u64 = 253_402_300_799;
 struct ReleaseFile {
     text: String,
     document: Document,
-    side: Side,
+    loaded: LoadedConfig,
     /// Absent if nothing is to be written.
     locked: Option<LockedFile>,
 }
@@ -292,12 +292,12 @@ impl ReleaseFile {
             .then(|| LockedFile::take(file))
             .transpose()?;
         let document = documents::read_one(file)?;
-        let side = document.load_valid()?;
+        let loaded = document.load_valid()?;
         let text = std::fs::read_to_string(file)?;
         Ok(Self {
             text,
             document,
-            side,
+            loaded,
             locked,
         })
     }
@@ -353,7 +353,7 @@ impl ReleaseFile {
 
     fn report(&self, edits: &[Edit], edited: &str, step_options: &StepOptions) -> Result<Answer> {
         let after = self.after(edits)?;
-        let changes = changes(&self.side, &after);
+        let changes = changes(&self.loaded, &after);
         let file = self.document.file.display().to_string();
         let difference = TextDiff::from_lines(self.text.as_str(), edited)
             .unified_diff()
@@ -380,13 +380,13 @@ impl ReleaseFile {
         })
     }
 
-    fn after(&self, edits: &[Edit]) -> Result<Side> {
-        let after = self.side.after(edits);
+    fn after(&self, edits: &[Edit]) -> Result<LoadedConfig> {
+        let after = self.loaded.after(edits);
         after.map_err(|problems| anyhow!("the step would make a wrong configuration:\n{problems}"))
     }
 }
 
-fn wait_hint(after: &Side) -> String {
+fn wait_hint(after: &LoadedConfig) -> String {
     after.config.revision.map_or_else(
         || " (skew-guard wait)".to_owned(),
         |revision| format!(": skew-guard wait --revision {revision} URL…"),

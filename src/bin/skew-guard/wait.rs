@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
-use skew_guard::rollout::Side;
+use skew_guard::rollout::LoadedConfig;
 
 use crate::answer::{Answer, Verdict};
 use crate::cluster::{Access, Gateways, Installation, Kubectl, istiod};
@@ -118,7 +118,7 @@ impl Wait {
                 "routes": wanted.routes.as_ref().map(|routes| &routes.stat_prefix),
                 "inForce": is_settled,
                 "gateways": json,
-                "obstacle": outcome.obstacle,
+                "problem": outcome.problem,
                 "hints": hints,
             }),
         }
@@ -130,10 +130,7 @@ impl Wait {
             wanted.revision,
             humantime::format_duration(self.timeout)
         );
-        let obstacle = outcome
-            .obstacle
-            .iter()
-            .map(|obstacle| format!("  {obstacle}"));
+        let problem = outcome.problem.iter().map(|problem| format!("  {problem}"));
         let late = outcome
             .gateways
             .iter()
@@ -141,7 +138,7 @@ impl Wait {
             .map(|(name, state)| format!("  {name} {state}"));
         let hints = hints.iter().map(|hint| format!("  {hint}"));
         let lines: Vec<_> = std::iter::once(first)
-            .chain(obstacle)
+            .chain(problem)
             .chain(late)
             .chain(hints)
             .collect();
@@ -210,7 +207,7 @@ pub enum Seen {
         gateways: Vec<String>,
         skipped: Vec<String>,
         /// What the plugin says in the cluster.
-        side: Box<Side>,
+        loaded: Box<LoadedConfig>,
     },
     /// What is missing, one line per gateway.
     Lacking(String),
@@ -235,13 +232,13 @@ pub fn in_force(
         wanted.map(|(name, _)| name.clone()).collect()
     };
     if outcome.is_settled() {
-        let side = installation.side().map_err(|problems| {
+        let loaded = installation.loaded().map_err(|problems| {
             anyhow::anyhow!("the plugin's configuration is wrong: {problems}")
         })?;
         return Ok(Seen::InForce {
             gateways: names(|state| *state != GatewayState::Skipped),
             skipped: names(|state| *state == GatewayState::Skipped),
-            side: Box::new(side),
+            loaded: Box::new(loaded),
         });
     }
     let late = outcome
@@ -254,7 +251,7 @@ pub fn in_force(
         "revision {} is not in force everywhere:",
         wanted.revision
     ))
-    .chain(outcome.obstacle.iter().cloned())
+    .chain(outcome.problem.iter().cloned())
     .chain(lines)
     .chain(hints)
     .collect();

@@ -2,7 +2,7 @@
 
 use super::{Assessor, Effect, Kind, request, sources};
 use crate::config::UnknownVersion;
-use crate::rollout::Side;
+use crate::rollout::LoadedConfig;
 use crate::version::Version;
 
 impl Assessor<'_> {
@@ -51,8 +51,11 @@ impl Assessor<'_> {
         }
     }
 
-    fn unknown_handling(&self, side: &Side) -> (UnknownVersion, bool) {
-        (side.config.unknown_version, side.config.current.is_some())
+    fn unknown_handling(&self, loaded: &LoadedConfig) -> (UnknownVersion, bool) {
+        (
+            loaded.config.unknown_version,
+            loaded.config.current.is_some(),
+        )
     }
 
     /// Without `current` the mesh hands out pages as long as there are pods.

@@ -2,7 +2,7 @@
 
 use super::{Kind, Place};
 use crate::config::ReleaseConfig;
-use crate::rollout::Side;
+use crate::rollout::LoadedConfig;
 use crate::scope::{HostPattern, PathPrefix};
 use crate::source::Source;
 use crate::table::Table;
@@ -59,17 +59,18 @@ pub(super) fn sent(
 }
 
 /// Where a page that was served under a configuration says its version.
-pub(super) fn sources(side: &Side) -> Vec<Source> {
-    let pin = side
+pub(super) fn sources(loaded: &LoadedConfig) -> Vec<Source> {
+    let pin = loaded
         .config
         .pin_cookie
         .as_ref()
         .map(|cookie| Source::Pin(cookie.name.clone()));
-    side.config.sources.iter().cloned().chain(pin).collect()
+    loaded.config.sources.iter().cloned().chain(pin).collect()
 }
 
-pub(super) fn listed<'s>(side: &'s Side, version: &Version) -> Option<&'s ReleaseConfig> {
-    side.config
+pub(super) fn listed<'s>(loaded: &'s LoadedConfig, version: &Version) -> Option<&'s ReleaseConfig> {
+    loaded
+        .config
         .releases
         .iter()
         .find(|release| release.version == *version)

@@ -5,7 +5,7 @@ use super::{Assessor, Effect, Kind, Place, example, listed, one_sided, request, 
 use crate::config::{ReleaseConfig, State};
 use crate::decision::{Action, Forward};
 use crate::pin::PinCookie;
-use crate::rollout::Side;
+use crate::rollout::LoadedConfig;
 use crate::rollout::hazard::Hazard;
 use crate::scope::{PathPrefix, is_below};
 use crate::source::{Carrier, Source};
@@ -210,13 +210,13 @@ impl Assessor<'_> {
             .collect()
     }
 
-    fn is_served(&self, side: &Side, version: &Version) -> bool {
+    fn is_served(&self, loaded: &LoadedConfig, version: &Version) -> bool {
         let is_up = |release: &ReleaseConfig| match release.state {
             State::Live => true,
             State::Draining => release.until.is_none_or(|until| self.now() < until),
             State::Staged | State::Retired => false,
         };
-        listed(side, version).is_some_and(is_up) && side.policy.refuses(version).is_none()
+        listed(loaded, version).is_some_and(is_up) && loaded.policy.refuses(version).is_none()
     }
 
     fn now(&self) -> u64 {
@@ -225,11 +225,11 @@ impl Assessor<'_> {
 }
 
 /// The version of the release that a gateway sends a request to.
-fn release_of(side: &Side, request: &Table) -> Option<Version> {
-    if !side.config.enforce {
+fn release_of(loaded: &LoadedConfig, request: &Table) -> Option<Version> {
+    if !loaded.config.enforce {
         return None;
     }
-    match request.decided_by(&side.policy)?.action {
+    match request.decided_by(&loaded.policy)?.action {
         Action::Forward(Forward { release, .. }) => Some(release?.version.clone()),
         Action::Reply(_) => None,
     }

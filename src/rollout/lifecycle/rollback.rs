@@ -33,7 +33,7 @@ impl<'a> Lifecycle<'a> {
                 _ => Ok(Vec::new()),
             };
         }
-        if self.side.config.current.is_none() {
+        if self.loaded.config.current.is_none() {
             return self.checked(self.roll_back_pods(bad, to)?);
         }
         let edits = self.roll_back_current(bad, to)?;
@@ -73,7 +73,7 @@ impl<'a> Lifecycle<'a> {
             return Ok(vec![retired]);
         }
         let left: Vec<_> = self
-            .side
+            .loaded
             .config
             .current
             .iter()
@@ -135,7 +135,7 @@ impl<'a> Lifecycle<'a> {
 
     /// Whether visitors, or pods, are already sent to a release.
     fn is_at_target(&self, version: &Version) -> bool {
-        match self.side.config.current {
+        match self.loaded.config.current {
             Some(_) => self.is_in_current(version),
             None => self
                 .listed(version)
@@ -161,7 +161,7 @@ impl<'a> Lifecycle<'a> {
         let has_pods = |release: &ReleaseConfig| match release.state {
             State::Live => true,
             State::Draining => release.until.is_none_or(|until| self.now < until),
-            State::Retired => self.side.config.current.is_none(),
+            State::Retired => self.loaded.config.current.is_none(),
             State::Staged => false,
         };
         self.releases()

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use arbitrary::{Arbitrary, Unstructured};
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
-use skew_guard::rollout::{Edit, Lifecycle, ReleaseSpec, Side, Step, apply};
+use skew_guard::rollout::{Edit, Lifecycle, LoadedConfig, ReleaseSpec, Step, apply};
 use skew_guard::version::Version;
 
 use crate::document::Document;
@@ -43,7 +43,7 @@ impl Asked {
         Version::parse(version.as_bytes()).expect("a version")
     }
 
-    fn edits(&self, side: &Side) -> Option<Vec<Edit>> {
+    fn edits(&self, loaded: &LoadedConfig) -> Option<Vec<Edit>> {
         let (step, percent) = match self.operation {
             Operation::Next | Operation::Rollback | Operation::RollbackOf => (None, None),
             Operation::Staged => (Some(Step::Staged), None),
@@ -53,7 +53,7 @@ impl Asked {
             Operation::Retired => (Some(Step::Retired), None),
             Operation::Removed => (Some(Step::Removed), None),
         };
-        let life = Lifecycle::new(side, NOW);
+        let life = Lifecycle::new(loaded, NOW);
         match self.operation {
             Operation::Rollback => life.rollback(None, None).ok(),
             Operation::RollbackOf => life.rollback(Some(&self.version()), None).ok(),
@@ -91,10 +91,10 @@ pub fn make(text: &str, asked: &Asked) -> Made {
     let Some(document) = read(text) else {
         return Made::NoFile;
     };
-    let Ok(side) = document.load() else {
+    let Ok(loaded) = document.load() else {
         return Made::NoFile;
     };
-    let edits = asked.edits(&side).unwrap_or_default();
+    let edits = asked.edits(&loaded).unwrap_or_default();
     if edits.is_empty() {
         return Made::NoStep;
     }
@@ -103,7 +103,7 @@ pub fn make(text: &str, asked: &Asked) -> Made {
         Err(why) => return Made::Declined(format!("{why:#}")),
     };
     let story = || format!("{asked:?}\n{edits:?}\n---- before\n{text}\n---- after\n{after}");
-    means_what_was_asked(&after, &side, &edits, &story);
+    means_what_was_asked(&after, &loaded, &edits, &story);
     let words = words_that_may_go(&document, &edits);
     keeps_every_other_line(text, &after, &words, &story);
     if !edits.iter().any(|edit| matches!(edit, Edit::Remove(_))) {
@@ -124,18 +124,23 @@ fn read(text: &str) -> Option<Document> {
     documents.pop().filter(|_| documents.is_empty())
 }
 
-fn means_what_was_asked(after: &str, before: &Side, edits: &[Edit], story: &dyn Fn() -> String) {
+fn means_what_was_asked(
+    after: &str,
+    before: &LoadedConfig,
+    edits: &[Edit],
+    story: &dyn Fn() -> String,
+) {
     let Some(document) = read(after) else {
         panic!("it cannot be read any more: {}", story())
     };
-    let Ok(side) = document.load() else {
+    let Ok(loaded) = document.load() else {
         panic!("it is wrong now: {}", story())
     };
     // The plugin's view is the same in every form of file, except that the chart makes its own routes.
     let mut meant = before.json.clone();
     apply(edits, &mut meant, skew_guard::rollout::Reader::Plugin);
     assert_eq!(
-        without_routes(side.json),
+        without_routes(loaded.json),
         without_routes(meant),
         "{}",
         story()

@@ -25,10 +25,10 @@ pub mod visit;
 pub use bytes::{configuration, readers};
 
 /// Judges the case that is made of these bytes, if one can be made.
-pub type Judge = fn(&[u8]);
+pub type FuzzTarget = fn(&[u8]);
 
 /// What is fuzzed, by target name.
-pub const TARGETS: [(&str, Judge); 4] = [
+pub const TARGETS: [(&str, FuzzTarget); 4] = [
     ("configuration", configuration),
     ("readers", readers),
     ("visit", visit),

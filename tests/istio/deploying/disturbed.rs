@@ -27,11 +27,11 @@ pub async fn by_a_gateway_that_lags_behind(cluster: &Cluster) -> Result<()> {
     let pipeline = Pipeline::of(cluster, testbed)?;
     pipeline.manifests("2.0.0")?;
     let mut deploying = pipeline.begin_deploy("2.0.0", &[])?;
-    late.gate().close();
+    late.discovery().pause();
     learns_late(&mut deploying, &late, 2).await?;
     // It must know the new pods before they are current; the probe waits for that.
     deploying.said("answer through every gateway (").await?;
-    late.gate().close();
+    late.discovery().pause();
     learns_late(&mut deploying, &late, 3).await?;
     let ended = deploying.ended().await?.well()?;
     ended
@@ -45,7 +45,7 @@ async fn learns_late(deploying: &mut Running, late: &Gateway, revision: u64) -> 
     deploying.said(&format!("to revision {revision}")).await?;
     tokio::time::sleep(LATE).await;
     ensure!(!deploying.has_ended()?, "it does not wait for {revision}");
-    late.gate().open();
+    late.discovery().resume();
     let learnt = format!("every gateway has revision {revision}");
     deploying.said(&learnt).await
 }
@@ -167,7 +167,7 @@ pub async fn by_another_deployment(cluster: &Cluster) -> Result<()> {
 pub async fn by_a_gateway_that_is_skipped(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "skipped", "1.4.2").await?;
     let deaf = cluster.start_gateway(GatewayName::Second).await?;
-    deaf.gate().close();
+    deaf.discovery().pause();
     pipeline.manifests("2.0.0")?;
     let waiting = pipeline.deploy("2.0.0", &["--timeout", "20s"]).await?;
     waiting.badly("istio-system/second")?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 use skew_guard::config::Problems;
-use skew_guard::rollout::Side;
+use skew_guard::rollout::LoadedConfig;
 
 use super::kubectl::{Kubectl, Scope};
 use super::objects::{MESH, Metadata, Object, VIRTUAL_SERVICES, selector, selects};
@@ -191,8 +191,8 @@ impl Installation {
     ///
     /// # Errors
     /// Every problem, as the filter would report it.
-    pub fn side(&self) -> Result<Side, Problems> {
-        Side::load(self.config.to_string().as_bytes())
+    pub fn loaded(&self) -> Result<LoadedConfig, Problems> {
+        LoadedConfig::load(self.config.to_string().as_bytes())
     }
 
     /// The Istio Gateways that the routes name; the sidecars are none.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
-use skew_guard::rollout::Side;
+use skew_guard::rollout::LoadedConfig;
 
 use super::report::Report;
 use crate::cluster::{Gateways, Installation, Kubectl};
@@ -51,7 +51,7 @@ impl Watch {
         namespace: &str,
         helm_release: &str,
         gateways: &Gateways,
-        newest: &Side,
+        newest: &LoadedConfig,
         report: &Report,
     ) -> Result<Result<Vec<String>, String>> {
         let mut told = std::mem::take(&mut self.told);
@@ -69,7 +69,7 @@ impl Watch {
         )?;
         self.told = told;
         Ok(match seen {
-            wait::Seen::InForce { side, .. } if !has_same_list(newest, &side) => {
+            wait::Seen::InForce { loaded, .. } if !has_same_list(newest, &loaded) => {
                 let why = "the plugin in the cluster has another list than Helm's newest revision: either someone has changed it without Helm, or helm and kubectl are pointed at different clusters (HELM_KUBECONTEXT)";
                 if self.told.insert(why.to_owned()) {
                     report.note(why);
@@ -90,15 +90,15 @@ impl Watch {
 }
 
 /// Whether both say the same of every release, and of new visitors.
-fn has_same_list(one: &Side, other: &Side) -> bool {
-    let releases = |side: &Side| -> Vec<_> {
-        let releases = side.config.releases.iter();
+fn has_same_list(one: &LoadedConfig, other: &LoadedConfig) -> bool {
+    let releases = |loaded: &LoadedConfig| -> Vec<_> {
+        let releases = loaded.config.releases.iter();
         releases
             .map(|release| (release.version.clone(), release.state, release.until))
             .collect()
     };
-    let shares = |side: &Side| -> Vec<_> {
-        let current = side.config.current.iter();
+    let shares = |loaded: &LoadedConfig| -> Vec<_> {
+        let current = loaded.config.current.iter();
         let shares = current.flat_map(|current| current.shares());
         shares
             .map(|(version, weight)| (version.clone(), weight))
@@ -142,9 +142,10 @@ mod tests {
 
     #[test]
     fn a_list_is_another_one_if_a_release_its_state_or_current_differs() -> Result<()> {
-        let side =
-            |json: &str| Side::load(json.as_bytes()).map_err(|problems| anyhow!("{problems}"));
-        let list = side(
+        let loaded = |json: &str| {
+            LoadedConfig::load(json.as_bytes()).map_err(|problems| anyhow!("{problems}"))
+        };
+        let list = loaded(
             r#"{"releases": [{"version": "2.0.0"}, {"version": "1.0.0"}], "current": "1.0.0", "revision": 2}"#,
         )?;
         for (other, is_same) in [
@@ -165,7 +166,7 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(has_same_list(&list, &side(other)?), is_same, "{other}");
+            assert_eq!(has_same_list(&list, &loaded(other)?), is_same, "{other}");
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use skew_guard::config::State;
-use skew_guard::rollout::{Edit, Reader, Side, apply, assess};
+use skew_guard::rollout::{Edit, LoadedConfig, Reader, apply, assess};
 use skew_guard::version::Version;
 
 use super::helm::{Helm, Revision};
@@ -23,7 +23,7 @@ pub struct List {
     /// The revision of the Helm release; none of values that were not given out yet.
     pub revision: u64,
     pub values: Value,
-    pub side: Side,
+    pub loaded: LoadedConfig,
 }
 
 impl List {
@@ -38,11 +38,11 @@ impl List {
     }
 
     pub fn new(revision: u64, values: Value) -> Result<Self> {
-        let side = document(&values)?.load_valid()?;
+        let loaded = document(&values)?.load_valid()?;
         Ok(Self {
             revision,
             values,
-            side,
+            loaded,
         })
     }
 
@@ -194,10 +194,10 @@ pub fn check_steps_of_others(helm: &Helm, history: &[Revision], now: u64) -> Res
     for revision in history.iter().skip(last_of_ours) {
         let list = List::of(helm, revision.number)?;
         if let Some(before) = &known {
-            let hazards = assess(&before.side, &list.side, now).hazards;
+            let hazards = assess(&before.loaded, &list.loaded, now).hazards;
             let said = hazards.iter().map(ToString::to_string);
             let said: Vec<_> = said
-                .chain(left_out(&before.side, &list.side, now))
+                .chain(left_out(&before.loaded, &list.loaded, now))
                 .map(|line| format!("  {line}"))
                 .collect();
             if !said.is_empty() {
@@ -219,7 +219,7 @@ pub fn check_steps_of_others(helm: &Helm, history: &[Revision], now: u64) -> Res
 
 /// The releases that the one list serves and the other does not know: no page of them is skewed, for their tabs are
 /// told to reload, but nobody has meant that who has another list in his file.
-fn left_out(before: &Side, after: &Side, now: u64) -> Vec<String> {
+fn left_out(before: &LoadedConfig, after: &LoadedConfig, now: u64) -> Vec<String> {
     let is_known = |version: &Version| {
         let mut releases = after.config.releases.iter();
         releases.any(|release| release.version == *version)
@@ -323,13 +323,13 @@ mod tests {
             {"version": "1.3.0", "state": "retired"},
         ]))?;
         let after = list(json!([{"version": "2.0.0"}]))?;
-        let forgotten = |now| left_out(&before.side, &after.side, now);
+        let forgotten = |now| left_out(&before.loaded, &after.loaded, now);
         assert_eq!(
             forgotten(1_700_000_000),
             ["1.4.2 was draining and is no longer listed"]
         );
         assert!(forgotten(1_900_000_000).is_empty());
-        assert!(left_out(&after.side, &before.side, 0).is_empty());
+        assert!(left_out(&after.loaded, &before.loaded, 0).is_empty());
         Ok(())
     }
 }

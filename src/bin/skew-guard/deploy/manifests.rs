@@ -120,7 +120,7 @@ impl Manifests {
         let Some(there) = there.as_ref().and_then(Workload::of) else {
             return Ok(());
         };
-        let releases = intent.list.side.config.releases.iter();
+        let releases = intent.list.loaded.config.releases.iter();
         let mut served = releases.filter(|release| {
             release.version != *intent.version && release.state != State::Retired
         });

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use skew_guard::config::{CurrentConfig, State};
 use skew_guard::rollout::{
-    Deployment, Goal, Lifecycle, NextStep, ObservedState, Pods, Refusal, ReleaseSpec, Side, Step,
+    Deployment, Goal, Lifecycle, LoadedConfig, NextStep, ObservedState, Pods, Refusal, ReleaseSpec,
+    Step,
 };
 use skew_guard::version::Version;
 
@@ -118,7 +119,7 @@ impl Deploy {
 
     fn summary(&self, run: &Run<'_>, found: &HelmState) -> Answer {
         let version = &self.version;
-        let config = &found.newest.side.config;
+        let config = &found.newest.loaded.config;
         let share = match &config.current {
             Some(current @ CurrentConfig::Weighted(_)) => {
                 let share = current.share_of(version);
@@ -189,7 +190,7 @@ impl DeployWorkflow<'_> {
         let Deploy {
             version, naming, ..
         } = self.deploy;
-        let model = naming::model(&list.document()?, &list.side, version);
+        let model = naming::model(&list.document()?, &list.loaded, version);
         Ok(ReleaseSpec {
             version: version.clone(),
             step: None,
@@ -214,7 +215,7 @@ impl DeployWorkflow<'_> {
             step: Some(Step::Live),
             ..self.spec(list)?
         };
-        match Lifecycle::new(&list.side, now).release(&spec) {
+        match Lifecycle::new(&list.loaded, now).release(&spec) {
             Ok(edits) => List::new(list.revision, list.edited(&edits)),
             Err(_) => Ok(list.clone()),
         }
@@ -346,7 +347,7 @@ impl Workflow for DeployWorkflow<'_> {
     fn next(
         &mut self,
         observed: &ObservedState<'_>,
-        settings: Option<&Side>,
+        settings: Option<&LoadedConfig>,
         found: &HelmState,
     ) -> Result<Result<NextStep, Refusal>> {
         let spec = self.spec(&found.newest)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::json;
 use skew_guard::config::State;
-use skew_guard::rollout::{Edit, NextStep, ObservedState, Refusal, Rollback, Side};
+use skew_guard::rollout::{Edit, LoadedConfig, NextStep, ObservedState, Refusal, Rollback};
 use skew_guard::version::Version;
 
 use super::lease::Takeover;
@@ -47,7 +47,7 @@ struct RollbackWorkflow<'a> {
 impl RollbackWorkflow<'_> {
     /// Whether the list says that pods are on their way back: the newest public release drains, and an older one is live.
     fn returns_to(found: &HelmState) -> Option<&Version> {
-        let config = &found.newest.side.config;
+        let config = &found.newest.loaded.config;
         if config.current.is_some() {
             return None;
         }
@@ -64,13 +64,13 @@ impl RollbackWorkflow<'_> {
     fn gains_visitors(found: &HelmState, edits: &[Edit]) -> Result<Option<Version>> {
         let list = &found.newest;
         let after = List::new(list.revision, list.edited(edits))?;
-        let has_share = |side: &Side, version: &Version| {
-            let current = side.config.current.as_ref();
+        let has_share = |loaded: &LoadedConfig, version: &Version| {
+            let current = loaded.config.current.as_ref();
             current.is_some_and(|current| current.share_of(version).is_some())
         };
-        let mut releases = after.side.config.releases.iter();
+        let mut releases = after.loaded.config.releases.iter();
         let gaining = releases.find(|release| {
-            has_share(&after.side, &release.version) && !has_share(&list.side, &release.version)
+            has_share(&after.loaded, &release.version) && !has_share(&list.loaded, &release.version)
         });
         Ok(gaining.map(|release| release.version.clone()))
     }
@@ -101,7 +101,7 @@ impl Workflow for RollbackWorkflow<'_> {
     fn next(
         &mut self,
         observed: &ObservedState<'_>,
-        settings: Option<&Side>,
+        settings: Option<&LoadedConfig>,
         found: &HelmState,
     ) -> Result<Result<NextStep, Refusal>> {
         if let Some(settings) = settings

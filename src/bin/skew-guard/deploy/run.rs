@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use skew_guard::config::State;
-use skew_guard::rollout::{Edit, NextStep, ObservedState, Refusal, Side, changes};
+use skew_guard::rollout::{Edit, LoadedConfig, NextStep, ObservedState, Refusal, changes};
 
 use super::chart::Chart;
 use super::gateways::Watch;
@@ -61,8 +61,11 @@ pub struct HelmState {
 
 impl HelmState {
     /// What of it the next step is chosen by.
-    fn sides(&self) -> Vec<Side> {
-        self.earlier.iter().map(|list| list.side.clone()).collect()
+    fn earlier_configs(&self) -> Vec<LoadedConfig> {
+        self.earlier
+            .iter()
+            .map(|list| list.loaded.clone())
+            .collect()
     }
 }
 
@@ -72,7 +75,7 @@ pub trait Workflow {
     fn next(
         &mut self,
         observed: &ObservedState<'_>,
-        settings: Option<&Side>,
+        settings: Option<&LoadedConfig>,
         found: &HelmState,
     ) -> Result<Result<NextStep, Refusal>>;
 
@@ -181,10 +184,13 @@ impl<'a> Run<'a> {
         let mut is_in_force = false;
         loop {
             let settings = self.settings(&found)?;
-            let earlier = found.sides();
+            let earlier = found.earlier_configs();
             let observed = observed_state(&found, &earlier, is_in_force);
-            let next =
-                workflow.next(&observed, settings.as_ref().map(|list| &list.side), &found)?;
+            let next = workflow.next(
+                &observed,
+                settings.as_ref().map(|list| &list.loaded),
+                &found,
+            )?;
             let next = next.map_err(|refusal| Stop(refusal.to_string()))?;
             let revision = found.newest.revision;
             match &next {
@@ -251,7 +257,7 @@ impl<'a> Run<'a> {
         Ok(match next {
             NextStep::Change(edits) => {
                 let after = List::new(0, found.newest.edited(edits))?;
-                let what = changes(&found.newest.side, &after.side).join("; ");
+                let what = changes(&found.newest.loaded, &after.loaded).join("; ");
                 (after, what)
             }
             NextStep::Settings => (
@@ -269,10 +275,10 @@ impl<'a> Run<'a> {
 
     fn choose(&mut self, workflow: &mut dyn Workflow, found: &HelmState) -> Result<NextStep> {
         let settings = self.settings(found)?;
-        let earlier = found.sides();
+        let earlier = found.earlier_configs();
         let is_in_force = self.in_force == Some(found.newest.revision);
         let observed = observed_state(found, &earlier, is_in_force);
-        let settings = settings.as_ref().map(|list| &list.side);
+        let settings = settings.as_ref().map(|list| &list.loaded);
         let next = workflow.next(&observed, settings, found)?;
         next.map_err(|refusal| Stop(refusal.to_string()).into())
     }
@@ -402,7 +408,7 @@ impl<'a> Run<'a> {
 
     /// A list of long ago may send every visitor to a release whose pods are gone.
     fn check_current(&self, list: &List) -> Result<()> {
-        let current = list.side.config.current.iter();
+        let current = list.loaded.config.current.iter();
         for (version, share) in current.flat_map(|current| current.shares()) {
             if share == 0 {
                 continue;
@@ -423,7 +429,7 @@ impl<'a> Run<'a> {
     fn change(&mut self, found: &HelmState, edits: &[Edit]) -> Result<()> {
         let values = found.newest.edited(edits);
         let after = List::new(found.newest.revision, values)?;
-        let what = changes(&found.newest.side, &after.side).join("; ");
+        let what = changes(&found.newest.loaded, &after.loaded).join("; ");
         self.publish(found, &after, &what)
     }
 
@@ -431,7 +437,7 @@ impl<'a> Run<'a> {
     fn republish(&mut self, found: &HelmState, list: &List, what: &str) -> Result<()> {
         let mut values = list.values.clone();
         if let Some(revision) = values.pointer_mut("/config/revision") {
-            let newest = found.newest.side.config.revision.unwrap_or_default();
+            let newest = found.newest.loaded.config.revision.unwrap_or_default();
             *revision = json!(newest.saturating_add(1));
         }
         self.publish(found, &List::new(list.revision, values)?, what)
@@ -492,7 +498,7 @@ impl<'a> Run<'a> {
                 self.helm.namespace(),
                 self.helm.name(),
                 &self.options.gateways,
-                &found.newest.side,
+                &found.newest.loaded,
                 self.report,
             );
             let lacking = match seen {
@@ -546,7 +552,7 @@ impl<'a> Run<'a> {
                 namespaces.push(service.namespace);
             }
         }
-        let releases = &list.side.config.releases;
+        let releases = &list.loaded.config.releases;
         let served: Vec<_> = releases
             .iter()
             .filter(|release| release.state != State::Retired)
@@ -606,11 +612,11 @@ impl<'a> Run<'a> {
 
 fn observed_state<'s>(
     found: &'s HelmState,
-    earlier: &'s [Side],
+    earlier: &'s [LoadedConfig],
     is_in_force: bool,
 ) -> ObservedState<'s> {
     ObservedState {
-        newest: &found.newest.side,
+        newest: &found.newest.loaded,
         earlier,
         is_complete: found.is_complete,
         is_in_force,

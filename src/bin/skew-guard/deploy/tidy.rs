@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde_json::json;
-use skew_guard::rollout::{NextStep, ObservedState, Refusal, Side, tidy_up};
+use skew_guard::rollout::{LoadedConfig, NextStep, ObservedState, Refusal, tidy_up};
 
 use super::lease::Takeover;
 use super::options::Options;
@@ -41,7 +41,7 @@ impl Workflow for TidyWorkflow {
     fn next(
         &mut self,
         observed: &ObservedState<'_>,
-        settings: Option<&Side>,
+        settings: Option<&LoadedConfig>,
         _: &HelmState,
     ) -> Result<Result<NextStep, Refusal>> {
         Ok(match settings {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skew_guard::config::{Config, ReleaseConfig, State};
-use skew_guard::rollout::Side;
+use skew_guard::rollout::LoadedConfig;
 use skew_guard::telemetry::ReleaseState;
 
 use super::counts::History;
@@ -14,11 +14,11 @@ type PodsByRoute = BTreeMap<String, Vec<Pods>>;
 
 /// All releases that are served or have pods, in the order of the list.
 pub fn release_statuses(
-    side: Option<&Side>,
+    loaded: Option<&LoadedConfig>,
     pods: Option<&PodsByRoute>,
     history: &History,
 ) -> Vec<ReleaseStatus> {
-    let Some(Side { config, .. }) = side else {
+    let Some(LoadedConfig { config, .. }) = loaded else {
         return history
             .routes()
             .into_iter()

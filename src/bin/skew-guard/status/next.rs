@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 use skew_guard::config::{ReleaseConfig, State};
-use skew_guard::rollout::{Edit, Lifecycle, Refusal, ReleaseSpec, Side, Step, changes};
+use skew_guard::rollout::{Edit, Lifecycle, LoadedConfig, Refusal, ReleaseSpec, Step, changes};
 use skew_guard::version::Version;
 
 /// The next step.
@@ -55,21 +55,21 @@ impl Place {
 }
 
 /// The next step; none where everything is done.
-pub fn next(side: &Side, now: u64, drain_for: Duration) -> Option<NextStep> {
-    let releases = &side.config.releases;
+pub fn next(loaded: &LoadedConfig, now: u64, drain_for: Duration) -> Option<NextStep> {
+    let releases = &loaded.config.releases;
     let newest = releases
         .iter()
         .find(|release| matches!(release.state, State::Staged | State::Live));
-    let forward = newest.and_then(|newest| step(side, now, drain_for, newest, None));
+    let forward = newest.and_then(|newest| step(loaded, now, drain_for, newest, None));
     forward.or_else(|| {
         let mut oldest = releases.iter().rev();
         let draining = oldest.find(|release| release.state == State::Draining)?;
-        step(side, now, drain_for, draining, Some(Step::Retired))
+        step(loaded, now, drain_for, draining, Some(Step::Retired))
     })
 }
 
 fn step(
-    side: &Side,
+    loaded: &LoadedConfig,
     now: u64,
     drain_for: Duration,
     release: &ReleaseConfig,
@@ -83,7 +83,7 @@ fn step(
         route: None,
         labels: Map::new(),
     };
-    let made = Lifecycle::new(side, now).release(&spec);
+    let made = Lifecycle::new(loaded, now).release(&spec);
     if made.as_ref().is_ok_and(Vec::is_empty) {
         return None;
     }
@@ -91,18 +91,18 @@ fn step(
         version: spec.version,
         step: step.map(|_| "retired"),
         changes: made
-            .and_then(|edits| changed(side, &edits))
+            .and_then(|edits| changed(loaded, &edits))
             .map_err(|refusal| refusal.to_string()),
     })
 }
 
 /// What a step changes, except that the revision is raised, which goes without saying.
-fn changed(side: &Side, edits: &[Edit]) -> Result<Vec<String>, Refusal> {
+fn changed(loaded: &LoadedConfig, edits: &[Edit]) -> Result<Vec<String>, Refusal> {
     let edits: Vec<_> = edits
         .iter()
         .filter(|edit| !matches!(edit, Edit::Revision(_)))
         .cloned()
         .collect();
-    let after = side.after(&edits).map_err(Refusal::Invalid)?;
-    Ok(changes(side, &after))
+    let after = loaded.after(&edits).map_err(Refusal::Invalid)?;
+    Ok(changes(loaded, &after))
 }

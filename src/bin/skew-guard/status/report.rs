@@ -30,13 +30,13 @@ pub struct Report {
     pub place: Option<Place>,
     pub criteria: RetirementCriteria,
     /// What could not be asked, besides gateways.
-    pub troubles: Vec<String>,
+    pub problems: Vec<String>,
 }
 
 impl Report {
     pub fn answer(&self) -> Answer {
         let is_good = !self.gateways.is_empty()
-            && self.troubles.is_empty()
+            && self.problems.is_empty()
             && self.late().next().is_none()
             && self.skewed() == 0;
         Answer {
@@ -51,7 +51,7 @@ impl Report {
         let Self {
             releases,
             criteria,
-            troubles,
+            problems,
             ..
         } = self;
         for release in releases {
@@ -66,7 +66,7 @@ impl Report {
             };
             match is_open.then(|| prometheus.idle(asked, criteria.now)) {
                 Some(Ok(idle)) => release.traffic.idle = idle,
-                Some(Err(error)) => troubles.push(format!("Prometheus: {error:#}")),
+                Some(Err(error)) => problems.push(format!("Prometheus: {error:#}")),
                 None => {}
             }
         }
@@ -95,9 +95,9 @@ impl Report {
             written_time(self.criteria.now)
         )];
         parts.extend(
-            self.troubles
+            self.problems
                 .iter()
-                .map(|trouble| format!("not known: {trouble}")),
+                .map(|problem| format!("not known: {problem}")),
         );
         parts.push(self.table_of_gateways());
         if self.releases.is_empty() {
@@ -255,7 +255,7 @@ impl Report {
         json!({
             "at": written_time(self.criteria.now),
             "intervalSeconds": self.interval.as_secs_f64(),
-            "troubles": self.troubles,
+            "problems": self.problems,
             "gateways": gateways,
             "releases": releases,
             "withoutRelease": traffic_json(&self.without_release),

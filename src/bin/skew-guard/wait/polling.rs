@@ -19,14 +19,14 @@ pub struct Outcome {
     /// Each gateway of the last look, in order.
     pub gateways: Vec<(String, GatewayState)>,
     /// Why there are none to ask.
-    pub obstacle: Option<String>,
+    pub problem: Option<String>,
 }
 
 impl Outcome {
     /// Whether what was wanted is in force, in at least one gateway and in all.
     pub fn is_settled(&self) -> bool {
         let is_in_force = |state: &GatewayState| matches!(state, GatewayState::InForce(_));
-        self.obstacle.is_none()
+        self.problem.is_none()
             && self.gateways.iter().all(|(_, state)| state.is_settled())
             && self.gateways.iter().any(|(_, state)| is_in_force(state))
     }
@@ -60,10 +60,10 @@ pub fn until(
 }
 
 fn tell_changes(before: &Outcome, after: &Outcome, progress: &mut dyn FnMut(String)) {
-    if let Some(obstacle) = &after.obstacle
-        && before.obstacle != after.obstacle
+    if let Some(problem) = &after.problem
+        && before.problem != after.problem
     {
-        progress(obstacle.clone());
+        progress(problem.clone());
     }
     for (name, state) in &after.gateways {
         if before.state(name) != Some(state) {
@@ -71,7 +71,7 @@ fn tell_changes(before: &Outcome, after: &Outcome, progress: &mut dyn FnMut(Stri
         }
     }
     for (name, _) in &before.gateways {
-        if after.obstacle.is_none() && after.state(name).is_none() {
+        if after.problem.is_none() && after.state(name).is_none() {
             progress(format!("{name} is no longer a gateway"));
         }
     }
@@ -88,7 +88,7 @@ fn poll(
         Ok(targets) => targets,
         Err(problem) if problem.is_transient() => {
             return Ok(Outcome {
-                obstacle: Some(problem.to_string()),
+                problem: Some(problem.to_string()),
                 ..Outcome::default()
             });
         }
@@ -107,8 +107,8 @@ fn poll(
             (target.name, state)
         })
         .collect();
-    let obstacle = gateways.is_empty().then(|| source.in_words());
-    Ok(Outcome { gateways, obstacle })
+    let problem = gateways.is_empty().then(|| source.in_words());
+    Ok(Outcome { gateways, problem })
 }
 
 fn scrape(target: &Target, wanted: &Wanted, left: Duration) -> GatewayState {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::api::Api;
-use super::gate::Gate;
+use super::discovery_proxy::DiscoveryProxy;
 use super::istio;
 use super::registered_pod::RegisteredPod;
 use super::tools::Tools;
@@ -76,7 +76,7 @@ pub struct Gateway {
     name: GatewayName,
     pod: RegisteredPod,
     agent: Process,
-    gate: Gate,
+    discovery: DiscoveryProxy,
     http: reqwest::Client,
     _directory: TempDir,
 }
@@ -89,7 +89,7 @@ impl Gateway {
         name: GatewayName,
     ) -> Result<Self> {
         let directory = TempDir::with_prefix("skew-guard-gateway-")?;
-        let gate = Gate::before(istio::DISCOVERY).await?;
+        let discovery = DiscoveryProxy::before(istio::DISCOVERY).await?;
         let labels = json!({ "istio": "ingressgateway", "gateway": name.label() });
         let mut pod =
             RegisteredPod::register(api, namespace, name.label(), &labels, name.address()).await?;
@@ -104,13 +104,13 @@ impl Gateway {
             address: name.address(),
             shift: name.shift(),
         };
-        let command = workload.agent(tools, directory.path(), gate.address())?;
+        let command = workload.agent(tools, directory.path(), discovery.address())?;
         let agent = Process::start(format!("gateway {}", name.label()), command)?;
         let mut gateway = Self {
             name,
             pod,
             agent,
-            gate,
+            discovery,
             http: http::client()?,
             _directory: directory,
         };
@@ -134,8 +134,8 @@ impl Gateway {
     }
 
     /// Its connection to istiod.
-    pub fn gate(&self) -> &Gate {
-        &self.gate
+    pub fn discovery(&self) -> &DiscoveryProxy {
+        &self.discovery
     }
 
     /// Everything that the agent and Envoy printed, including the filter's messages.

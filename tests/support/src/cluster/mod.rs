@@ -5,9 +5,9 @@
 //! kubectl, helm ─► kube-apiserver ─► controllers ─► Pods ─► node: a process per Pod
 //!                        │                                        ▲
 //!                        ▼                                        │
-//!                     istiod ─► gate ─► agent ─► Envoy ───────────┘
-//!                                         │
-//!                        registry ────────┘ the module
+//!                     istiod ─► proxy ─► agent ─► Envoy ──────────┘
+//!                                          │
+//!                        registry ─────────┘ the module
 //! ```
 //!
 //! Gateways and istiod are started separately, but Kubernetes shows them as Pods: with addresses, ports and
@@ -16,7 +16,7 @@
 //! [`isolation::enter`] must come first, because the programs use their well-known ports.
 
 mod api;
-mod gate;
+mod discovery_proxy;
 mod gateway;
 pub mod isolation;
 mod istio;
@@ -48,7 +48,7 @@ use self::tools::Tools;
 use crate::registry::{Image, Registry};
 use crate::{pods, wait};
 
-pub use self::gate::Gate;
+pub use self::discovery_proxy::DiscoveryProxy;
 pub use self::gateway::{Gateway, GatewayName, NAMESPACE as GATEWAY_NAMESPACE};
 pub use self::kubelet::NODE;
 pub use self::kubernetes::{Kubernetes, User};

@@ -7,7 +7,7 @@ use crate::cluster::{Installation, Kubectl, Problem};
 use crate::status::pods::by_route;
 
 pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Finding>, Problem> {
-    let Ok(side) = installation.side() else {
+    let Ok(loaded) = installation.loaded() else {
         return Ok(vec![Finding::Problem(
             "the plugin refuses its configuration; run skew-guard check on the manifests to see why"
                 .to_owned(),
@@ -15,7 +15,7 @@ pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Fi
     };
     let by_route = by_route(kubectl, installation)?;
     let mut findings = Vec::new();
-    for release in &side.config.releases {
+    for release in &loaded.config.releases {
         let state = release.state;
         if state == State::Retired {
             continue;
@@ -26,7 +26,7 @@ pub fn findings(kubectl: &Kubectl, installation: &Installation) -> Result<Vec<Fi
             let service = &pods.service;
             if pods.all == 0 {
                 let which = format!("{version} has no pods of service {service}");
-                findings.push(match side.config.current.as_ref() {
+                findings.push(match loaded.config.current.as_ref() {
                     Some(current) if current.share_of(version).is_some() => Finding::Problem(format!(
                         "{which}, and it is current: every visitor gets 503. Do its pods have the labels of its subset?"
                     )),

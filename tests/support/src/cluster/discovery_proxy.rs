@@ -1,4 +1,4 @@
-//! A gate on the way from istiod to one gateway, so that this gateway learns changes late.
+//! A proxy between istiod and one gateway, so that this gateway learns changes late.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -9,17 +9,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Forwards connections to one address. While it is closed nothing comes back: what is sent meanwhile
+/// Forwards connections to one address. While it is paused nothing comes back: what is sent meanwhile
 /// waits in order, and the connections stay.
 #[derive(Debug)]
-pub struct Gate {
+pub struct DiscoveryProxy {
     address: SocketAddr,
     open: watch::Sender<bool>,
     acceptor: JoinHandle<()>,
 }
 
-impl Gate {
-    /// An open gate before that address.
+impl DiscoveryProxy {
+    /// A proxy before that address, not paused.
     pub(super) async fn before(destination: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -42,17 +42,17 @@ impl Gate {
     }
 
     /// Holds back everything from now on.
-    pub fn close(&self) {
+    pub fn pause(&self) {
         self.open.send_replace(false);
     }
 
     /// Lets through what was held back, and everything after it.
-    pub fn open(&self) {
+    pub fn resume(&self) {
         self.open.send_replace(true);
     }
 }
 
-impl Drop for Gate {
+impl Drop for DiscoveryProxy {
     fn drop(&mut self) {
         self.acceptor.abort();
     }
