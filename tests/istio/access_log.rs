@@ -1,4 +1,4 @@
-//! What can be observed in a real mesh: the access log that is shipped for it.
+//! The shipped access log, in a real mesh.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -55,8 +55,8 @@ pub async fn as_shipped(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// The log line of a request with this version. When the gateway learns of the log is not known, so the request is
-/// repeated until there is one; it must not contain the query.
+/// The log line of a request with this version, which must not contain the query. The request is repeated until there
+/// is a line: nothing tells when the gateway has learnt of the log.
 async fn line_of(testbed: &Testbed<'_>, version: &str) -> Result<Value> {
     wait::until_some("a line of the access log", async || {
         let said = [("x-bundle-version", version)];

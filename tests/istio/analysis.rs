@@ -11,7 +11,8 @@ use crate::testbed::Testbed;
 /// A reference to something that does not exist.
 const REFERENCE_NOT_FOUND: &str = "IST0101";
 
-/// It finds nothing; without the chart's own suppression only the catch-all, whose subset is absent on purpose.
+/// It reports nothing. Without the suppression that the chart sets it reports only the catch-all, whose subset is
+/// missing on purpose.
 pub async fn reports_only_the_catch_all(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "analysis").await?;
     testbed.deploy("1.4.2").await?;

@@ -1,11 +1,11 @@
-//! `skew-guard check --cluster` in a real cluster: each of its findings is provoked, and its effect observed.
+//! `skew-guard check --cluster` in a real cluster: each finding is provoked, and its effect on requests is observed.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName};
 use skew_guard_lab::wait;
 
-use crate::shop::{POD_PORT, Tier};
+use crate::shop::Tier;
 use crate::testbed::{OLD_TAB, Testbed};
 use crate::visitors::{answered_by, ask};
 
@@ -15,7 +15,7 @@ const EDGE: &str = "edge";
 /// The tags of the counters.
 pub const TAGS: [&str; 5] = ["release", "outcome", "class", "answer", "plugin"];
 
-/// A good installation, then everything that may be wrong with one.
+/// A good installation, then one mistake after another.
 pub async fn finds_what_is_wrong(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up_with_gateway_in(cluster, "checked", EDGE).await?;
     testbed.chart.values()["gateways"] = json!([GatewayName::First.label()]);
@@ -33,7 +33,7 @@ pub async fn finds_what_is_wrong(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// The tool ends with this code and says this; with `""` only what it cannot check here.
+/// Expects this code and a finding with these words; with `""`, no finding but those that cannot be checked here.
 async fn finds(testbed: &Testbed<'_>, code: i32, words: &str) -> Result<()> {
     let said = testbed.chart.tool("check", &["--cluster"]).await?;
     let findings = said.answer["findings"].as_array();
@@ -61,23 +61,13 @@ async fn finds(testbed: &Testbed<'_>, code: i32, words: &str) -> Result<()> {
 
 /// Somebody else's routes for our host.
 fn neighbour(testbed: &Testbed<'_>, name: &str) -> Value {
-    let host = testbed.shop.service_host(Tier::Web);
-    json!({
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": { "name": name },
-        "spec": {
-            "hosts": [testbed.shop.host()],
-            "gateways": [GatewayName::First.label()],
-            "http": [{
-                "match": [{ "uri": { "prefix": "/api" } }],
-                "route": [{ "destination": { "host": host, "port": { "number": POD_PORT } } }],
-            }],
-        },
-    })
+    let shop = &testbed.shop;
+    let http =
+        json!([{ "match": [{ "uri": { "prefix": "/api" } }], "route": shop.route_to(Tier::Web) }]);
+    shop.virtual_service(name, GatewayName::First.label(), http)
 }
 
-/// An older VirtualService's routes win over ours, and keep nobody's release.
+/// The routes of an older VirtualService win over the chart's, and pin nobody.
 async fn routes_of_others(testbed: &Testbed<'_>) -> Result<()> {
     wait::until("the older routes to win", async || {
         let answer = testbed.ask("/api/cart", &OLD_TAB).await?;
@@ -105,7 +95,7 @@ async fn routes_of_others(testbed: &Testbed<'_>) -> Result<()> {
     Ok(())
 }
 
-/// It hides ours from the gateway, and with it every release.
+/// It hides the chart's rule from the gateway, and with it every subset.
 async fn a_rule_beside_the_gateway(cluster: &Cluster, testbed: &Testbed<'_>) -> Result<()> {
     let kubernetes = cluster.kubernetes();
     let rule = json!({

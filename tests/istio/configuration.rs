@@ -1,4 +1,4 @@
-//! The plugin's configuration in a real mesh: wrong ones, missing modules, and dozens of changes.
+//! The plugin's configuration in a real mesh: an invalid one, a mistyped image tag, and dozens of changes.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -100,8 +100,8 @@ pub async fn a_mistyped_image_tag(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// For an image the agent names the file by its content, and Envoy keeps the VM. For a file Istio marks each
-/// version of the resource, and Envoy makes a VM for each.
+/// The agent names an image's file by its content, so Envoy keeps the VM. With a file, Istio marks each version of the
+/// resource, and Envoy makes a VM for each.
 pub async fn dozens_of_changes(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::with_two_releases(cluster, "changes").await?;
     let load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;

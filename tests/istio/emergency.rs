@@ -1,4 +1,4 @@
-//! Ways out of an emergency, each under load: skew may be the price, a failed request is not.
+//! What to do in an emergency, under load: it may cost skew, but no failed request.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const SOME: u64 = 1_000;
 /// A client that sends the old release's route header itself.
 const CHOSEN: [(&str, &str); 1] = [("x-release", "v1-4-2")];
 
-/// Enough requests to meet the pods of every release that they can meet.
+/// Enough requests to reach the pods of every release that is within reach.
 const ENOUGH: usize = 40;
 
 /// Without the plugin the header routes remain, and nobody removes a header that a client sent.

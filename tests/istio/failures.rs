@@ -36,7 +36,7 @@ pub async fn a_pod_killed_without_notice(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// Nothing else may answer for a draining release; better to tell its tabs than to leave them with an error.
+/// No other release may answer for a draining one: its tabs are told to reload, rather than left with an error.
 pub async fn the_last_pod_of_a_draining_release(cluster: &Cluster) -> Result<()> {
     let (testbed, load) = Testbed::open_with_two_releases(cluster, "last-pod").await?;
     testbed.remove("1.4.2").await?;

@@ -1,4 +1,4 @@
-//! The plugin beside the other things in a gateway: redirects, other plugins, and EnvoyFilters.
+//! The plugin next to a redirect, another plugin, and EnvoyFilters.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ async fn by_tls(cluster: &Cluster, testbed: &Testbed<'_>, version: &str) -> Resu
         .await
 }
 
-/// The priorities of two plugins in one phase decide which a request meets first.
+/// In one phase, the plugin with the higher priority sees a request first.
 pub async fn by_priority(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::with_two_releases(cluster, "ordered").await?;
     let module = cluster.push_image(&trap::module()?, "neighbour", "tested")?;

@@ -8,7 +8,7 @@ use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, Gateway, GatewayName};
 use skew_guard_lab::load::Load;
 
 use crate::chart::Chart;
-use crate::shop::{POD_PORT, Shop, Tier};
+use crate::shop::{Shop, Tier};
 use crate::testbed::Testbed;
 use crate::visitors::{self, answered_by, ask};
 
@@ -91,7 +91,7 @@ pub async fn each_with_its_own_plugin(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// One has its own chart with another route header, the other just a version header with the same name as ours.
+/// One has the chart too, with another route header; the other has only a version header of the same name.
 pub async fn other_applications(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "ours").await?;
     testbed.deploy("1.4.2").await?;
@@ -105,7 +105,11 @@ pub async fn other_applications(cluster: &Cluster) -> Result<()> {
     chart.step(&[&testbed.gateway]).await?;
 
     let third = Shop::open(cluster, "plainly").await?;
-    third.apply(all_to_the_api(&third)).await?;
+    let http = json!([{ "route": third.route_to(Tier::Api) }]);
+    let label = GatewayName::First.label();
+    third
+        .apply(third.virtual_service("shop", label, http))
+        .await?;
     third.deploy(Tier::Api, "api", "3.1.0", 1).await?;
     third.rolled_out("api").await?;
 
@@ -125,7 +129,7 @@ pub async fn other_applications(cluster: &Cluster) -> Result<()> {
     testbed.tear_down().await
 }
 
-/// It uses versions that are not in our list, and headers that we would remove.
+/// It sends versions that our list does not have, and headers that we would remove.
 async fn passes_untouched(gateway: &Gateway, shop: &Shop<'_>) -> Result<()> {
     let headers = [
         ("x-bundle-version", "0.0.9"),
@@ -156,19 +160,4 @@ async fn passes_untouched(gateway: &Gateway, shop: &Shop<'_>) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn all_to_the_api(shop: &Shop<'_>) -> Value {
-    let destination =
-        json!({ "host": shop.service_host(Tier::Api), "port": { "number": POD_PORT } });
-    json!({
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": { "name": "shop" },
-        "spec": {
-            "hosts": [shop.host()],
-            "gateways": [GatewayName::First.label()],
-            "http": [{ "route": [{ "destination": destination }] }],
-        },
-    })
 }

@@ -1,4 +1,4 @@
-//! Moving in beside the team's own VirtualService, and moving out again.
+//! Installing the chart next to a team's own VirtualService, and removing it again.
 
 use anyhow::{Result, ensure};
 use serde_json::json;

@@ -100,7 +100,7 @@ scenarios! {
     changing_the_plugins_kind_causes_no_skew_and_no_failures: module::under_another_kind_of_resource,
     deleting_the_plugin_fails_no_request_and_can_be_undone: emergency::the_plugin_is_deleted,
     disabling_the_chart_fails_no_request_and_can_be_undone: emergency::the_chart_renders_plain_routes,
-    observing_only_fails_no_request_and_mixes_releases_without_current: emergency::the_plugin_only_observes,
+    a_plugin_that_only_observes_fails_no_request_but_mixes_releases_without_current: emergency::the_plugin_only_observes,
     removing_the_chart_fails_no_request: emergency::the_chart_is_removed,
     a_trap_is_handled_as_the_fail_strategy_says: trap::under_each_fail_strategy,
     a_rolling_update_with_killed_pods_and_late_gateways_is_not_skewed: roll_outs::in_random_order,

@@ -1,4 +1,4 @@
-//! A module that is missing when a gateway wants it: who is served, and who may choose a release.
+//! A module that is missing when a gateway asks for it: who is served, and who can choose a release.
 
 use std::fs;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! The module on its way into gateways: where it comes from, and what a change of it does to visitors.
+//! How gateways get the module, and what replacing it does to visitors.
 
 use std::fs;
 use std::process::Command;
@@ -26,7 +26,7 @@ fn rebuilt(build: u8) -> Result<Vec<u8>> {
     Ok(module)
 }
 
-/// The module as if it did not know a key yet.
+/// The module as if it were older than that key.
 fn from_before(key: &str) -> Result<Vec<u8>> {
     let module = fs::read(module::path()?)?;
     let at = module

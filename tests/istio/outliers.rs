@@ -1,4 +1,4 @@
-//! Outlier detection, which ejects living pods.
+//! Outlier detection, which ejects healthy pods.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};

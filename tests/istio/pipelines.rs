@@ -1,5 +1,5 @@
-//! The resources for Argo CD and Flux in the chart's folder, validated against their own definitions by a real API
-//! server. Neither of them runs here.
+//! The chart's resources for Argo CD and Flux, validated by a real API server against the resource definitions of
+//! both. Neither of them runs here.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `skew-guard probe`: a release is asked for through every gateway, before it becomes current.
+//! `skew-guard probe`: requests for a release through every gateway, before it becomes current.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ use crate::testbed::Testbed;
 /// The first gateway's TLS port.
 pub const TLS_PORT: u16 = 9_443;
 
-/// A release counts when its pods answer through each port of each gateway.
+/// It succeeds once the pods of the release answer through each port of each gateway.
 pub async fn through_every_gateway(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "probed").await?;
     let second = cluster.start_gateway(GatewayName::Second).await?;

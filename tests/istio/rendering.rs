@@ -24,52 +24,23 @@ enum Renderer {
 /// A release on its way to current, each step rendered by one or the other, with `config.revision` counted up: every
 /// rendering is revision 1 of the Helm release.
 pub async fn by_argo_cd_and_kustomize(cluster: &Cluster) -> Result<()> {
+    use Renderer::{ArgoCd, Kustomize};
+
     let mut testbed = Testbed::set_up(cluster, "rendered").await?;
     testbed.deploy("1.4.2").await?;
-    commit(
-        cluster,
-        &mut testbed,
-        Renderer::ArgoCd,
-        1,
-        &[("1.4.2", "live")],
-        "1.4.2",
-    )
-    .await?;
+    let first = [("1.4.2", "live")];
+    commit(cluster, &mut testbed, (ArgoCd, 1), &first, "1.4.2").await?;
     let load = visitors::arrive(&[&testbed.gateway], &testbed.shop).await?;
     load.answers(SOME).await?;
     let listed = [("2.0.0", "live"), ("1.4.2", "live")];
-    commit(
-        cluster,
-        &mut testbed,
-        Renderer::Kustomize,
-        2,
-        &listed,
-        "1.4.2",
-    )
-    .await?;
+    commit(cluster, &mut testbed, (Kustomize, 2), &listed, "1.4.2").await?;
     testbed.deploy("2.0.0").await?;
     load.answers(SOME).await?;
     let swapped = [("2.0.0", "live"), ("1.4.2", "draining")];
-    commit(
-        cluster,
-        &mut testbed,
-        Renderer::ArgoCd,
-        3,
-        &swapped,
-        "2.0.0",
-    )
-    .await?;
+    commit(cluster, &mut testbed, (ArgoCd, 3), &swapped, "2.0.0").await?;
     load.until_page_of("2.0.0").await?;
     let retired = [("2.0.0", "live"), ("1.4.2", "retired")];
-    commit(
-        cluster,
-        &mut testbed,
-        Renderer::Kustomize,
-        4,
-        &retired,
-        "2.0.0",
-    )
-    .await?;
+    commit(cluster, &mut testbed, (Kustomize, 4), &retired, "2.0.0").await?;
     load.until_no_page_of("1.4.2").await?;
     load.answers(SOME).await?;
     let story = "rendered by Argo CD and Kustomize in turn";
@@ -82,8 +53,7 @@ pub async fn by_argo_cd_and_kustomize(cluster: &Cluster) -> Result<()> {
 async fn commit(
     cluster: &Cluster,
     testbed: &mut Testbed<'_>,
-    renderer: Renderer,
-    revision: u64,
+    (renderer, revision): (Renderer, u64),
     releases: &[(&str, &str)],
     current: &str,
 ) -> Result<()> {

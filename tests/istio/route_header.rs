@@ -37,7 +37,7 @@ pub async fn changed_while_tabs_of_two_releases_are_open(cluster: &Cluster) -> R
     testbed.tear_down().await
 }
 
-/// As in the README: then the default route is right, whichever is late.
+/// As the README says: the default route is right then, whether routes or plugin come first.
 pub async fn changed_while_one_release_is_served(cluster: &Cluster) -> Result<()> {
     let (mut testbed, load) = Testbed::open(cluster, "own-header", "1.4.2").await?;
     testbed.chart.values()["config"]["routeHeader"] = json!(OWN);

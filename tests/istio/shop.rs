@@ -72,24 +72,28 @@ impl<'a> Shop<'a> {
 
     /// A team's own VirtualService: split by path and nothing more.
     pub async fn split_by_path(&self, gateway: &str) -> Result<()> {
-        let to = |tier| {
-            let host = self.service_host(tier);
-            json!([{ "destination": { "host": host, "port": { "number": POD_PORT } } }])
-        };
-        self.apply(json!({
+        let http = json!([
+            { "match": [{ "uri": { "prefix": "/api/" } }], "route": self.route_to(Tier::Api) },
+            { "route": self.route_to(Tier::Web) },
+        ]);
+        self.apply(self.virtual_service("shop", gateway, http))
+            .await
+    }
+
+    /// A VirtualService for the shop's host.
+    pub fn virtual_service(&self, name: &str, gateway: &str, http: Value) -> Value {
+        json!({
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
-            "metadata": { "name": "shop" },
-            "spec": {
-                "hosts": [self.host()],
-                "gateways": [gateway],
-                "http": [
-                    { "match": [{ "uri": { "prefix": "/api/" } }], "route": to(Tier::Api) },
-                    { "route": to(Tier::Web) },
-                ],
-            },
-        }))
-        .await
+            "metadata": { "name": name },
+            "spec": { "hosts": [self.host()], "gateways": [gateway], "http": http },
+        })
+    }
+
+    /// The `route` of a VirtualService that leads to all Pods of a tier.
+    pub fn route_to(&self, tier: Tier) -> Value {
+        let host = self.service_host(tier);
+        json!([{ "destination": { "host": host, "port": { "number": POD_PORT } } }])
     }
 
     /// Creates or changes an object in the shop's namespace.

@@ -1,4 +1,4 @@
-//! `skew-guard status` with nothing but a kubeconfig: which release answers requests, and whether the old one may go.
+//! `skew-guard status` with nothing but a kubeconfig: which release serves, and when the old one may be retired.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ async fn status(testbed: &Testbed<'_>, arguments: &[&str]) -> Result<Said> {
     testbed.chart.tool("status", arguments).await?.ends(0)
 }
 
-/// Whether so many pods of so many are ready in each of the two services.
+/// Whether each of the two services has that many pods, and that many ready ones.
 fn has_pods(release: &Value, ready: u64, all: u64) -> bool {
     let services = release["pods"].as_array().map_or(&[][..], Vec::as_slice);
     let has = |pods: &Value| pods["ready"] == ready && pods["all"] == all;

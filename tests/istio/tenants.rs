@@ -1,4 +1,4 @@
-//! Several teams on shared gateways: where each one's resources are, under which names, and who gets which path.
+//! Several teams on shared gateways: where their resources are, how they are named, and who gets which path.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn hiding() -> Value {
     json!({ "defaultDestinationRuleExportTo": ["."], "defaultVirtualServiceExportTo": ["."] })
 }
 
-/// Both Helm releases are called `shop`, in namespaces without services. One goes, and the other stays intact.
+/// Both Helm releases are called `shop`, in namespaces without services. One is uninstalled, and the other stays intact.
 pub async fn of_one_name(cluster: &Cluster) -> Result<()> {
     cluster.configure_mesh(hiding())?;
     let gateway = cluster.start_gateway(GatewayName::First).await?;
@@ -208,20 +208,10 @@ pub async fn a_path_for_another_team(cluster: &Cluster) -> Result<()> {
 }
 
 fn blog(ours: &Shop<'_>, theirs: &Shop<'_>) -> Value {
-    let destination =
-        json!({ "host": theirs.service_host(Tier::Api), "port": { "number": POD_PORT } });
-    json!({
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": { "name": "blog" },
-        "spec": {
-            "hosts": [ours.host()],
-            "gateways": [GatewayName::First.label()],
-            "http": [{
-                "name": "their-blog",
-                "match": [{ "uri": { "prefix": "/blog" } }],
-                "route": [{ "destination": destination }],
-            }],
-        },
-    })
+    let http = json!([{
+        "name": "their-blog",
+        "match": [{ "uri": { "prefix": "/blog" } }],
+        "route": theirs.route_to(Tier::Api),
+    }]);
+    ours.virtual_service("blog", GatewayName::First.label(), http)
 }

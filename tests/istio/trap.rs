@@ -1,4 +1,4 @@
-//! A plugin that traps, in place of ours, under each of Istio's fail strategies.
+//! A plugin that traps, under each of Istio's fail strategies.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ fn trigger() -> Vec<(String, &'static str)> {
     trap::trigger()
 }
 
-/// Waits until all of many requests meet that, and reports it.
+/// Waits until every one of many requests meets what is expected.
 async fn meets(testbed: &Testbed<'_>, when: &str, expected: impl Fn(&Met) -> bool) -> Result<()> {
     let mut all = BTreeMap::new();
     wait::until(when, async || {

@@ -1,4 +1,4 @@
-//! The parts of one upgrade, learnt by the mesh in any order; and what `helm rollback` does.
+//! The parts of an upgrade, which may reach the mesh in any order; and what `helm rollback` does.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::chart::Part;
 use crate::testbed::Testbed;
 use crate::visitors;
 
-/// Long enough for the mesh to learn one part before the next.
+/// Answers enough for one part to reach the mesh before the next.
 const BETWEEN_PARTS: u64 = 1_500;
 
 /// Subsets, routes and plugin may arrive in any order.
@@ -22,7 +22,7 @@ const ORDERS: [[Part; 3]; 6] = [
     [Part::Plugin, Part::Routes, Part::Subsets],
 ];
 
-/// One life of a release for each order, part by part.
+/// A release's whole life for each order.
 pub async fn arriving_in_any_order(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "orders").await?;
     testbed.deploy("1.0.0").await?;

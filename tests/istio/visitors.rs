@@ -74,7 +74,7 @@ pub fn report(what: &str, tally: &Tally) {
     );
 }
 
-/// The promise: no answer from another release, and none that failed.
+/// No answer came from another release, and none failed.
 pub fn expect_neither_skew_nor_failure(what: &str, tally: &Tally) -> Result<()> {
     report(what, tally);
     let examples = tally.examples.join("\n");

@@ -1,4 +1,4 @@
-//! `skew-guard wait` with nothing but a kubeconfig: it finds gateways, revision and routes, and judges them correctly.
+//! `skew-guard wait` with nothing but a kubeconfig: it finds the gateways, the revision and the routes by itself.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -30,7 +30,7 @@ impl Said {
     }
 }
 
-/// It waits for a gateway as soon as there is one, and no longer when it is gone.
+/// It waits for a gateway as soon as it exists, and no longer than it exists.
 pub async fn finds_gateways_as_they_come_and_go(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "found").await?;
     testbed.deploy("1.4.2").await?;

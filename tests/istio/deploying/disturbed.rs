@@ -1,4 +1,4 @@
-//! Disturbed deployments: each waits or ends, and says why; no visitor notices.
+//! Disturbed deployments: each waits or ends, says why, and does no visitor any harm.
 
 use std::fs;
 use std::time::Duration;
@@ -89,7 +89,7 @@ pub async fn by_refused_routes(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "routes refused at each step").await
 }
 
-/// The plugin refuses what somebody wrote without the chart.
+/// The plugin refuses what somebody wrote into it by hand.
 pub async fn by_a_refused_configuration(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "typos", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
@@ -142,7 +142,7 @@ pub async fn by_a_pod_that_never_becomes_ready(cluster: &Cluster) -> Result<()> 
     end(pipeline, vec![load], "pods that are never ready").await
 }
 
-/// The second one is told who holds the Lease, and changes nothing.
+/// The second deployment says who holds the Lease, and changes nothing.
 pub async fn by_another_deployment(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "twice", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
@@ -163,7 +163,7 @@ pub async fn by_another_deployment(cluster: &Cluster) -> Result<()> {
     end(pipeline, vec![load], "two at once").await
 }
 
-/// One gateway no longer learns anything, and somebody says that no visitor comes through it.
+/// One gateway no longer gets any configuration, and the operator says that no visitor comes through it.
 pub async fn by_a_gateway_that_is_skipped(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "skipped", "1.4.2").await?;
     let deaf = cluster.start_gateway(GatewayName::Second).await?;

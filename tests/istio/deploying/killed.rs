@@ -1,4 +1,4 @@
-//! Runs that are killed with `kill -9` and repeated: each continues where it was, and no visitor notices.
+//! Runs that are killed with `kill -9` and repeated: each resumes where the last one was, unnoticed by visitors.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Whole deployments by `skew-guard deploy`, under load, with every likely disturbance.
+//! Whole deployments by `skew-guard deploy`, under load, and disturbed in every likely way.
 
 mod disturbed;
 mod killed;

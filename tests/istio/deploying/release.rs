@@ -1,4 +1,4 @@
-//! Deployments that go well.
+//! Undisturbed deployments and rollbacks.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::visitors;
 /// How many answers to wait for between two commands.
 const SOME: u64 = 300;
 
-/// Three releases with one command each and tabs of every version so far; then a rollback.
+/// Three releases, one command each, with open tabs of every version so far.
 pub async fn three_in_a_row(cluster: &Cluster) -> Result<()> {
     let (pipeline, first) = Pipeline::open(cluster, "three", "1.4.2").await?;
     let mut crowds = vec![first];
@@ -48,7 +48,7 @@ pub async fn three_in_a_row(cluster: &Cluster) -> Result<()> {
     end(pipeline, crowds, "three releases in a row").await
 }
 
-/// A tenth of the visitors, half of them, all; and before that a look at the plan.
+/// First the plan; then a tenth of the visitors, half of them, all.
 pub async fn by_percent(cluster: &Cluster) -> Result<()> {
     let (pipeline, load) = Pipeline::open(cluster, "shares", "1.4.2").await?;
     pipeline.manifests("2.0.0")?;
@@ -215,7 +215,7 @@ pub async fn rolled_back(cluster: &Cluster) -> Result<()> {
     .await
 }
 
-/// What was promised to every visitor.
+/// Ends the load: no visitor was skewed, and no request failed.
 pub async fn end(pipeline: Pipeline<'_>, crowds: Vec<Load>, story: &str) -> Result<()> {
     for generator in crowds {
         generator.answers(SOME).await?;

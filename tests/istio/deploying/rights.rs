@@ -1,4 +1,4 @@
-//! The rights named in the chart's folder: sufficient for everything, and none superfluous.
+//! The Roles in the chart's folder: they suffice for everything, and no right in them is superfluous.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -150,7 +150,7 @@ async fn deploy_in_every_way(pipeline: &Pipeline<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Each is taken away, missed, and given back.
+/// Takes each away, sees it missed, and gives it back.
 async fn each_hidden_one_is_needed(pipeline: &Pipeline<'_>, roles: &Roles<'_>) -> Result<()> {
     roles.take_away("pods/portforward", "create").await?;
     cannot_ask_gateways(pipeline).await?;

@@ -1,4 +1,4 @@
-//! The Roles of the chart's folder, given to a user, and which of them that user needs.
+//! The Roles in the chart's folder, given to a user, and which of their rights that user needs.
 
 use std::collections::BTreeSet;
 use std::fs;
