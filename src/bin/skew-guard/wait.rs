@@ -232,13 +232,16 @@ pub fn in_force(
         wanted.map(|(name, _)| name.clone()).collect()
     };
     if outcome.is_settled() {
-        let loaded = installation.loaded().map_err(|problems| {
-            anyhow::anyhow!("the plugin's configuration is wrong: {problems}")
-        })?;
-        return Ok(Seen::InForce {
-            gateways: names(|state| *state != GatewayState::Skipped),
-            skipped: names(|state| *state == GatewayState::Skipped),
-            loaded: Box::new(loaded),
+        return Ok(match installation.loaded() {
+            Ok(loaded) => Seen::InForce {
+                gateways: names(|state| *state != GatewayState::Skipped),
+                skipped: names(|state| *state == GatewayState::Skipped),
+                loaded: Box::new(loaded),
+            },
+            // It was read before the gateways were asked, and may have been corrected since.
+            Err(problems) => Seen::Lacking(format!(
+                "the plugin's configuration in the cluster is wrong: {problems}"
+            )),
         });
     }
     let late = outcome
