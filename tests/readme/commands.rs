@@ -174,7 +174,7 @@ pub fn targets_exist(document: &Document) -> Result<()> {
     named.try_for_each(|code| is_target(code))
 }
 
-/// `make` has such a target; nothing is made.
+/// `make` has such a target; it is not run.
 fn is_target(line: &str) -> Result<()> {
     let words = words(line);
     let ["make", target, variables @ ..] = &words[..] else {
@@ -191,7 +191,7 @@ fn is_target(line: &str) -> Result<()> {
     output_of(&mut make).map(drop)
 }
 
-/// Runs cargo as this test was run.
+/// The cargo that runs this test.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(arguments).current_dir(repository());

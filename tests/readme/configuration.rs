@@ -18,7 +18,7 @@ pub const CLAIMS: &[Claim] = &[
     ),
     (
         "each key's row names the keys below it",
-        each_row_names_what_stands_below,
+        each_row_names_the_keys_below_it,
     ),
     (
         "each default in the table is correct",
@@ -51,7 +51,13 @@ pub fn shown() -> Result<String> {
     Ok(Document::read(README)?.fence("json")?.text.clone())
 }
 
-/// One wrong configuration, made from the one in the README, gets exactly these problems.
+/// The revision of that configuration.
+pub fn revision() -> Result<u64> {
+    let configuration: Value = serde_json::from_str(&shown()?)?;
+    configuration["revision"].as_u64().context("a revision")
+}
+
+/// One invalid configuration, made from the one in the README, gets exactly these problems.
 pub fn problems_are_reported(expected: &str) -> Result<()> {
     let right = r#""version": "1.4.2""#;
     let wrong = shown()?.replacen(right, r#""version": 1.10"#, 1).replacen(
@@ -84,7 +90,7 @@ fn the_table_has_every_key(readme: &Document) -> Result<()> {
     Ok(())
 }
 
-fn each_row_names_what_stands_below(readme: &Document) -> Result<()> {
+fn each_row_names_the_keys_below_it(readme: &Document) -> Result<()> {
     for row in rows(readme)? {
         for key in &row.keys {
             for inner in keys_below(key)? {

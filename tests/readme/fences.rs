@@ -1,4 +1,4 @@
-//! Which test uses which code block.
+//! Which test covers which code block.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Tests that this repository's documents are true.
+//! Tests that the documentation is true.
 //!
 //! Every code block is copied and used: a configuration is loaded, a command is run, an answer is
 //! compared with the filter's. A block, or a command in one, that no test knows how to use is a failure,
@@ -28,13 +28,14 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use skew_guard_lab::markdown::Document;
 
-/// A statement of a document, and what proves it.
+/// A statement in a document, and the test that proves it.
 type Claim = (&'static str, fn(&Document) -> Result<()>);
 
 /// The statements of individual documents.
-const CLAIMS: [(&str, &[Claim]); 7] = [
+const CLAIMS: [(&str, &[Claim]); 8] = [
     (pages::README, configuration::CLAIMS),
     (pages::README, metrics::VERSIONS),
+    (pages::CHART, metrics::LINES_OF_ISTIO),
     (pages::DECIDING, configuration::RULES),
     (pages::OBSERVABILITY, metrics::CLAIMS),
     (pages::TESTS, suites::CLAIMS),

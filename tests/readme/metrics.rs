@@ -46,6 +46,11 @@ pub const VERSIONS: &[Claim] = &[(
     versions_are_tested,
 )];
 
+pub const LINES_OF_ISTIO: &[Claim] = &[(
+    "the versions of Istio are the tested ones",
+    lines_of_istio_are_tested,
+)];
+
 fn metrics_are_produced(page: &Document) -> Result<()> {
     let named: BTreeSet<_> = rows(page)?
         .iter()
@@ -150,15 +155,26 @@ fn versions_are_tested(readme: &Document) -> Result<()> {
     let [first, last] = [envoy::VERSIONS.first(), envoy::VERSIONS.last()]
         .map(|version| version.and_then(|version| version.rsplit_once('.')))
         .map(|version| version.map_or("", |(line, _)| line));
-    let mut istio = IstioLine::ALL.map(IstioLine::name);
-    istio.sort_unstable();
     let claim = format!(
         "(tested with Envoy {first} to {last}, and Istio {})",
-        istio.join(" and ")
+        lines_of_istio()
     );
     let text = readme.text.replace('\n', " ");
     ensure!(text.contains(&claim), "{claim}");
     Ok(())
+}
+
+fn lines_of_istio_are_tested(chart: &Document) -> Result<()> {
+    let claim = format!("Istio (tested: {};", lines_of_istio());
+    let text = chart.text.replace('\n', " ");
+    ensure!(text.contains(&claim), "{claim}");
+    Ok(())
+}
+
+fn lines_of_istio() -> String {
+    let mut lines = IstioLine::ALL.map(IstioLine::name);
+    lines.sort_unstable();
+    lines.join(" and ")
 }
 
 fn meaning_of<'a>(page: &'a Document, metric: &str) -> Result<&'a Cell> {

@@ -23,7 +23,7 @@ pub fn is_the_filters(shown: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the filter itself answers to an API call of a page of this version, long after.
+/// What the filter answers to an API call by a page of this version, long afterwards.
 pub fn reply_to(policy: &Policy, version: &str) -> Result<Reply> {
     let map = headers::serialize(&[
         (":authority", "shop.example.com"),

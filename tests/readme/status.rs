@@ -7,11 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use skew_guard_lab::markdown::{Document, Fence};
 
+use crate::configuration;
 use crate::pages::README;
 use crate::tool::{Gateway, Workspace};
-
-/// The revision that the README's gateways have.
-const REVISION: u64 = 18;
 
 /// Whether a block is an answer of the command.
 pub fn is_answer(text: &str) -> bool {
@@ -25,7 +23,7 @@ pub fn answers_as_shown(line: &str) -> Result<()> {
     let shown = |fence: &&Fence| is_answer(&fence.text);
     let shown = readme.fences.iter().find(shown).context("an answer")?;
     let workspace = Workspace::with_the_readmes_configuration()?;
-    let gateway = Gateway::of_revision(REVISION)?;
+    let gateway = Gateway::of_revision(configuration::revision()?)?;
     let is_over = AtomicBool::new(false);
     let said = thread::scope(|scope| {
         let visits = scope.spawn(|| visit(&gateway, &is_over));
@@ -42,7 +40,7 @@ pub fn answers_as_shown(line: &str) -> Result<()> {
     Ok(())
 }
 
-/// Pages of every version, again and again.
+/// Sends requests of every version, again and again.
 fn visit(gateway: &Gateway, is_over: &AtomicBool) -> Result<()> {
     while !is_over.load(Ordering::SeqCst) {
         for version in ["2.0.0", "2.0.0", "1.9.3", "1.4.2", "1.3.0"] {
@@ -54,7 +52,7 @@ fn visit(gateway: &Gateway, is_over: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-/// The words of each line, with every number the same, in any order: the most frequent outcome comes first.
+/// The words of each line, sorted because the most frequent outcome comes first, with all digits masked.
 fn masked(text: &str) -> Vec<Vec<String>> {
     let mask = |word: &str| -> String {
         let parts = word.split(|letter: char| letter.is_ascii_digit());

@@ -44,7 +44,7 @@ pub fn installed_by(line: &str) -> Result<PathBuf> {
     Ok(tool)
 }
 
-/// The commands of a release's life, in the README's order.
+/// Runs the commands of a release's life, in the README's order.
 pub fn leads_a_release(lines: &[&str]) -> Result<()> {
     let workspace = Workspace::with_the_readmes_configuration()?;
     for line in lines {
@@ -56,7 +56,7 @@ pub fn leads_a_release(lines: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The commands of a pipeline, with the chart's values and manifests.
+/// Runs the commands of a pipeline, with the chart's values and manifests.
 pub fn runs_in_a_pipeline(lines: &[&str]) -> Result<()> {
     let workspace = Workspace::with_the_charts_files()?;
     if lines.iter().any(|line| line.contains("rollback")) {
@@ -146,7 +146,11 @@ impl Workspace {
         let command = line.split(' ').nth(1).unwrap_or_default();
         match command {
             "release" => ensure!(self.state_of("2.1.0")? == "live", "2.1.0 is not live"),
-            "check" | "diff" | "wait" => {}
+            "check" | "diff" => {}
+            "wait" => ensure!(
+                revision_of(line)? == self.config()?["revision"].as_u64(),
+                "the file does not have the revision that is waited for"
+            ),
             "explain" => {
                 ensure!(said.contains("rule 8"), "not the rule");
                 ensure!(said.contains("v1-4-2"), "not what happens");

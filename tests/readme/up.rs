@@ -1,4 +1,4 @@
-//! `make up`, and what it invites readers to try.
+//! `make up`, and what the documentation suggests trying with it.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::commands::{output_of, repository};
 
-/// Enough to meet all eight pods: one is missed by chance once in sixteen million runs.
+/// Enough to reach all eight pods: one is missed by chance once in sixteen million runs.
 const TRIES: usize = 140;
 
 /// `make up` builds what it runs, and waits while another build has Cargo's lock.
