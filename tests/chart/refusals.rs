@@ -1,4 +1,4 @@
-//! Wrong values and their messages: all problems at once, each with its place and what is allowed there.
+//! Invalid values and their messages: all problems at once, each with its place and what is allowed there.
 
 use std::collections::BTreeSet;
 
@@ -70,7 +70,7 @@ fn a_version_that_is_a_number_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_version_has_an_alphabet() {
+fn a_version_has_allowed_characters() {
     for version in ["", "-1", "1 2", "1;2", "é", &"1".repeat(65)] {
         assert_refused_as_by_the_plugin(
             &format!("releases: [{{version: {version:?}, route: a}}]\ncurrent: ''"),
@@ -81,7 +81,7 @@ fn a_version_has_an_alphabet() {
 }
 
 #[test]
-fn all_problems_are_said_at_once() -> Result<()> {
+fn all_problems_are_reported_at_once() -> Result<()> {
     let by_schema =
         helm::refusal("releases: [{version: 1, state: done}, {verson: a}]\nhosts: []\ncolor: red")?;
     for expected in [
@@ -114,7 +114,7 @@ fn all_problems_are_said_at_once() -> Result<()> {
 }
 
 #[test]
-fn the_list_of_releases_has_to_make_sense() {
+fn contradictions_in_the_list_of_releases_are_refused() {
     assert_refused_as_by_the_plugin(
         "releases: []\ncurrent: ''",
         "at '/releases': minItems: got 0, want 1",
@@ -206,7 +206,7 @@ fn a_route_is_a_dns_label_and_not_that_of_the_dead_end() {
 }
 
 #[test]
-fn labels_are_texts_that_kubernetes_takes() {
+fn labels_are_strings_that_kubernetes_accepts() {
     for value in ["1.10", "true", r#""a b""#, r#""""#, r#""1.0+x""#] {
         assert_refused(
             &format!("releases: [{{version: \"2.0.0\", labels: {{version: {value}}}}}]"),
@@ -244,7 +244,7 @@ fn current_is_a_live_release() {
 }
 
 #[test]
-fn weights_need_a_cookie_and_a_sum() {
+fn weights_need_a_cookie_and_must_not_all_be_zero() {
     let releases = r#"releases: [{version: "2.1.0"}, {version: "2.0.0"}]"#;
     assert_refused_as_by_the_plugin(
         &format!(
@@ -276,7 +276,7 @@ fn weights_need_a_cookie_and_a_sum() {
 }
 
 #[test]
-fn what_the_chart_puts_into_the_plugin_s_configuration_is_given_beside_it() {
+fn keys_that_the_chart_sets_are_not_allowed_in_config() {
     for key in ["releases", "current", "hosts"] {
         assert_refused(
             &format!("config: {{{key}: []}}"),
@@ -347,7 +347,7 @@ fn the_chart_judges_every_key_of_the_plugin_as_the_plugin_does() -> Result<()> {
         json!({}),
         json!({ "a": "b" }),
     ];
-    let keys = keys_beside_those_of_the_chart();
+    let keys = keys_that_the_chart_passes_on();
     ensure!(
         keys.len() > 15,
         "the plugin lists its keys differently now: {keys:?}"
@@ -361,8 +361,15 @@ fn the_chart_judges_every_key_of_the_plugin_as_the_plugin_does() -> Result<()> {
         objects.len() >= 5,
         "the plugin lists its keys differently now: {objects:?}"
     );
+    let sources = known_keys("sources[0]");
+    ensure!(
+        sources.len() >= 5,
+        "the plugin lists its kinds of sources differently now: {sources:?}"
+    );
     for value in &values {
         assert_same_verdict(&all_set_to(&keys, value), 1)?;
+        let one_of_each_kind = sources.iter().map(|kind| json!({ kind.as_str(): value }));
+        assert_same_verdict(&json!({ "sources": Value::from_iter(one_of_each_kind) }), 3)?;
         for (object, members) in &objects {
             assert_same_verdict(&json!({ object.as_str(): all_set_to(members, value) }), 2)?;
         }
@@ -394,7 +401,9 @@ fn assert_same_verdict(config: &Value, depth: usize) -> Result<()> {
         Ok(_) => BTreeSet::new(),
         Err(problems) => problems
             .iter()
-            .map(|problem| first_words(&problem.path.replace('[', "."), '.', depth))
+            .map(|problem| {
+                first_words(&problem.path.replace('[', ".").replace(']', ""), '.', depth)
+            })
             .collect(),
     };
     assert_eq!(
@@ -412,19 +421,21 @@ fn first_words(path: &str, separator: char, depth: usize) -> String {
 }
 
 /// The keys of the plugin's configuration except those that the chart sets.
-fn keys_beside_those_of_the_chart() -> Vec<String> {
+fn keys_that_the_chart_passes_on() -> Vec<String> {
     let mut keys = known_keys("");
     keys.retain(|key| !["releases", "current", "hosts"].contains(&key.as_str()));
     keys
 }
 
-/// The keys of the configuration, or of an object in it, as the plugin lists them when it meets one that it does not
+/// The keys of the configuration, or of an object in it, as the plugin lists them when it finds one that it does not
 /// know. None if it expects something other than an object.
 fn known_keys(object: &str) -> Vec<String> {
     const UNKNOWN: &str = "a-key-that-nobody-can-have-meant";
-    let (config, path) = match object {
-        "" => (json!({ UNKNOWN: 0 }), UNKNOWN.to_owned()),
-        key => (json!({ key: { UNKNOWN: 0 } }), format!("{key}.{UNKNOWN}")),
+    let odd = json!({ UNKNOWN: 0 });
+    let (config, path) = match (object, object.strip_suffix("[0]")) {
+        ("", _) => (odd, UNKNOWN.to_owned()),
+        (_, Some(list)) => (json!({ list: [odd] }), format!("{object}.{UNKNOWN}")),
+        (key, None) => (json!({ key: odd }), format!("{key}.{UNKNOWN}")),
     };
     let Err(problems) = Config::load(config.to_string().as_bytes()) else {
         return Vec::new();
@@ -439,7 +450,7 @@ fn known_keys(object: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_path_is_whole_segments_and_leads_to_one_service() {
+fn a_path_consists_of_whole_segments_and_belongs_to_one_service() {
     for path in ["", "api", "/api/", "/api?x", "/a b", "/a#b", "//"] {
         assert_refused(
             &format!("services: [{{host: api.shop, port: 80, paths: [{path:?}]}}]"),
@@ -465,7 +476,7 @@ fn a_service_is_listed_once_however_its_host_is_written() {
 }
 
 #[test]
-fn a_service_has_host_port_and_paths() {
+fn a_service_needs_host_port_and_paths() {
     assert_refused("services: []", "at '/services': minItems: got 0, want 1");
     assert_refused(
         "services: [{}]",
@@ -506,7 +517,7 @@ fn a_probe_path_leads_to_its_service() {
 }
 
 #[test]
-fn only_fields_that_leave_the_choice_of_the_release_alone_are_put_on_routes() {
+fn routes_take_only_fields_that_do_not_change_the_release() {
     let service = |field: &str| format!("services: [{{host: a, port: 80, paths: [/], {field}}}]");
     assert_refused(
         &service("http: {corsPolicy: {}}"),
@@ -532,7 +543,7 @@ fn only_fields_that_leave_the_choice_of_the_release_alone_are_put_on_routes() {
 }
 
 #[test]
-fn the_hosts_are_said_and_all_of_them_only_in_so_many_words() {
+fn hosts_are_required_and_all_hosts_only_as_a_star() {
     assert_refused(
         "hosts: []",
         r#"at '/hosts': value must be 'a list of the application\'s hosts; all hosts of the gateway only explicitly: ["*"]'"#,
@@ -577,14 +588,14 @@ fn what_only_a_team_can_know_has_no_default() -> Result<()> {
 
 /// The example's keys, each removed or left without a value.
 #[test]
-fn a_key_that_is_left_out_is_refused_and_not_filled_in() {
+fn a_missing_key_is_refused_and_not_filled_in() {
     for key in ["releases", "current", "services", "hosts", "gateways"] {
         assert_refused(&format!("{key}: null"), &format!("a map with `{key}`: "));
     }
 }
 
 #[test]
-fn gateways_and_plugin_are_what_istio_takes() {
+fn invalid_gateways_and_plugin_fields_are_refused() {
     assert_refused("gateways: []", "at '/gateways': minItems: got 0, want 1");
     assert_refused(
         "gateways: ['a/b/c']",
