@@ -2,8 +2,8 @@ type Constructor = abstract new (...args: never[]) => object;
 type Name = "Request" | "WebSocket" | "EventSource";
 
 /**
- * Changes what a built-in constructor is given, and sees what it makes. To everyone else it stays the same class:
- * `instanceof`, its constants and classes that extend it.
+ * Changes the arguments of a built-in constructor, and sees what it creates. Otherwise the class stays the same:
+ * `instanceof`, its constants and classes that extend it keep working.
  */
 export function onConstruct(
   name: Name,

@@ -24,8 +24,8 @@ function addressed(url: string | URL, options: unknown): string | URL {
 }
 
 /**
- * The request is a copy that `fetch` would make of it anyway, with body and options. Given as options beside the old
- * request, a header would cost it its referrer.
+ * The request is a copy that `fetch` would make of it anyway, with body and options. If the header
+ * were passed as an option next to the old request, the referrer would be lost.
  */
 function stamped(request: Request): Request {
   const { headers, url } = request;
@@ -33,7 +33,7 @@ function stamped(request: Request): Request {
   return request;
 }
 
-/** Told by its members: it may come from another frame. */
+/** Recognised by its members, because it may come from another frame. */
 function isRequest(input: unknown): input is Request {
   return typeof input === "object" && input !== null && "url" in input;
 }

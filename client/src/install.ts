@@ -12,8 +12,8 @@ import { patchXhr } from "./xhr.js";
 let installed = false;
 
 /**
- * From now on every request to the page's own origin says the page's version, and the listed origins hear it too. On a
- * server it only changes what `versioned` returns, so that the server renders what the page would render.
+ * From now on every request to the page's own origin and to the listed origins states the page's version. On a server it
+ * only changes what `versioned` returns, so that the server renders what the page would render.
  */
 export function install(options: Options = {}): void {
   const version = options.version ?? builtVersion();

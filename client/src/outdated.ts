@@ -1,6 +1,6 @@
 import { updateOf } from "./update.js";
 
-/** What a `Response` and the errors of the clients that people use have in common. */
+/** What a `Response` and the errors of common HTTP clients share. */
 interface Answer {
   headers?: { get?: (name: string) => unknown } & Record<string, unknown>;
   response?: Answer;

@@ -1,15 +1,15 @@
 /**
- * How long a click may wait for the service worker, in milliseconds. It waits only for one that is on its way, and
- * whoever leaves sooner gets the old page again.
+ * How long a click may wait for the service worker, in milliseconds. It waits only if a new one is on its way;
+ * leaving sooner would bring the old page back.
  */
 const PATIENCE = 10_000;
 
 /**
- * Leaves this page for the current release's, at `target` or at its own URL. The service worker comes first: one that
+ * Leaves this page for one of the current release, at `target` or at its own URL. The service worker comes first: one that
  * has the old page would bring it back.
  */
 export async function reload(target?: string | URL): Promise<void> {
-  // A button that calls it as its listener gives it an event.
+  // As a click listener it gets an event.
   const isPlace = typeof target === "string" || target instanceof URL;
   const { href, origin } = new URL(isPlace ? target : location.href, document.baseURI);
   // Without a worker in between, the browser goes there by itself, and stays if the target is a download.

@@ -1,6 +1,6 @@
 const fields = new Set<Element>();
 
-/** Remembers what is typed into. */
+/** Remembers the fields that are typed into. */
 export function watchTyping(): void {
   addEventListener("input", (event) => fields.add(event.composedPath()[0] as Element), true);
 }

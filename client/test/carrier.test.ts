@@ -34,7 +34,7 @@ describe("versioned", () => {
     expect(page.versioned(url)).toBe(url);
   });
 
-  test("says a version in the words of a URL", async () => {
+  test("states the version in the query", async () => {
     const page = await open({ version: "1.4.2+7" });
     expect(page.versioned("/x")).toBe("/x?dpl=1.4.2%2B7");
   });

@@ -67,7 +67,7 @@ test("a request's body is not read", async () => {
   expect(chunks, "what a copy of a request has ready").toBeLessThanOrEqual(1);
 });
 
-test("options beside a request object count as they always do", async () => {
+test("options next to a request object have their usual effect", async () => {
   const page = await open();
   await fetch(new Request(`${HERE}/api/cart`, { method: "PUT" }), { method: "DELETE" });
   expect([page.sent[0]?.method, version(page.sent[0])]).toEqual(["DELETE", "1.4.2"]);
@@ -80,7 +80,7 @@ test("a version that is already there is kept", async () => {
   expect(page.sent.map(version)).toEqual(["1.3.0", null]);
 });
 
-test("a listed origin hears the version in the query, which needs no preflight", async () => {
+test("a listed origin gets the version in the query, which needs no preflight", async () => {
   const page = await open({ origins: ["https://api.example.com"] });
   await fetch("https://api.example.com/cart?page=2");
   await fetch(new Request("https://api.example.com/cart", { method: "POST", body: "Lamp" }));
@@ -92,7 +92,7 @@ test("a listed origin hears the version in the query, which needs no preflight",
   expect(await page.sent[1]?.text()).toBe("Lamp");
 });
 
-test("a stranger hears nothing, and is handed on untouched", async () => {
+test("a request to another origin carries no version and is passed on unchanged", async () => {
   const page = await open({ origins: ["https://api.example.com"] });
   page.answers(() => hint("required"));
   const heard: string[] = [];
@@ -109,12 +109,12 @@ test("a request without CORS can have no header, and says the version in the que
   expect(page.sent[0]?.url).toBe(`${HERE}/api/cart?dpl=1.4.2`);
 });
 
-test("an impossible request is a promise that is rejected, as without the client", async () => {
+test("an invalid request is rejected, as without the client", async () => {
   await open();
   await expect(fetch(`${HERE}/api/cart`, { method: "GET", body: "Lamp" })).rejects.toThrow(TypeError);
 });
 
-test("the answer is handed on untouched", async () => {
+test("the answer is passed on unchanged", async () => {
   const page = await open();
   const answer = hint("required", 409);
   page.answers(() => answer);
@@ -122,7 +122,7 @@ test("the answer is handed on untouched", async () => {
   expect(answer.bodyUsed).toBe(false);
 });
 
-test("Request stays the same class to everybody else", async () => {
+test("Request stays the same class for other code", async () => {
   const native = globalThis.Request;
   await open({ origins: ["https://api.example.com"] });
   class Own extends Request {}

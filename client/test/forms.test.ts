@@ -3,7 +3,7 @@ import { open, replace } from "./page.js";
 
 const HERE_WITH_QUERY = "https://shop.example.com/cart/7?tab=2";
 
-/** The URL that the browser would have read, when it would have read it. */
+/** The form's URL at the moment at which the browser would read it. */
 let read: (string | null)[] = [];
 
 beforeEach(() => {
@@ -19,7 +19,7 @@ function form(html: string): HTMLFormElement {
   return document.querySelector("form") as HTMLFormElement;
 }
 
-/** As the browser does after a click on a button. */
+/** What the browser does after a click on a button. */
 function send(element: HTMLFormElement): HTMLElement | null {
   const submitter = element.querySelector("button");
   const event = new SubmitEvent("submit", { bubbles: true, cancelable: true, submitter });

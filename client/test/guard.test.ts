@@ -11,7 +11,7 @@ beforeEach(() => {
   document.body.replaceChildren();
 });
 
-/** The guard in a page whose entry script was not loaded, while the server answers for it so. */
+/** Runs the guard in a page whose entry script was not loaded; this is how the server answers a request for it. */
 async function missing(answer: () => Promise<Response>, type = "module"): Promise<void> {
   const native = window.addEventListener;
   let listener: ((event: Event) => void) | undefined;
@@ -53,7 +53,7 @@ test.each([
   expect(said()).toBeDefined();
 });
 
-test("it is not loaded again where the browser remembers nothing", async () => {
+test("it is not loaded again if the browser remembers nothing", async () => {
   replace(globalThis, "sessionStorage", undefined);
   await missing(status(404));
   expect(reload).not.toHaveBeenCalled();

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { HERE, hint, open, replace, settled, type Page } from "./page.js";
 
-/** Where the page was loaded anew. */
+/** The URLs that were loaded. */
 let loads: string[] = [];
 
 beforeEach(() => {
@@ -29,11 +29,11 @@ async function outdated(update = "required"): Promise<Page> {
   return page;
 }
 
-/** Clicks as a person does, and tells whether the click was left to whoever else listens. */
+/** Clicks as a person does; returns whether the click was left to other listeners. */
 function click(html: string, options: MouseEventInit = {}): boolean {
   document.body.insertAdjacentHTML("beforeend", html);
   const event = new MouseEvent("click", { bubbles: true, cancelable: true, composed: true, ...options });
-  // What jsdom itself would do at a link it cannot.
+  // jsdom cannot follow a link.
   let left = true;
   addEventListener("click", (last) => {
     left = !last.defaultPrevented;
@@ -60,7 +60,7 @@ describe("a page whose release is gone", () => {
     expect(loads).toEqual([`${HERE}/orders?page=2#last`]);
   });
 
-  test("leaves for one pair of own and wanted version once, and lets every other click be", async () => {
+  test("leaves once for each pair of own and wanted version, and ignores other clicks", async () => {
     await outdated();
     click('<a href="/orders">Orders</a>');
     expect(click('<a href="/account">Account</a>')).toBe(true);
@@ -68,7 +68,7 @@ describe("a page whose release is gone", () => {
     expect(loads).toEqual([`${HERE}/orders`]);
   });
 
-  test("after the load brought the old page back lets every click be", async () => {
+  test("ignores clicks after a load brought the old page back", async () => {
     await outdated();
     click('<a href="/orders">Orders</a>');
     await outdated();
@@ -83,7 +83,7 @@ describe("a page whose release is gone", () => {
     expect(click('<a href="/account">Account</a>')).toBe(false);
   });
 
-  test("does not leave by itself where the browser remembers nothing", async () => {
+  test("does not leave by itself if the browser remembers nothing", async () => {
     await outdated();
     replace(globalThis, "sessionStorage", undefined);
     expect(click('<a href="/orders">Orders</a>')).toBe(true);
@@ -178,7 +178,7 @@ describe("recover", () => {
     expect(loads).toEqual([`${HERE}/cart/7?tab=2`]);
   });
 
-  test("believes an answer that says so, and asks nothing", async () => {
+  test("believes an answer that says so, and sends no probe", async () => {
     const page = await open();
     expect(await page.recover(hint("required", 409))).toBe(true);
     expect(page.sent).toEqual([]);
@@ -215,7 +215,7 @@ describe("recover", () => {
     expect(loads).toHaveLength(1);
   });
 
-  test("answers whoever else asks that it leaves", async () => {
+  test("tells other callers that it is leaving", async () => {
     const page = await open();
     page.answers(() => hint("required", 409));
     expect(await Promise.all([page.recover(missing), page.recover(missing)])).toEqual([true, true]);
@@ -312,7 +312,7 @@ describe("reload with a service worker", () => {
     expect([location.href, loads]).toEqual([`${HERE}/orders`, []]);
   });
 
-  test("goes at once where none is newer", async () => {
+  test("goes at once if there is no newer one", async () => {
     const page = await open();
     const { update } = register({});
     await page.reload("/orders");
@@ -337,7 +337,7 @@ describe("reload with a service worker", () => {
     expect(unregister).not.toHaveBeenCalled();
   });
 
-  test("tells one that waits to take over", async () => {
+  test("tells a waiting worker to take over", async () => {
     const page = await open();
     const worker = new FakeWorker("installed");
     register({ waiting: worker });

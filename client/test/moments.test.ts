@@ -36,7 +36,7 @@ test.each([
   expect(page.sent).toEqual([]);
 });
 
-test("a page that nobody looks at does not", async () => {
+test("a hidden page does not", async () => {
   const page = await open();
   replace(document, "visibilityState", "hidden");
   window.dispatchEvent(new Event("online"));

@@ -1,4 +1,4 @@
-/** A page in which the client is installed anew for each test, and whose network is the test's. */
+/** A page in which each test installs the client again, with a network that the test controls. */
 import { afterEach, vi } from "vitest";
 import type * as Client from "../src/index.js";
 import type { Options } from "../src/index.js";
@@ -14,7 +14,7 @@ export interface Page extends Omit<typeof Client, "install"> {
   answers(answering: Answering): void;
 }
 
-/** Node knows no page that a URL could be relative to. */
+/** In Node there is no page that a URL could be relative to. */
 class PageRequest extends Request {
   constructor(input: RequestInfo | URL, init?: RequestInit) {
     super(input instanceof Request ? input : new URL(input, globalThis.document?.baseURI ?? HERE), init);
@@ -57,14 +57,14 @@ export function hint(update: string, status = 200, current = "2.0.0"): Response 
   return new Response("{}", { status, headers: { "x-client-update": update, "x-client-current": current } });
 }
 
-/** Puts a value in the place of a global one until the test ends. */
+/** Replaces a global value until the test ends. */
 export function replace<T extends object, K extends keyof T>(owner: T, name: K, value: unknown): void {
   const before = Object.getOwnPropertyDescriptor(owner, name);
   Object.defineProperty(owner, name, { value, configurable: true, writable: true });
   undo.push(() => (before ? Object.defineProperty(owner, name, before) : Reflect.deleteProperty(owner, name)));
 }
 
-/** Lets everything happen that waits for nothing but its turn. */
+/** Waits until everything that is already queued has run. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
 }

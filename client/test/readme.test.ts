@@ -16,7 +16,7 @@ let application: Application;
 beforeAll(() => void (application = applicationWithPackage()));
 afterAll(() => application.remove());
 
-/** The file that a snippet names in its first line, and what it says of it. */
+/** The file that a snippet names in its first line, and its text. */
 function named(text: string): { name: string; code: string } | undefined {
   const [, name, code] = /^\/\/ (\S+)\n(.*)$/s.exec(text) ?? [];
   return name && code ? { name, code: code.trim() } : undefined;

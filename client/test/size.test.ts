@@ -12,7 +12,7 @@ beforeAll(() => {
 
 afterAll(() => application.remove());
 
-/** How much a page loads more with these lines, as servers send it. */
+/** How many more bytes a page loads with these lines, compressed as servers send them. */
 async function size(lines: string): Promise<number> {
   application.write({ "main.js": lines });
   const built = await build({

@@ -36,12 +36,12 @@ test("an EventSource says the version in its query and keeps its options", async
   ]);
 });
 
-test("a stranger's socket is left alone", async () => {
+test("a socket to another origin is left alone", async () => {
   await open();
   expect(made(new WebSocket("wss://elsewhere.example.com/chat")).given).toEqual(["wss://elsewhere.example.com/chat"]);
 });
 
-test("they stay the same classes to everybody else", async () => {
+test("they stay the same classes for other code", async () => {
   const native = WebSocket;
   await open();
   class Own extends WebSocket {}

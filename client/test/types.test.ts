@@ -39,6 +39,6 @@ test("an application in TypeScript finds the types", () => {
   expect(compile(lines)).toBe("");
 }, 60_000);
 
-test("a word that means nothing is found by the compiler", () => {
+test("the compiler finds a misspelled word", () => {
   expect(compile('import { install } from "skew-guard-client"; install({ versoin: "1.4.2" });')).toContain("versoin");
 }, 60_000);

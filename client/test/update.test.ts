@@ -6,7 +6,7 @@ async function call(): Promise<void> {
   await settled();
 }
 
-test("a listener hears of each step once: available, then required", async () => {
+test("a listener is told about each step once: available, then required", async () => {
   const page = await open();
   const heard = vi.fn();
   page.onUpdate(heard);
@@ -19,7 +19,7 @@ test("a listener hears of each step once: available, then required", async () =>
   expect(heard.mock.calls).toEqual([["available"], ["required"]]);
 });
 
-test("a listener that comes late hears what is known", async () => {
+test("a late listener is told what is known", async () => {
   const page = await open();
   page.answers(() => hint("required", 409));
   await call();
@@ -29,7 +29,7 @@ test("a listener that comes late hears what is known", async () => {
   expect(heard.mock.calls).toEqual([["required"]]);
 });
 
-test("a listener that has left hears nothing", async () => {
+test("a removed listener is told nothing", async () => {
   const page = await open();
   const heard = vi.fn();
   page.onUpdate(heard)();
@@ -38,7 +38,7 @@ test("a listener that has left hears nothing", async () => {
   expect(heard).not.toHaveBeenCalled();
 });
 
-test("nothing but the header counts: no status, no version, no other word", async () => {
+test("only the header counts: no status, no version, no other value", async () => {
   const page = await open();
   const heard = vi.fn();
   page.onUpdate(heard);

@@ -67,7 +67,7 @@ test.each([undefined, "", "undefined", "null", "a b"])("a build with the version
   await expect(built({ version })).rejects.toThrow(`skew-guard-client: "${version}" is no version`);
 });
 
-test("the guard stands before everything else of the head, and its hash is printed", async () => {
+test("the guard comes first in the head, and its hash is printed", async () => {
   const { page, printed } = await built({ version: "1.4.2" });
   const guard = /<head>\s*<script>(.*?)<\/script>/s.exec(page)?.[1] ?? /<script>(.*?)<\/script>/s.exec(page)?.[1] ?? "";
   expect(page.indexOf(guard)).toBeLessThan(page.indexOf("<title>"));
@@ -93,7 +93,7 @@ test("the guard can be left out", async () => {
   expect([page.includes("sessionStorage"), names.includes("skew-guard.js")]).toEqual([false, false]);
 });
 
-test("what the guard says can be said in another language, and ends no script", async () => {
+test("the guard's message can be translated, and cannot end the script", async () => {
   const { page } = await built({ version: "1.4.2", sentence: "Bitte </script> neu laden.", again: "Neu laden" });
   expect(page).toContain("Bitte \\u003c/script> neu laden.");
 });

@@ -32,7 +32,7 @@ test("a request to the page's own origin says the version in a header", async ()
   expect(native.send.mock.calls).toEqual([["Lamp"]]);
 });
 
-test("what is passed to open stays as many arguments", async () => {
+test("open gets as many arguments as the caller passed", async () => {
   await open();
   new XMLHttpRequest().open("GET", "/api/cart", false, "ada", "secret");
   expect(native.open).toHaveBeenCalledWith("GET", "/api/cart", false, "ada", "secret");
@@ -53,14 +53,14 @@ test("a request that is opened again says the version again", async () => {
   expect(native.setRequestHeader).toHaveBeenCalledTimes(2);
 });
 
-test("a listed origin hears the version in the query", async () => {
+test("a listed origin gets the version in the query", async () => {
   await open({ origins: ["https://api.example.com"] });
   send("https://api.example.com/cart");
   expect(native.open).toHaveBeenCalledWith("POST", "https://api.example.com/cart?dpl=1.4.2");
   expect(native.setRequestHeader).not.toHaveBeenCalled();
 });
 
-test("a stranger hears nothing and is not listened to", async () => {
+test("another origin gets no version, and its hints are ignored", async () => {
   const page = await open();
   const heard = vi.fn();
   page.onUpdate(heard);
@@ -71,7 +71,7 @@ test("a stranger hears nothing and is not listened to", async () => {
   expect(heard).not.toHaveBeenCalled();
 });
 
-test("an answer's hint is heard", async () => {
+test("an answer's hint is noticed", async () => {
   const page = await open();
   const heard = vi.fn();
   page.onUpdate(heard);

@@ -8,7 +8,7 @@ import { Note } from "./Note";
 import { Pods } from "./Pods";
 import { Release } from "./Release";
 import { useRepeat } from "./repeat";
-import { ask, press, type Sight } from "./sight";
+import { ask, press, type DemoState } from "./demo";
 import { Strip } from "./Strip";
 import { Total } from "./Total";
 import { version } from "./version";
@@ -17,7 +17,7 @@ const PAUSE = 400;
 
 export function App() {
   const calls = useCalls();
-  const { sight, isLost, refresh } = useSight();
+  const { demo, isLost, refresh } = useDemoState();
   const update = useUpdate();
   return (
     <>
@@ -28,46 +28,46 @@ export function App() {
         <p className="tab">
           This tab is <Release version={version} />
         </p>
-        {sight && <StartOver refresh={refresh} />}
+        {demo && <StartOver refresh={refresh} />}
       </header>
       <main>
         <section className="stage" aria-label="What this tab gets">
-          {update === "required" ? <OutOfDate /> : <Told sight={sight} isLost={isLost} calls={calls} />}
+          {update === "required" ? <OutOfDate /> : <Status demo={demo} isLost={isLost} calls={calls} />}
           <div className="shop">
             <Total calls={calls} />
             <Note />
           </div>
           <div className="evidence">
-            <Pods sight={sight} answered={calls.last.at(-1)?.pod ?? null} />
+            <Pods demo={demo} answered={calls.last.at(-1)?.pod ?? null} />
             <Strip calls={calls} />
           </div>
         </section>
-        <Buttons sight={sight} isOutdated={update === "required"} refresh={refresh} />
-        {sight && <Behind sight={sight} calls={calls} refresh={refresh} />}
+        <Buttons demo={demo} isOutdated={update === "required"} refresh={refresh} />
+        {demo && <Behind demo={demo} calls={calls} refresh={refresh} />}
       </main>
     </>
   );
 }
 
-/** What the demo tells, asked again and again; and a page of an earlier round is loaded again. */
-function useSight() {
-  const [sight, setSight] = useState<Sight>();
+/** The state of the demo, polled. A page of an earlier round reloads itself. */
+function useDemoState() {
+  const [demo, setDemo] = useState<DemoState>();
   const [misses, setMisses] = useState(0);
   const round = useRef<number>(undefined);
   const refresh = async () => {
     try {
-      const sight = await ask<Sight>("/demo/state");
-      round.current ??= sight.round;
-      if (round.current !== sight.round && sight.settled) void reload();
-      setSight(sight);
+      const demo = await ask<DemoState>("/demo/state");
+      round.current ??= demo.round;
+      if (round.current !== demo.round && demo.settled) void reload();
+      setDemo(demo);
       setMisses(0);
     } catch {
       setMisses((misses) => misses + 1);
     }
   };
   useRepeat(refresh, PAUSE);
-  // Once is a moment at which the machine had other things to do.
-  return { sight, isLost: misses > 1, refresh };
+  // A single miss may only mean that the machine is busy.
+  return { demo, isLost: misses > 1, refresh };
 }
 
 function useUpdate(): Update | undefined {
@@ -76,16 +76,16 @@ function useUpdate(): Update | undefined {
   return update;
 }
 
-interface ToldProps {
-  sight: Sight | undefined;
+interface StatusProps {
+  demo: DemoState | undefined;
   isLost: boolean;
   calls: Parameters<typeof headline>[1];
 }
 
-function Told({ sight, isLost, calls }: ToldProps) {
+function Status({ demo, isLost, calls }: StatusProps) {
   const lost = { tone: "bad", title: "The demo does not answer.", text: "Is “make up” still running in its terminal?" };
-  const starting = { tone: "plain", title: "One moment.", text: "The page asks what is deployed." };
-  const { tone, title, text } = isLost ? lost : sight ? headline(sight, calls) : starting;
+  const starting = { tone: "plain", title: "One moment.", text: "The page is asking what is deployed." };
+  const { tone, title, text } = isLost ? lost : demo ? headline(demo, calls) : starting;
   return (
     <div className="told" data-tone={tone} role="status">
       <h1>{title}</h1>

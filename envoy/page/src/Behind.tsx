@@ -1,32 +1,32 @@
 import { useEffect, useRef, useState } from "react";
 import type { Calls } from "./calls";
 import { Release } from "./Release";
-import { ask, press, type Counter, type Explanation, type Sight } from "./sight";
+import { ask, press, type Counter, type Explanation, type DemoState } from "./demo";
 import { version } from "./version";
 
 interface Props {
-  sight: Sight;
+  demo: DemoState;
   calls: Calls;
   refresh: () => Promise<void>;
 }
 
-/** For who wants to know how: all of it said by Envoy, the pods and the tool. */
-export function Behind({ sight, calls, refresh }: Props) {
+/** The details, all reported by Envoy, the pods and the tool. */
+export function Behind({ demo, calls, refresh }: Props) {
   return (
     <section className="behind" aria-labelledby="behind">
-      <h2 id="behind">Behind the page</h2>
+      <h2 id="behind">Behind the scenes</h2>
       <div className="panels">
-        <PodTable sight={sight} />
-        <Counters sight={sight} calls={calls} />
-        <Explained revision={sight.revision} />
-        <Weights sight={sight} refresh={refresh} />
-        <Preview sight={sight} />
+        <PodTable demo={demo} />
+        <Counters demo={demo} calls={calls} />
+        <Explained revision={demo.revision} />
+        <Weights demo={demo} refresh={refresh} />
+        <Preview demo={demo} />
       </div>
     </section>
   );
 }
 
-function PodTable({ sight }: { sight: Sight }) {
+function PodTable({ demo }: { demo: DemoState }) {
   return (
     <article>
       <h3>Pods</h3>
@@ -36,7 +36,7 @@ function PodTable({ sight }: { sight: Sight }) {
           <tr><th scope="col">pod</th><th scope="col">release</th><th scope="col">requests</th></tr>
         </thead>
         <tbody>
-          {sight.pods.map(({ name, release, requests }, place) => (
+          {demo.pods.map(({ name, release, requests }, place) => (
             <tr key={place}>
               <td>{name ?? "starting"}</td>
               <td>{release ? <Release version={release} /> : "–"}</td>
@@ -49,13 +49,13 @@ function PodTable({ sight }: { sight: Sight }) {
   );
 }
 
-function Counters({ sight, calls }: { sight: Sight; calls: Calls }) {
-  const counters = sight.counters.filter(({ value }) => value > 0);
+function Counters({ demo, calls }: { demo: DemoState; calls: Calls }) {
+  const counters = demo.counters.filter(({ value }) => value > 0);
   return (
     <article>
       <h3>What the filter counted</h3>
       <p>
-        For all tabs, since the demo started. Off, it watches and counts all the same (<code>enforce: false</code>). This
+        For all tabs, since the demo started. When off, it still watches and counts (<code>enforce: false</code>). This
         tab has seen <b>{calls.totals.other}</b> skewed answers.
       </p>
       <table>
@@ -77,13 +77,13 @@ function Counters({ sight, calls }: { sight: Sight; calls: Calls }) {
   );
 }
 
-/** There is one plugin. */
+/** Without the plugin's name: there is only one. */
 function told(labels: Counter["labels"]): string {
   const telling = labels.filter(([label]) => label !== "plugin");
   return telling.map(([label, text]) => `${label}="${text}"`).join(", ");
 }
 
-/** Asked again when another configuration is in force: nothing else changes the answer. */
+/** Fetched again when another configuration is in force: nothing else changes the answer. */
 function Explained({ revision }: { revision: number }) {
   const [explanation, setExplanation] = useState<Explanation>();
   useEffect(() => {
@@ -100,7 +100,7 @@ function Explained({ revision }: { revision: number }) {
   return (
     <article className="wide">
       <h3>What happens to this tab’s last call</h3>
-      <p>What the tool answers, for revision {explanation?.revision ?? "…"} of the configuration.</p>
+      <p>The tool’s answer, for revision {explanation?.revision ?? "…"} of the configuration.</p>
       <pre id="explained" tabIndex={0} aria-label="The answer of skew-guard explain">
         <b>$ {explanation?.command ?? "skew-guard explain …"}</b>{"\n"}
         {explanation?.text ?? ""}
@@ -109,11 +109,11 @@ function Explained({ revision }: { revision: number }) {
   );
 }
 
-function Weights({ sight: { share, refusals, releases }, refresh }: { sight: Sight; refresh: () => Promise<void> }) {
+function Weights({ demo: { share, refusals, releases }, refresh }: { demo: DemoState; refresh: () => Promise<void> }) {
   const [pages, setPages] = useState<Record<string, number>>();
   const [isBusy, setBusy] = useState(false);
   const slider = useRef<HTMLInputElement>(null);
-  // What another tab weighs is shown, but not under the hand of who is at it.
+  // Another tab's change is shown, but does not move the slider while someone is using it.
   useEffect(() => {
     if (slider.current && document.activeElement !== slider.current) slider.current.value = String(share);
   }, [share]);
@@ -143,12 +143,12 @@ function Weights({ sight: { share, refusals, releases }, refresh }: { sight: Sig
   );
 }
 
-function Preview({ sight: { preview, refusals, releases } }: { sight: Sight }) {
+function Preview({ demo: { preview, refusals, releases } }: { demo: DemoState }) {
   const isOpen = version === releases.staged;
   return (
     <article>
       <h3>Preview</h3>
-      <p>{releases.staged} is staged: one pod, and nobody is sent there without the key.</p>
+      <p>{releases.staged} is staged: it has one pod, and only visitors with the key reach it.</p>
       {isOpen ? (
         <p><a id="end-preview" href="/?preview=off">End the preview</a></p>
       ) : refusals.preview ? (

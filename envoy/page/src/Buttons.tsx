@@ -1,17 +1,17 @@
 import { useState, type ReactNode } from "react";
-import { press, type Sight } from "./sight";
+import { press, type DemoState } from "./demo";
 import { version } from "./version";
 
 interface Props {
-  sight: Sight | undefined;
+  demo: DemoState | undefined;
   isOutdated: boolean;
   refresh: () => Promise<void>;
 }
 
-/** The three steps. The one that comes next stands out. */
-export function Buttons({ sight, isOutdated, refresh }: Props) {
+/** The three steps. The next one is highlighted. */
+export function Buttons({ demo, isOutdated, refresh }: Props) {
   const [problem, setProblem] = useState("");
-  const releases = sight?.releases ?? { old: "1.4.2", new: "2.0.0" };
+  const releases = demo?.releases ?? { old: "1.4.2", new: "2.0.0" };
   const act = (button: string, body?: object) => {
     setProblem("");
     press(button, body).then(refresh, (error: Error) => {
@@ -19,24 +19,24 @@ export function Buttons({ sight, isOutdated, refresh }: Props) {
       return refresh();
     });
   };
-  const next = sight && nextOf(sight);
-  const waiting = sight ? null : "One moment.";
+  const next = demo && nextOf(demo);
+  const waiting = demo ? null : "One moment.";
   return (
     <section className="buttons" aria-label="Three steps">
       <ol>
-        <Step id="deploy" isNext={next === "deploy"} refusal={waiting ?? sight?.refusals.deploy ?? null}
+        <Step id="deploy" isNext={next === "deploy"} refusal={waiting ?? demo?.refusals.deploy ?? null}
           press={() => act("deploy")} label={`Deploy ${releases.new}`}
-          sentence="Six of eight pods become the new release, one by one." />
-        <Step id="guard" isNext={next === "guard"} refusal={waiting} isPressed={sight?.guard ?? false}
-          press={() => act("guard", { on: !sight?.guard })}
-          label={<>skew-guard <Switch on={sight?.guard ?? false} /></>}
+          sentence="Six of eight pods are replaced by the new release, one by one." />
+        <Step id="guard" isNext={next === "guard"} refusal={waiting} isPressed={demo?.guard ?? false}
+          press={() => act("guard", { on: !demo?.guard })}
+          label={<>skew-guard <Switch on={demo?.guard ?? false} /></>}
           sentence="Off, any pod answers this tab. On, only pods of the tab’s own release do." />
-        <Step id="retire" isNext={next === "retire"} refusal={waiting ?? sight?.refusals.retire ?? null}
+        <Step id="retire" isNext={next === "retire"} refusal={waiting ?? demo?.refusals.retire ?? null}
           press={() => act("retire")} label={`Retire ${releases.old}`}
-          sentence="Its last pods go. Its tabs are told to reload, and lose nothing that was typed." />
+          sentence="Its last pods are removed. Its tabs are told to reload, and typed text is kept." />
       </ol>
       <p className="after">
-        <NewTab sight={sight} isOutdated={isOutdated} />
+        <NewTab demo={demo} isOutdated={isOutdated} />
         {problem && <span role="alert" className="problem">{problem}</span>}
       </p>
     </section>
@@ -45,7 +45,7 @@ export function Buttons({ sight, isOutdated, refresh }: Props) {
 
 type StepName = "deploy" | "guard" | "retire";
 
-function nextOf({ phase, guard, settled }: Sight): StepName | undefined {
+function nextOf({ phase, guard, settled }: DemoState): StepName | undefined {
   if (phase === "before") return settled ? "deploy" : undefined;
   if (!settled) return undefined;
   if (!guard) return "guard";
@@ -62,7 +62,7 @@ interface StepProps {
   press: () => void;
 }
 
-/** A button that cannot be pressed stays in reach of the keyboard, and says why. */
+/** A button that cannot be pressed stays focusable, and says why it cannot be pressed. */
 function Step({ id, label, sentence, refusal, isNext, isPressed, press }: StepProps) {
   return (
     <li>
@@ -76,7 +76,7 @@ function Step({ id, label, sentence, refusal, isNext, isPressed, press }: StepPr
   );
 }
 
-/** What `aria-pressed` says, for the eye. */
+/** Shows what `aria-pressed` says. */
 function Switch({ on }: { on: boolean }) {
   return (
     <span className="switch" data-on={on} aria-hidden="true">
@@ -86,22 +86,22 @@ function Switch({ on }: { on: boolean }) {
   );
 }
 
-function NewTab({ sight, isOutdated }: { sight: Sight | undefined; isOutdated: boolean }) {
+function NewTab({ demo, isOutdated }: { demo: DemoState | undefined; isOutdated: boolean }) {
   return (
     <span>
       <a id="new-tab" href="/" target="_blank" rel="noopener">Open a new tab</a>
-      {sight && leadsTo(sight, isOutdated)}
+      {demo && leadsTo(demo, isOutdated)}
     </span>
   );
 }
 
-/** Which release a new tab is of, while this one stays what it is. */
-function leadsTo({ phase, settled, guard, share, releases }: Sight, isOutdated: boolean): string {
-  if (phase === "before" || (phase === "deployed" && !settled && guard)) return `: it is ${releases.old} too.`;
-  if (phase === "retired") return `: it is ${releases.new}${isOutdated ? ", as this one when it is loaded again" : ""}.`;
-  if (!guard) return ": it is either release, by chance.";
-  if (share < 100) return `: it is ${releases.new} for ${share} of 100 visitors.`;
+/** Which release a new tab gets, while this one keeps its own. */
+function leadsTo({ phase, settled, guard, share, releases }: DemoState, isOutdated: boolean): string {
+  if (phase === "before" || (phase === "deployed" && !settled && guard)) return `: it will be ${releases.old} too.`;
+  if (phase === "retired") return `: it will be ${releases.new}${isOutdated ? ", and so will this one once it reloads" : ""}.`;
+  if (!guard) return ": its release is left to chance.";
+  if (share < 100) return `: it will be ${releases.new} for ${share} of 100 visitors.`;
   return version === releases.old
-    ? `: it is ${releases.new}, while this one stays ${releases.old}. Both work.`
-    : `: it is ${releases.new} too.`;
+    ? `: it will be ${releases.new}, while this one stays ${releases.old}. Both work.`
+    : `: it will be ${releases.new} too.`;
 }

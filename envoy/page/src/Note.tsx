@@ -2,7 +2,7 @@ import { useState } from "react";
 
 const KEY = "note";
 
-/** A field to type into. Nothing leaves the page while something stands here; a reload of the tab keeps it too. */
+/** A field to type into. While it contains text the client does not leave the page by itself; a reload keeps the text too. */
 export function Note() {
   const [note, setNote] = useState(() => sessionStorage.getItem(KEY) ?? "");
   const keep = (note: string) => {

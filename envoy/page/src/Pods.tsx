@@ -1,9 +1,9 @@
 import { Mark } from "./Release";
-import type { Pod, Sight } from "./sight";
+import type { Pod, DemoState } from "./demo";
 
-/** A dot for each pod; the one that answered this tab last is marked. */
-export function Pods({ sight, answered }: { sight: Sight | undefined; answered: string | null }) {
-  const pods = sight?.pods ?? [];
+/** A dot for each pod; the one that last answered this tab is marked. */
+export function Pods({ demo, answered }: { demo: DemoState | undefined; answered: string | null }) {
+  const pods = demo?.pods ?? [];
   return (
     <div className="pods">
       <h2>Pods</h2>
@@ -16,7 +16,7 @@ export function Pods({ sight, answered }: { sight: Sight | undefined; answered: 
         ))}
       </ol>
       <p className="legend">
-        {sight && [sight.releases.old, sight.releases.new].map((version) => (
+        {demo && [demo.releases.old, demo.releases.new].map((version) => (
           <span key={version}>
             <Mark version={version} /> {version}: <b>{of(pods, version)} {of(pods, version) === 1 ? "pod" : "pods"}</b>
           </span>

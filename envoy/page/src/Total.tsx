@@ -15,7 +15,7 @@ export function Total({ calls }: { calls: Calls }) {
           {total === undefined || total === null ? "…" : euros.format(total / 100)}
         </output>
       </p>
-      <p className="answered">{call?.release && <>as <Release version={call.release} /> answered</>}</p>
+      <p className="answered">{call?.release && <>answered by <Release version={call.release} /></>}</p>
     </div>
   );
 }

@@ -12,7 +12,7 @@ export interface Call {
   kind: Kind;
   release: string | null;
   pod: string | null;
-  /** What the page makes of the answer: not a number where it cannot read it. */
+  /** The total that the page reads from the answer; NaN if it cannot read it. */
   total: number | null;
 }
 
@@ -22,11 +22,11 @@ export interface Calls {
   totals: Record<Kind, number>;
 }
 
-/** As many as the strip has places. */
+/** As many as the strip shows. */
 export const PLACES = 40;
 
 const PAUSE = 500;
-const PATIENCE = 5_000;
+const TIMEOUT = 5_000;
 
 const NONE: Calls = { last: [], totals: { own: 0, other: 0, reload: 0, failed: 0 } };
 
@@ -45,7 +45,7 @@ type Answer = Omit<Call, "id">;
 
 async function callOnce(): Promise<Answer> {
   try {
-    const response = await fetch("/api/cart", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    const response = await fetch("/api/cart", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
     const release = response.headers.get("x-app-version");
     const pod = response.headers.get("x-pod");
     if (isOutdated(response)) return { kind: "reload", release, pod, total: null };

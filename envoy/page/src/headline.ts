@@ -1,32 +1,32 @@
 import type { Calls } from "./calls";
-import type { Sight } from "./sight";
+import type { DemoState } from "./demo";
 import { version } from "./version";
 
-/** What is to be seen now, in two sentences. */
+/** What the page shows at the moment, in two sentences. */
 export interface Headline {
   tone: "plain" | "bad" | "good";
   title: string;
   text: string;
 }
 
-/** How many calls without skew it takes to say that there is none. */
+/** How many calls without skew it takes before the page says that there is none. */
 const LOOKED_BACK = 6;
 
-/** Tells what the page's own calls show; what is deployed and switched only says why. */
-export function headline(sight: Sight, calls: Calls): Headline {
+/** Based on the page's own calls; what is deployed and switched on only serves to explain them. */
+export function headline(demo: DemoState, calls: Calls): Headline {
   const recent = calls.last.slice(-LOOKED_BACK);
   const other = recent.findLast((call) => call.kind === "other")?.release;
-  if (other) return sight.guard ? ending(sight) : skewed(other, sight);
+  if (other) return demo.guard ? ending(demo) : skewed(other, demo);
   if (recent.length > 0 && recent.every((call) => call.kind === "failed")) {
     return { tone: "bad", title: "No pod answers.", text: "They are being restarted; this page keeps asking." };
   }
-  return calm(sight);
+  return calm(demo);
 }
 
-function skewed(other: string, { phase, releases }: Sight): Headline {
+function skewed(other: string, { phase, releases }: DemoState): Headline {
   const title = `Skew: ${other} answers a page of ${version}.`;
   if (phase === "retired" && version === releases.old) {
-    return { tone: "bad", title, text: `No pod of ${version} is left, and nobody tells this tab.` };
+    return { tone: "bad", title, text: `No pod of ${version} is left, and nothing tells this tab.` };
   }
   const [wanted, sent] = [fieldOf(version), fieldOf(other)];
   const text =
@@ -39,14 +39,14 @@ function skewed(other: string, { phase, releases }: Sight): Headline {
 /** What a release calls the cost of an item. */
 const fieldOf = (release: string) => (release.startsWith("1.") ? "price" : "amount");
 
-function ending({ phase }: Sight): Headline {
+function ending({ phase }: DemoState): Headline {
   const why = phase === "retired" ? "this tab’s release is gone" : "calls go to their own release";
   return { tone: "plain", title: "skew-guard is on.", text: `From now on ${why}.` };
 }
 
-function calm({ phase, guard, settled, releases }: Sight): Headline {
+function calm({ phase, guard, settled, releases }: DemoState): Headline {
   if (phase === "before") {
-    if (!settled) return { tone: "plain", title: "Starting over.", text: `Pods become ${releases.old} again.` };
+    if (!settled) return { tone: "plain", title: "Starting over.", text: `The pods go back to ${releases.old}.` };
     return {
       tone: "plain",
       title: "Eight pods, one release.",
@@ -57,11 +57,11 @@ function calm({ phase, guard, settled, releases }: Sight): Headline {
     return { tone: "plain", title: "Two releases, side by side.", text: "Any pod may answer this tab." };
   }
   if (phase === "retired") {
-    return { tone: "good", title: `This tab is ${version}, and so are its pods.`, text: `${releases.old} is gone. Start over to see it once more.` };
+    return { tone: "good", title: `This tab is ${version}, and so are its pods.`, text: `${releases.old} is gone. Start over to see it again.` };
   }
   return {
     tone: "good",
     title: "No skew.",
-    text: `Every call of this tab goes to a pod of ${version}, whichever releases there are.`,
+    text: `Every call of this tab goes to a pod of ${version}, whatever else is deployed.`,
   };
 }

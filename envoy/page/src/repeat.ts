@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react";
 
-/** Does something again and again, with a pause in between, while the page is looked at. */
+/** Does something again and again, with a pause in between, while the page is visible. */
 export function useRepeat(act: () => Promise<void>, pause: number, active = true): void {
   const latest = useRef(act);
   latest.current = act;

@@ -1,4 +1,4 @@
-/** An item as the API sends it from release 2 on: what was called `price` is called `amount`. */
+/** An item as the API sends it from release 2 on: `price` has become `amount`. */
 export interface Item {
   amount: number;
 }

@@ -1,4 +1,4 @@
-/** What the demo tells of itself below `/demo/`: asked of Envoy and of the pods. */
+/** The state of the demo, from `/demo/state`, as Envoy and the pods report it. */
 
 export type Phase = "before" | "deployed" | "retired";
 
@@ -14,7 +14,7 @@ export interface Counter {
   value: number;
 }
 
-export interface Sight {
+export interface DemoState {
   round: number;
   phase: Phase;
   settled: boolean;
@@ -34,11 +34,11 @@ export interface Explanation {
   revision: number;
 }
 
-const PATIENCE = 5_000;
+const TIMEOUT = 5_000;
 
 /** Asks the demo. */
 export async function ask<Answer>(path: string): Promise<Answer> {
-  return read(await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) }));
+  return read(await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) }));
 }
 
 /** Presses a button. An error says why it cannot be pressed. */
