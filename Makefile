@@ -1,4 +1,4 @@
-# Each target sets up what it needs on a machine with Rust, Python and make; `make help` lists them.
+# On Debian, as root, each target installs what it needs, except for Rust, Python, Node, Go and a JDK. `make help` lists them.
 
 WASM := wasm32-wasip1
 XTASK := cargo run --quiet --package xtask --
@@ -20,22 +20,22 @@ CHART_DIGEST = $$(awk '$$1 == "Digest:" {print $$2}' $(CHART)/pushed)
 GUNGRAUN := $(shell sed -n '/^name = "gungraun"$$/{n;s/^version = "\(.*\)"/\1/p}' Cargo.lock)
 RUNNER := $(abspath $(TARGET))/tools/gungraun-$(GUNGRAUN)/bin/gungraun-runner
 
-# Cargo runs these only if they are named: they need more than Rust and Python.
+# Cargo runs these only by name: they need more than Rust and Python.
 SET_APART := adopt browser chart compose istio observability pipelines release reproducible
 
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The SDK exports callbacks that the filter does not answer. Envoy would call them, so they are removed.
+# The SDK exports callbacks that the filter does not use. Envoy would call them, so they are removed.
 .PHONY: build
 build: rust-$(WASM) ## Build the module, target/wasm32-wasip1/release/skew_guard.wasm
 	cargo build --release --lib --target $(WASM)
 	$(XTASK) trim $(TARGET)/$(WASM)/release/skew_guard.wasm
 
 .PHONY: image
-image: ## Build the module's image, target/image, the same bytes on every machine; prints its digest
+image: ## Build the module's image, target/image, the same to the byte on every machine; prints its digest
 	$(XTASK) image
 
 .PHONY: push
@@ -43,7 +43,7 @@ push: image skopeo ## Push the image: make push IMAGE=registry/name:tag; prints 
 	$(XTASK) push $(or $(IMAGE),$(error say where: make push IMAGE=registry/name:tag))
 
 .PHONY: demo
-demo: build ## Watch a rolling update under load: with plain routing, then with skew-guard
+demo: build ## Run a rolling update under load: with plain routing, with the filter only watching, and with it on
 	cargo run --quiet --example demo -- rollout
 
 # Vite 8 needs 20.19, or 22.12 and later.
@@ -52,7 +52,7 @@ NODE := $(shell command -v npm > /dev/null && node --eval 'const [major, minor] 
 PAGES := $(TARGET)/demo-pages
 
 .PHONY: up
-up: build $(if $(NODE),$(PAGES).built) ## Run the demo: a page that shows skew and ends it (without Node, only the shop)
+up: build $(if $(NODE),$(PAGES).built) ## Run the demo: a page that shows skew and ends it (needs Node; without it, only the shop runs)
 	@$(if $(NODE),:,echo "Node 20.19 or 22.12 is not installed, so the demo's page cannot be built: the shop has its own.")
 	cargo run --quiet --example demo -- up $(if $(NODE),--pages $(PAGES))
 
@@ -80,7 +80,7 @@ release-check: ## Check that a tag and all files have the same version: make rel
 	$(XTASK) check-version $(or $(TAG),$(error say which: make release-check TAG=v1.2.3))
 
 .PHONY: release-files
-release-files: $(CARGO_SBOM) ## Gather the files of a release: the tool, its bill of materials, checksums
+release-files: $(CARGO_SBOM) ## Build the files of a release: the tool, its bill of materials, checksums
 	rm -rf $(FILES)
 	$(XTASK) tool
 	$(CARGO_SBOM) --cargo-package skew-guard --output-format cyclone_dx_json_1_6 > $(FILES)/skew-guard.cdx.json
@@ -95,7 +95,7 @@ push-chart: ## Push the chart with the pushed image as its default: make push-ch
 		> $(CHART)/pushed 2>&1 || { cat $(CHART)/pushed; exit 1; }
 	cat $(CHART)/pushed
 
-# By digest: what a tag names may change between a look and a signature.
+# By digest: a tag may be moved before it is signed.
 .PHONY: sign
 sign: ## Sign the pushed image and chart, the image's bill of materials, and the checksums of the files
 	$(COSIGN) sign --yes $(COSIGN_FLAGS) $(IMAGE)@$(IMAGE_DIGEST)
@@ -114,11 +114,11 @@ $(SHELF)/release/.built: tests/release/tools/go.mod tests/release/tools/go.sum
 	@touch $@
 
 .PHONY: test-image
-test-image: ## Test that the image is the same from another place, with another Cargo home and other flags
+test-image: ## Test that the image is the same if it is built in another folder, with another Cargo home and other flags
 	cargo test --package xtask --test reproducible -- --test-threads 1
 
 .PHONY: test-compose
-test-compose: build rust-$(MUSL) lab-commands ## Run envoy/docker-compose.yaml with a real Docker engine, and test it
+test-compose: build rust-$(MUSL) lab-commands ## Run envoy/docker-compose.yaml with a real Docker engine, and test it (without Compose v2, needs Go)
 	$(MAKE) -C tests/istio/tools SHELF=$(SHELF) $(SHELF)/debian/.unpacked
 	cargo test --test compose
 
@@ -146,17 +146,17 @@ test-browser: build client $(PAGES).built ## Test pages in a real browser, Chrom
 
 # Debian has no driver for its Firefox.
 .PHONY: test-firefox
-test-firefox: build client $(GECKODRIVER) ## The part of test-browser with every kind of request, in Firefox ESR
+test-firefox: build client $(GECKODRIVER) ## The part of test-browser with every kind of request, in Firefox ESR (needs Node)
 	command -v firefox-esr > /dev/null || apt-get install --yes --quiet firefox-esr
 	BROWSER=firefox PATH=$(abspath $(dir $(GECKODRIVER))):$$PATH cargo test --test browser -- kinds::
 
-# It cannot run without a display, its driver cannot cut it off from the network, and it does not keep in its cache what
-# the second skipped test needs there.
+# WebKitGTK needs a display, its driver cannot take it offline, and its cache does not keep what the second skipped test
+# needs.
 .PHONY: test-webkit
-test-webkit: build client ## The part of test-browser with requests, tabs and leaving, in WebKitGTK
+test-webkit: build client ## The part of test-browser with requests, tabs and leaving, in WebKitGTK (needs Node)
 	{ command -v WebKitWebDriver && command -v xvfb-run; } > /dev/null || apt-get install --yes --quiet webkit2gtk-driver xvfb
 	BROWSER=webkit xvfb-run --auto-servernum cargo test --test browser -- kinds:: tabs:: leaving:: \
-		--skip being_offline --skip a_page_that_comes_back_old
+		--skip being_offline --skip an_old_page_that_comes_back
 
 .PHONY: client
 client: ## Build the client, client/, and check its types (needs Node)
@@ -165,11 +165,11 @@ client: ## Build the client, client/, and check its types (needs Node)
 	npm --prefix client run build
 
 .PHONY: test-client
-test-client: client ## Test the client, and what it adds to a page
+test-client: client ## Test the client, and how much it adds to a page (needs Node)
 	npm --prefix client test
 
 .PHONY: test-adopt
-test-adopt: ## Try what client/adopting.md says: builds, web server, code (needs Node, and a JDK with Maven)
+test-adopt: ## Test what client/adopting.md says: builds, web server, code (needs Node, and a JDK with Maven)
 	command -v nginx > /dev/null || apt-get install --yes --quiet nginx-light
 	cargo test --test adopt
 
@@ -184,15 +184,15 @@ lab-commands: skopeo
 	done
 
 .PHONY: test-istio
-test-istio: build istio-tools lab-commands ## Test the chart in real clusters: Kubernetes' and Istio's own control planes, real rolling updates
+test-istio: build istio-tools lab-commands ## Test the chart with Kubernetes' and Istio's own control planes and real rolling updates (hours; needs Go)
 	cargo test --test istio
 
 .PHONY: test-deploy
-test-deploy: build istio-tools lab-commands ## The part of test-istio with whole deployments by one command, disturbed in every way (an hour)
+test-deploy: build istio-tools lab-commands ## The part of test-istio with whole deployments by one command, interrupted in every way (an hour; needs Go)
 	cargo test --test istio -- deploy_
 
 .PHONY: test-pipelines
-test-pipelines: $(TARGET)/pipelines/actionlint istio-tools lab-commands build ## Hold the pipelines in istio/pipelines to what GitHub, GitLab, Argo CD and Flux take (needs Go and Node)
+test-pipelines: $(TARGET)/pipelines/actionlint istio-tools lab-commands build ## Test that GitHub, GitLab, Argo CD and Flux accept the files in istio/pipelines (needs Go and Node)
 	npm --prefix tests/pipelines/tools ci --no-audit --no-fund --loglevel=error
 	cargo test --test pipelines
 	cargo test --test istio -- the_pipelines
@@ -202,14 +202,14 @@ $(TARGET)/pipelines/actionlint: tests/release/tools/go.mod tests/release/tools/g
 	cd $(<D) && nice go build -trimpath -ldflags '-s -w' -o $(abspath $@) github.com/rhysd/actionlint/cmd/actionlint
 
 .PHONY: test-istio-main
-test-istio-main: build istio-tools lab-commands ## The part of test-istio with the main job: a rolling update, without the plugin and with it
+test-istio-main: build istio-tools lab-commands ## The main part of test-istio: a rolling update, without the plugin and with it (needs Go)
 	cargo test --test istio -- a_rolling_update
 
 # Only this needs a nightly compiler, for libFuzzer's instrumentation.
 FUZZ := cd fuzz && PATH=$(abspath $(TARGET))/tools/bin:$$PATH RUSTUP_TOOLCHAIN=nightly CARGO_TARGET_DIR=$(abspath $(TARGET))/fuzz nice cargo fuzz
 
 .PHONY: fuzz
-fuzz: $(CARGO_FUZZ) ## Fuzz each target for some seconds: make fuzz SECONDS=60 (FUZZ_TARGET= one of fuzz/targets)
+fuzz: $(CARGO_FUZZ) ## Fuzz each target for a while: make fuzz SECONDS=60 (FUZZ_TARGET= one of fuzz/targets)
 	rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
 	for target in $(or $(FUZZ_TARGET),$(patsubst fuzz/targets/%.rs,%,$(wildcard fuzz/targets/*.rs))); do \
 		mkdir -p $(abspath $(TARGET))/fuzz-corpus/$$target && \
@@ -218,23 +218,23 @@ fuzz: $(CARGO_FUZZ) ## Fuzz each target for some seconds: make fuzz SECONDS=60 (
 	done
 
 .PHONY: hostile
-hostile: build ## Send what no well-meaning client sends through real Envoy, next to visitors: make hostile REQUESTS=100000
+hostile: build ## Send hostile requests through real Envoy, next to ordinary visitors: make hostile REQUESTS=100000
 	HOSTILE_REQUESTS=$(REQUESTS) cargo test --test envoy -- --ignored endure::hostile
 
 .PHONY: churn
-churn: build ## Change configurations under load, right and wrong ones: make churn CHANGES=200
+churn: build ## Change configurations under load, valid and invalid ones: make churn CHANGES=200
 	CHURN_CHANGES=$(CHANGES) cargo test --test envoy -- --ignored endure::churn
 
 .PHONY: soak
-soak: build ## Send requests of all classes, and draw the memory they leave behind: make soak REQUESTS=5000000 (MINUTES= at most)
+soak: build ## Send requests of all classes, and plot the memory in use: make soak REQUESTS=5000000 (MINUTES= is a limit)
 	SOAK_REQUESTS=$(REQUESTS) SOAK_MINUTES=$(MINUTES) cargo test --test envoy -- --ignored endure::soak
 
 .PHONY: test-endure
-test-endure: build ## Run hostile, churn and soak at their usual, small size
+test-endure: build ## Run hostile, churn and soak at their small sizes
 	cargo test --test envoy -- --ignored endure::
 
 .PHONY: roll-outs
-roll-outs: build istio-tools lab-commands ## Do one hard roll-out after another in a real mesh, continuing from the last: make roll-outs ROLL_OUTS=100
+roll-outs: build istio-tools lab-commands ## Do one disturbed roll-out after another in a real mesh, continuing after the last: make roll-outs ROLL_OUTS=100
 	ROLL_OUTS=$(or $(ROLL_OUTS),1) ROLL_OUT_REQUESTS=$(or $(REQUESTS),10000) \
 		cargo test --test istio -- a_rolling_update_with_killed
 
