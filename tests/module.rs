@@ -1,4 +1,4 @@
-//! The module as gateways fetch it: small, and at home in every host of Proxy-Wasm 0.2.1.
+//! The module as gateways fetch it: it is small, and any host of Proxy-Wasm 0.2.1 can run it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use wasmparser::{Parser, Payload};
 
 const LARGEST: usize = 320_000;
 
-/// What the filter answers; the names of its memory and of the ABI; and how it starts.
+/// The callbacks that the filter implements, its start function, its memory, and the marker of the ABI's version.
 const EXPORTS: [&str; 12] = [
     "_initialize",
     "memory",
@@ -25,8 +25,8 @@ const EXPORTS: [&str; 12] = [
     "proxy_on_vm_start",
 ];
 
-/// What a host of [Proxy-Wasm 0.2.1](https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1) offers to a
-/// module, and Envoy's does (`exports.h` of proxy-wasm-cpp-host).
+/// The functions that a host of [Proxy-Wasm 0.2.1](https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1) offers to a
+/// module, as Envoy's does (`exports.h` of proxy-wasm-cpp-host).
 const HOST: [&str; 39] = [
     "proxy_add_header_map_value",
     "proxy_call_foreign_function",
@@ -69,7 +69,7 @@ const HOST: [&str; 39] = [
     "proxy_set_tick_period_milliseconds",
 ];
 
-/// What of WASI a host of Proxy-Wasm has: no files, no network, no processes.
+/// The functions of WASI that a host of Proxy-Wasm has: no files, no network, no processes.
 const WASI: [&str; 6] = [
     "clock_time_get",
     "environ_get",
@@ -87,7 +87,7 @@ fn the_module_has_at_most_320_000_bytes() -> Result<()> {
 }
 
 #[test]
-fn it_exports_what_it_answers_and_no_more() -> Result<()> {
+fn it_exports_only_the_callbacks_that_it_implements() -> Result<()> {
     let mut exports = BTreeSet::new();
     for payload in Parser::new(0).parse_all(&built()?) {
         if let Payload::ExportSection(section) = payload? {
@@ -101,7 +101,7 @@ fn it_exports_what_it_answers_and_no_more() -> Result<()> {
 }
 
 #[test]
-fn it_asks_for_nothing_but_what_every_host_offers() -> Result<()> {
+fn it_imports_only_what_every_host_offers() -> Result<()> {
     let mut asked = 0;
     for payload in Parser::new(0).parse_all(&built()?) {
         if let Payload::ImportSection(section) = payload? {

@@ -1,4 +1,4 @@
-//! The Envoy files of this repository, as a reader copies them: every Envoy accepts them, and they route.
+//! The Envoy configurations that readers copy: every supported Envoy accepts them, and they route as they should.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ const SHIPPED: [&str; 3] = [
     "envoy/compose/envoy.yaml",
 ];
 
-/// Enough to meet every pod that can answer.
+/// Enough to reach every pod that can answer.
 const TRIES: usize = 40;
 
 #[test]
@@ -31,7 +31,7 @@ fn every_envoy_accepts_every_shipped_file() -> Result<()> {
     for version in envoy::VERSIONS {
         let binary = envoy::binary(version)?;
         for file in SHIPPED {
-            // Envoy looks for what it discovers only when it runs.
+            // Envoy reads what it discovers only when it runs.
             let whole = Bootstrap::read(file)?.with_module(&module);
             let is_of_a_container = file.starts_with("envoy/compose/");
             let as_it_is = (!is_of_a_container).then(|| Bootstrap::read_as_it_is(file));
@@ -98,14 +98,14 @@ async fn an_open_connection_follows_a_file_that_is_moved_into_place() -> Result<
             Ok(call(&mut tab, "1.4.2").await? == "409")
         })
         .await
-        .with_context(|| format!("{file}: an open connection keeps what was"))?;
+        .with_context(|| format!("{file}: an open connection keeps the old configuration"))?;
         let draining = shop.envoy.stats("total_.*_draining$").await?;
         assert!(draining.values().all(|&count| count == 0), "{draining:?}");
     }
     Ok(())
 }
 
-/// The status of a call of a page of this version, on this connection.
+/// The status of an API call by a page of this version, on this connection.
 async fn call(connection: &mut TcpStream, version: &str) -> Result<String> {
     let request =
         format!("HEAD /api/cart HTTP/1.1\r\nhost: shop\r\nx-bundle-version: {version}\r\n\r\n");
@@ -152,7 +152,7 @@ impl Shop {
         })
     }
 
-    /// Moves a file there in which this release is retired.
+    /// Moves a configuration into place in which this release is retired.
     fn retire(&self, version: &str) -> Result<()> {
         const TEXT: &str = "/config/configuration/value";
         let mut filter = self.filter.clone();
@@ -170,7 +170,7 @@ impl Shop {
         self.files.extension(FILTER, &filter)
     }
 
-    /// Takes all pods of a release out of the gateway's view.
+    /// Removes all pods of a release from the gateway's endpoints.
     async fn withdraw_release(&mut self, version: &str) -> Result<()> {
         self.pods.retain(|pod| pod.version() != version);
         publish(&self.files, &self.clusters, &self.pods)?;
@@ -214,7 +214,7 @@ fn route_of(version: &str) -> String {
     format!("v{}", version.replace('.', "-"))
 }
 
-/// Every value that the answers had in a header.
+/// The values of a header in these answers.
 fn said(answers: &[RawAnswer], header: &str) -> BTreeSet<String> {
     answers
         .iter()

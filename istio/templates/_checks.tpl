@@ -1,6 +1,6 @@
 {{- /*
-What no schema can check, because several values have to fit together: one line per problem, all problems at once, in the
-words of the plugin, which would refuse most of them too. The schema has been checked when this runs.
+What no schema can check, because several values have to agree: one line per problem, all problems at once, in the
+plugin's own words, because it would refuse most of them too. Helm checks the schema first.
 */ -}}
 {{- define "skew-guard.problems" -}}
 {{- include "skew-guard.problemsOfReleases" . -}}
@@ -26,7 +26,7 @@ words of the plugin, which would refuse most of them too. The schema has been ch
 - hosts: Istio does not accept "*" for the gateway "mesh"; name the services that callers ask for
   {{- end -}}
   {{- if not .Values.ownsGateway }}
-- hosts: "*" takes every request on these gateways for this application's, even those of others; name its hosts, or set ownsGateway: true if nobody else uses them
+- hosts: "*" treats every request on these gateways as this application's; name its hosts, or set ownsGateway: true if nobody else uses the gateways
   {{- end -}}
 {{- end -}}
 {{- end }}
@@ -66,7 +66,7 @@ words of the plugin, which would refuse most of them too. The schema has been ch
 {{- end -}}
 {{- include "skew-guard.problemsOfExport" . -}}
 {{- if and (not .Values.plugin.create) (not .Values.routes.create) }}
-- plugin.create: false with routes.create: false leaves nothing to install
+- plugin.create: with routes.create: false too, there is nothing to install
 {{- end -}}
 {{- if and (not (hasKey .Values.config "revision")) (or (not .Values.plugin.create) (not .Values.routes.create)) }}
 - config.revision: the two halves are two Helm releases, which count separately; set this number in both, and raise it with each change

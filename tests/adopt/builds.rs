@@ -1,4 +1,4 @@
-//! The build commands: after each, every script and style of the page is in the version's directory.
+//! The build commands: after each of them, every script and style sheet of the page is in the version's directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,8 +73,8 @@ fn next_stamps_its_scripts_with_the_deployment_id() -> Result<()> {
     Ok(())
 }
 
-/// Runs the page's line for a tool on the application in that folder. If the line belongs in a configuration file, that
-/// file must have it, and the tool's plain build is run.
+/// Runs the documented command for a tool on the application in that folder. If it is a setting instead, its file must
+/// contain it, and the tool's plain build is run.
 fn build(tool: &str, application: &str, configured: Option<(&str, &str)>) -> Result<PathBuf> {
     let source = Path::new("tests/adopt/applications").join(application);
     let place = workshop(application, &source)?;

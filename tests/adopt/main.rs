@@ -1,4 +1,4 @@
-//! The page on adopting skew-guard, tried out: each build command with its tool, and each piece of code in its place.
+//! Tests of `client/adopting.md`: each build command is run with its tool, and each piece of code in its place.
 //!
 //! `make test-adopt` runs this. It needs Node and npm, Debian's nginx, and a JDK with Maven.
 
@@ -14,7 +14,7 @@ use skew_guard_lab::markdown::Document;
 /// The version that the builds are stamped with.
 const VERSION: &str = "1.4.2";
 
-/// The same for a tool that allows no dots.
+/// The same for a tool that does not allow dots.
 const COMMIT: &str = "9f86d08";
 
 fn adopting() -> Result<Document> {

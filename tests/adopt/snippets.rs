@@ -1,4 +1,4 @@
-//! The pieces of code: each is put where the page says, and used.
+//! The pieces of code: each is put where the page says, and run.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::{VERSION, adopting, install, run, workshop};
 
 #[test]
-fn the_client_compiles_with_every_check_of_typescript() -> Result<()> {
+fn the_wrapper_compiles_with_every_check_of_typescript() -> Result<()> {
     let place = workshop("typescript", Path::new("tests/adopt/typescript"))?;
     install(&place)?;
     let adopting = adopting()?;
@@ -77,7 +77,7 @@ fn cached(answer: &RawAnswer) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn express_says_the_version_with_every_answer() -> Result<()> {
+async fn express_states_the_version_in_every_answer() -> Result<()> {
     let place = workshop("express", Path::new("tests/adopt/express"))?;
     install(&place)?;
     let adopting = adopting()?;
@@ -107,7 +107,7 @@ async fn express_says_the_version_with_every_answer() -> Result<()> {
 }
 
 #[test]
-fn spring_has_the_methods_that_allow_the_header_and_say_the_version() -> Result<()> {
+fn spring_has_the_methods_that_allow_the_header_and_state_the_version() -> Result<()> {
     let place = workshop("spring", Path::new("tests/adopt/spring"))?;
     let adopting = adopting()?;
     let lines = &adopting.fence("java")?.text;

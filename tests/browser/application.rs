@@ -1,4 +1,4 @@
-//! The applications of `tests/browser` that consist of files, built with the client package as `npm pack` makes it.
+//! The static applications of `tests/browser`, built with the client package as `npm pack` makes it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,7 @@ pub enum Build {
     Guarded,
     /// The same application without it, built without regard to versions.
     Plain,
-    /// With it, its guard of the entry script in a file.
+    /// With it, and its guard of the entry script in a file.
     GuardInFile,
     /// With it and `vite-plugin-pwa`, which asks before a new service worker takes over.
     PwaPrompt,
@@ -97,7 +97,7 @@ fn folder(build: Build, version: &str) -> String {
 }
 
 /// Copies an application, and installs the packages of its lock file, and the client package as if it were installed
-/// from a registry. The tools to build it come from `make client`, on which `make test-browser` depends.
+/// from a registry. The build tools come from `make client`, on which `make test-browser` depends.
 pub fn prepare(source: &Path, workshop: &Path) -> Result<()> {
     std::fs::create_dir_all(workshop)?;
     run(Command::new("cp")

@@ -16,7 +16,7 @@ async fn a_page_that_is_restored_says_that_it_is_out_of_date() -> Result<()> {
     browser.stop().await
 }
 
-/// The twin: nobody notices.
+/// The counterpart: nobody notices.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_client_it_says_nothing() -> Result<()> {
     let (_shop, browser) = left_and_back(Build::Plain).await?;
@@ -28,7 +28,7 @@ async fn without_the_client_it_says_nothing() -> Result<()> {
 
 /// A page that was not kept alive comes from the browser's cache, without revalidation.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_comes_from_the_disk_says_so_too() -> Result<()> {
+async fn a_page_from_the_disk_cache_says_so_too() -> Result<()> {
     let (mut shop, browser) = old_tab::open(Build::Guarded, json!({})).await?;
     // An unload listener is one of the things that keep a page out of the back/forward cache.
     browser

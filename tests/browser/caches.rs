@@ -1,4 +1,4 @@
-//! The browser's own cache, and the worker that it keeps.
+//! The browser's own cache, and the service worker that it keeps.
 
 use anyhow::Result;
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn a_service_worker_is_replaced_by_that_of_the_current_release() -> Result
 /// A page asked too early for a file that its pod does not have. The browser must not find the wrong answer in its
 /// cache when the right one exists.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_file_is_asked_for_again() -> Result<()> {
+async fn a_missing_file_is_requested_again() -> Result<()> {
     let mut shop = Shop::open(json!({ "current": OLD })).await?;
     let browser = Browser::start().await?;
     browser.open(&shop.url("/")).await?;

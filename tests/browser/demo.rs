@@ -1,4 +1,4 @@
-//! The demo's page: its buttons, and that it shows only what pods answered.
+//! The demo's page: its buttons work, and it shows only what pods answered.
 //!
 //! `SCREENSHOTS=1` writes the README's three screenshots.
 
@@ -104,7 +104,7 @@ async fn every_state_fits_projector_and_phone_and_is_accessible_in_light_and_dar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_keyboard_is_enough() -> Result<()> {
+async fn the_keyboard_is_enough() -> Result<()> {
     let demo = Demo::start().await?;
     let browser = demo.browser().await?;
     is_page_of(&browser, OLD).await?;
@@ -124,7 +124,7 @@ async fn a_keyboard_is_enough() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn buttons_may_be_pressed_twice_from_two_tabs_and_in_any_state() -> Result<()> {
+async fn buttons_can_be_pressed_twice_from_two_tabs_and_in_any_state() -> Result<()> {
     let demo = Demo::start().await?;
     let browser = demo.browser().await?;
     is_page_of(&browser, OLD).await?;
@@ -145,7 +145,7 @@ async fn buttons_may_be_pressed_twice_from_two_tabs_and_in_any_state() -> Result
     may_press(&browser, "retire").await?;
     assert_eq!(releases(&browser).await?, (2, 6));
 
-    // With skew-guard off either page may come, and works as far as its calls allow.
+    // With skew-guard off it may be either page, which works as far as its calls are understood.
     browser.reload().await?;
     browser
         .until(
@@ -170,7 +170,7 @@ async fn buttons_may_be_pressed_twice_from_two_tabs_and_in_any_state() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_other_site_can_press_a_button_or_look() -> Result<()> {
+async fn no_other_site_can_press_a_button_or_read_the_state() -> Result<()> {
     let demo = Demo::start().await?;
     let own = demo.url("");
     for headers in [
@@ -205,7 +205,7 @@ async fn no_other_site_can_press_a_button_or_look() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_the_page_stand_the_tools_answer_weights_and_a_preview() -> Result<()> {
+async fn the_page_shows_the_tools_answer_weights_and_a_preview() -> Result<()> {
     let demo = Demo::start().await?;
     let browser = demo.browser().await?;
     is_page_of(&browser, OLD).await?;
@@ -241,7 +241,7 @@ async fn behind_the_page_stand_the_tools_answer_weights_and_a_preview() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_dies_is_started_again() -> Result<()> {
+async fn a_pod_that_dies_is_restarted() -> Result<()> {
     let demo = Demo::start().await?;
     let browser = demo.browser().await?;
     is_page_of(&browser, OLD).await?;
@@ -255,14 +255,14 @@ async fn a_pod_that_dies_is_started_again() -> Result<()> {
     browser.stop().await
 }
 
-/// How many dots are of the old release, and how many of the new.
+/// How many dots are of the old release, and how many of the new one.
 async fn releases(browser: &Browser) -> Result<(usize, usize)> {
     let pods = shown_pods(browser).await?;
     let of = |release: &str| pods.iter().filter(|pod| pod.starts_with(release)).count();
     Ok((of(OLD), of(NEW)))
 }
 
-/// The price changes with each answer: the screenshot is the one that shows what skew does.
+/// The price changes with each answer: keeps the screenshot that shows what skew does.
 async fn wait_for_skewed_price(browser: &Browser) -> Result<()> {
     let is_broken = "document.querySelector('#total').textContent === '€NaN' \
                      && document.querySelectorAll('.squares [data-kind=other]').length > 13";
@@ -306,12 +306,12 @@ async fn reads_well(browser: &Browser, state: &str) -> Result<()> {
     browser.show_on(PROJECTOR).await
 }
 
-/// Colours fade from one to the next.
+/// Waits for colours to stop fading.
 async fn nothing_moves(browser: &Browser) -> Result<()> {
     browser.until("document.getAnimations().length === 0").await
 }
 
-/// Goes there with the Tab key alone.
+/// Moves the focus there with the Tab key alone.
 async fn reach(browser: &Browser, id: &str) -> Result<()> {
     for _ in 0..40 {
         if browser
@@ -326,7 +326,7 @@ async fn reach(browser: &Browser, id: &str) -> Result<()> {
     anyhow::bail!("the Tab key does not lead to {id}")
 }
 
-/// Both presses at once, as the page presses.
+/// Presses twice at the same time, with the page's own request.
 async fn press_twice(browser: &Browser, button: &str) -> Result<[u16; 2]> {
     browser
         .run(&format!(

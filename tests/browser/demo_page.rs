@@ -12,7 +12,7 @@ use skew_guard_lab::browser::{Browser, Screen};
 use skew_guard_lab::process::Process;
 use skew_guard_lab::{cargo, http, wait};
 
-/// The screen it is most often shown on: a projector.
+/// The screen that it is most often shown on: a projector.
 pub const PROJECTOR: Screen = Screen {
     width: 1280,
     height: 720,
@@ -28,7 +28,7 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Starts it. `make test-browser` has built its page.
+    /// Starts the demo, whose page `make test-browser` has built.
     pub async fn start() -> Result<Self> {
         let mut command = Command::new(cargo::example("demo")?);
         command
@@ -36,7 +36,7 @@ impl Demo {
             .arg("--pages")
             .arg(cargo::target().join("demo-pages"));
         let mut process = Process::start_with_grace("demo", command, Duration::from_secs(20))?;
-        // The very first start builds module and tool.
+        // The very first start builds the module and the tool.
         while !process.log().contains("Ctrl-C ends") {
             process.check_running()?;
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -55,7 +55,7 @@ impl Demo {
         format!("http://{}{path}", self.gateway)
     }
 
-    /// A browser with the page in front, as on a projector.
+    /// A browser that shows the page, on a screen like a projector's.
     pub async fn browser(&self) -> Result<Browser> {
         let browser = Browser::start().await?;
         browser.show_on(PROJECTOR).await?;
@@ -87,7 +87,7 @@ impl Demo {
         Ok(values.filter_map(|stat| stat["value"].as_u64()).sum())
     }
 
-    /// The names of the pods that Envoy sends requests to, according to the pods themselves.
+    /// The names of the pods that Envoy sends requests to, as the pods report them.
     pub async fn pods(&self) -> Result<BTreeSet<String>> {
         let clusters = self.admin("/clusters?format=json").await?;
         let clusters = clusters["cluster_statuses"]
@@ -107,7 +107,7 @@ impl Demo {
         Ok(pods)
     }
 
-    /// Kills a pod without notice, as a failing node does.
+    /// Kills a pod without warning, as a failing node does.
     pub fn kill_pod(&self, name: &str) -> Result<()> {
         let children = std::fs::read_dir(format!("/proc/{}/task", self.process.id()))?
             .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
@@ -227,7 +227,7 @@ pub async fn broken_rules(browser: &Browser) -> Result<Vec<String>> {
         .await
 }
 
-/// What does not fit: a page wider than the screen, or a button or the price below its edge.
+/// What does not fit: a page wider than the screen, or a button or the price below its bottom edge.
 pub async fn does_not_fit(browser: &Browser) -> Result<Vec<String>> {
     browser
         .run(

@@ -15,7 +15,7 @@ async fn visit(build: Build) -> Result<(Shop, Browser)> {
     shop.make_new_release_current("retired").await?;
     shop.end_old_release().await?;
     if build == Build::Plain {
-        // Its old scripts are in no directory that is known to be gone.
+        // Its old scripts are not in a directory that the filter knows to be gone.
         shop.record().hide("index-");
     }
     let browser = Browser::start().await?;
@@ -24,7 +24,7 @@ async fn visit(build: Build) -> Result<(Shop, Browser)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn is_loaded_once_more_and_then_says_so() -> Result<()> {
+async fn is_reloaded_once_and_then_says_so() -> Result<()> {
     says_so(Build::Guarded).await
 }
 
@@ -49,9 +49,9 @@ async fn says_so(build: Build) -> Result<()> {
     browser.stop().await
 }
 
-/// The twin.
+/// The counterpart.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_client_stays_white() -> Result<()> {
+async fn without_the_client_it_stays_blank() -> Result<()> {
     let (shop, browser) = visit(Build::Plain).await?;
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert_eq!(browser.text("body").await?, "");

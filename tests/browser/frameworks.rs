@@ -1,4 +1,4 @@
-//! Applications in other frameworks. Those in SvelteKit and Nuxt look for a new release themselves, and find none in the
+//! Applications in other frameworks. SvelteKit and Nuxt look for a new release themselves, but find none in the
 //! directory of the old one.
 
 use std::time::Duration;
@@ -21,9 +21,9 @@ async fn sveltekit_hears_of_an_update_from_the_client() -> Result<()> {
     browser.stop().await
 }
 
-/// The twin: its own check requests a file in the old release's directory, so it gets that release's.
+/// The counterpart: its own check requests a file in the old release's directory, so it gets that release's.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_client_sveltekit_takes_itself_for_the_newest() -> Result<()> {
+async fn without_the_client_sveltekit_believes_that_it_is_the_newest() -> Result<()> {
     let (_shop, browser) = old_tab::draining(Build::SvelteKit, json!({})).await?;
     let is_updated: bool = browser.run("return window.asksForItsVersion()").await?;
     assert!(!is_updated);
@@ -35,29 +35,29 @@ async fn a_link_of_sveltekit_leads_to_the_new_release_by_one_load() -> Result<()
     a_link_leads_to_the_new_release_by_one_load(Build::SvelteKit).await
 }
 
-/// The twin: the link leads to an error.
+/// The counterpart: the link leads to an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_client_a_link_of_sveltekit_leads_nowhere() -> Result<()> {
     let (mut shop, browser) = old_tab::open(Build::PlainSvelteKit, json!({})).await?;
     old_tab::retire(&mut shop).await?;
     browser.click("#orders").await?;
-    old_tab::misses_a_part(&browser).await?;
+    old_tab::lacks_a_part(&browser).await?;
     assert_eq!(loads(&browser).await?, 1);
     browser.stop().await
 }
 
-/// Nuxt's own hook: the next link is a load.
+/// Nuxt's own hook: the next link becomes a page load.
 #[tokio::test(flavor = "multi_thread")]
 async fn nuxt_hears_of_an_update_from_the_client() -> Result<()> {
     let (_shop, browser) = told_of_an_update(Build::Nuxt).await?;
     browser.click("#orders").await?;
-    is_at_orders_of_the_new_release(&browser).await?;
+    shows_orders_of_the_new_release(&browser).await?;
     browser.stop().await
 }
 
-/// The twin: its own check requests a file in the old release's directory, so it gets that release's.
+/// The counterpart: its own check requests a file in the old release's directory, so it gets that release's.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_client_nuxt_takes_itself_for_the_newest() -> Result<()> {
+async fn without_the_client_nuxt_believes_that_it_is_the_newest() -> Result<()> {
     let (_shop, browser) = old_tab::draining(Build::Nuxt, json!({})).await?;
     let latest = format!("/assets/v-{OLD}/builds/latest.json");
     let answer = page::fetch(&browser, &latest, json!({})).await?;
@@ -70,7 +70,7 @@ async fn a_link_of_nuxt_leads_to_the_new_release_by_one_load() -> Result<()> {
     a_link_leads_to_the_new_release_by_one_load(Build::Nuxt).await
 }
 
-/// Its HttpClient says the version: `shows` waits for what it got.
+/// Its HttpClient states the version: `shows` waits for the answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn angular_hears_of_an_update_from_the_client() -> Result<()> {
     let (_shop, browser) = told_of_an_update(Build::Angular).await?;
@@ -85,7 +85,7 @@ async fn a_link_of_angular_leads_to_the_new_release_by_one_load() -> Result<()> 
     a_link_leads_to_the_new_release_by_one_load(Build::Angular).await
 }
 
-/// The twin: the link leads nowhere.
+/// The counterpart: the link leads nowhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_client_a_link_of_angular_leads_nowhere() -> Result<()> {
     let (mut shop, browser) = old_tab::open(Build::PlainAngular, json!({})).await?;
@@ -99,7 +99,7 @@ async fn without_the_client_a_link_of_angular_leads_nowhere() -> Result<()> {
     browser.stop().await
 }
 
-/// An old tab that any answer to it has told.
+/// An old tab that has been told by any answer.
 async fn told_of_an_update(build: Build) -> Result<(Shop, Browser)> {
     let (shop, browser) = old_tab::draining(build, json!({})).await?;
     let answer = page::fetch(&browser, "/api/cart", json!({})).await?;
@@ -114,11 +114,11 @@ async fn a_link_leads_to_the_new_release_by_one_load(build: Build) -> Result<()>
     let (mut shop, browser) = old_tab::open(build, json!({})).await?;
     old_tab::retire(&mut shop).await?;
     browser.click("#orders").await?;
-    is_at_orders_of_the_new_release(&browser).await?;
+    shows_orders_of_the_new_release(&browser).await?;
     browser.stop().await
 }
 
-async fn is_at_orders_of_the_new_release(browser: &Browser) -> Result<()> {
+async fn shows_orders_of_the_new_release(browser: &Browser) -> Result<()> {
     shows_orders_of(browser, NEW).await?;
     assert_eq!(
         (place(browser).await?.as_str(), loads(browser).await?),

@@ -12,7 +12,7 @@ use crate::old_tab;
 use crate::server::Record;
 use crate::shop::{NEW, OLD, Shop};
 
-/// The page's name for it, and the paths on which the pods receive it.
+/// The page's name for each kind of request, and the paths on which the pods receive it.
 const KINDS: [(&str, &[&str]); 15] = [
     ("fetch", &["/api/kind/fetch"]),
     ("fetch of a Request", &["/api/kind/request"]),
@@ -44,7 +44,7 @@ async fn with_the_client_each_is_answered_by_the_release_of_the_page() -> Result
     browser.stop().await
 }
 
-/// The twin: nothing states a version, so every kind goes to the new release, or finds no file there.
+/// The counterpart: nothing states a version, so every kind goes to the new release, or finds no file there.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_client_none_is() -> Result<()> {
     let (shop, browser) = old_tab::draining(Build::Plain, downloads_by_url()).await?;
@@ -53,17 +53,17 @@ async fn without_the_client_none_is() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_client_tabs_of_two_releases_keep_apart() -> Result<()> {
+async fn with_the_client_tabs_of_two_releases_stay_apart() -> Result<()> {
     in_two_tabs(downloads_by_url()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_client_tabs_of_two_releases_keep_apart_though_they_share_a_cookie() -> Result<()>
+async fn with_the_client_tabs_of_two_releases_stay_apart_although_they_share_a_cookie() -> Result<()>
 {
     in_two_tabs(with_cookie()).await
 }
 
-/// The twin: the cookie follows the tab that was opened last.
+/// The counterpart: the cookie follows the tab that was opened last.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_client_the_cookie_takes_the_old_tab_to_the_new_release() -> Result<()> {
     let (shop, browser) = beside_a_new_tab(Build::Plain, with_cookie()).await?;
@@ -91,7 +91,7 @@ async fn beside_a_new_tab(build: Build, changes: Value) -> Result<(Shop, Browser
     Ok((shop, browser))
 }
 
-/// A download is a navigation, which only `pinnedNavigation` keeps on the version of its URL.
+/// A download is a navigation: only `pinnedNavigation` keeps it on the version in its URL.
 fn downloads_by_url() -> Value {
     json!({ "pinnedNavigation": ["/api/kind/download"] })
 }
@@ -112,7 +112,7 @@ fn answered_by(answered: &BTreeMap<&str, Vec<String>>, expected: &str) {
     }
 }
 
-/// Which releases answered each path that the tab in front requested, in every possible way.
+/// Which releases answered each path, after the tab in front has requested it in every possible way.
 async fn ask(shop: &Shop, browser: &Browser) -> Result<BTreeMap<&'static str, Vec<String>>> {
     let record = shop.record();
     let before = record.all().len();

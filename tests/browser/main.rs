@@ -1,7 +1,7 @@
 //! The demo shop behind real Envoy in a real browser: what a page can do while releases change.
 //!
 //! `make test-browser` installs Debian's Chromium and runs it. Assertions are made from within the page: what it
-//! shows, what its scripts get, which of its files the browser accepts. Where possible, a test has a twin
+//! shows, what its scripts get, which of its files the browser accepts. Where possible, a test has a counterpart
 //! without the filter in which the same page breaks, as proof that it would.
 #![expect(
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! An application in Next.js, whose pages are left by Next itself: it loads the page anew when told to.
+//! An application in Next.js, which leaves its pages itself: it loads the page again when told to.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::next_application::{BasePath, deployment_id};
 use crate::old_tab::{self, loads, place};
 use crate::shop::{NEW, OLD, Shop};
 
-/// Long enough for another load to come.
+/// Long enough for another load to happen.
 const WHILE_IT_COULD_LOOP: Duration = Duration::from_secs(4);
 
 async fn open(base: BasePath) -> Result<(Shop, Browser)> {
@@ -22,7 +22,7 @@ async fn open(base: BasePath) -> Result<(Shop, Browser)> {
     Ok((shop, browser))
 }
 
-/// Waits until the page of that release is there, and Next's router in it.
+/// Waits until the page of that release is there, and its router has started.
 async fn shows(browser: &Browser, release: &str) -> Result<()> {
     let id = deployment_id(release);
     browser
@@ -38,7 +38,7 @@ async fn order(browser: &Browser) -> Result<()> {
     browser.click("button").await
 }
 
-/// The order says which release took it.
+/// Waits for an order that says which release took it.
 async fn is_ordered_from(browser: &Browser, release: &str) -> Result<()> {
     let id = deployment_id(release);
     browser
@@ -115,9 +115,9 @@ async fn a_link_leads_to_the_new_release_by_one_load() -> Result<()> {
     browser.stop().await
 }
 
-/// The twin: a page that does not say where it is gets no header that would lead there, and Next reports a failure.
+/// The counterpart: if a page does not say where it is, the filter cannot send it back there, and Next reports a failure.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_header_an_action_that_is_gone_is_an_error_of_the_page() -> Result<()> {
+async fn without_a_referrer_an_action_that_is_gone_is_an_error_on_the_page() -> Result<()> {
     let (mut shop, browser) = open("").await?;
     browser
         .run::<()>(

@@ -1,4 +1,4 @@
-//! The application of `tests/browser/next`, built with Next.js and the client's half, and served by Next's own server.
+//! The application of `tests/browser/next`, built with Next.js and the client, and served by Next's own server.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use skew_guard_lab::{http, ports};
 use crate::application::{self, run};
 use crate::shop::{NEW, OLD};
 
-/// The path below which the application is built to be.
+/// The base path that the application is built for.
 pub type BasePath = &'static str;
 
-/// Next's name for that version, which may have no dots.
+/// Next's name for that version, which must not contain dots.
 pub fn deployment_id(version: &str) -> String {
     version.replace('.', "-")
 }

@@ -20,7 +20,7 @@ pub async fn open(build: Build, changes: Value) -> Result<(Shop, Browser)> {
     Ok((shop, browser))
 }
 
-/// One whose release is still served, beside the new one.
+/// A tab whose release is still served, next to the new one.
 pub async fn draining(build: Build, changes: Value) -> Result<(Shop, Browser)> {
     let (mut shop, browser) = open(build, changes).await?;
     shop.add_new_release().await?;
@@ -64,14 +64,14 @@ pub async fn shows_orders_of(browser: &Browser, release: &str) -> Result<()> {
 }
 
 /// Waits until the page says that a part of it is missing.
-pub async fn misses_a_part(browser: &Browser) -> Result<()> {
+pub async fn lacks_a_part(browser: &Browser) -> Result<()> {
     browser
         .until("document.body.textContent.includes('This part could not be loaded')")
         .await
 }
 
 /// Waits until the page shows the banner.
-pub async fn says_it_is_out_of_date(browser: &Browser) -> Result<()> {
+pub async fn shows_the_banner(browser: &Browser) -> Result<()> {
     browser
         .until("document.querySelector('[role=alert]')?.textContent.includes('out of date')")
         .await

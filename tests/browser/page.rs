@@ -93,7 +93,7 @@ pub async fn answering_releases(browser: &Browser, path: &str) -> Result<Vec<Str
         .await
 }
 
-/// Checks out: loads the code for it, which the page did not have yet, and sends the order.
+/// Checks out: loads the code for that, which the page did not have yet, and sends the order.
 pub async fn check_out(browser: &Browser) -> Result<()> {
     browser.click("#checkout").await
 }

@@ -9,19 +9,19 @@ use crate::old_tab::{self, loads, place};
 use crate::shop::{NEW, OLD, Shop};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_asks_before_it_updates_is_left_by_one_load() -> Result<()> {
-    is_left_by_one_load(Build::PwaPrompt).await
+async fn that_asks_before_it_updates_takes_one_load_to_leave() -> Result<()> {
+    takes_one_load_to_leave(Build::PwaPrompt).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_updates_by_itself_is_left_by_one_load() -> Result<()> {
-    is_left_by_one_load(Build::PwaAutoUpdate).await
+async fn that_updates_by_itself_takes_one_load_to_leave() -> Result<()> {
+    takes_one_load_to_leave(Build::PwaAutoUpdate).await
 }
 
-async fn is_left_by_one_load(build: Build) -> Result<()> {
+async fn takes_one_load_to_leave(build: Build) -> Result<()> {
     let (_shop, browser) = retired(build).await?;
     browser.run::<()>("await fetch('/api/cart')").await?;
-    old_tab::says_it_is_out_of_date(&browser).await?;
+    old_tab::shows_the_banner(&browser).await?;
     browser.click("#orders").await?;
     old_tab::shows_orders_of(&browser, NEW).await?;
     assert_eq!(place(&browser).await?, "/orders?page=2#last");
@@ -33,7 +33,7 @@ async fn is_left_by_one_load(build: Build) -> Result<()> {
     browser.stop().await
 }
 
-/// The twin: a plain reload is answered by the worker, with the old page.
+/// The counterpart: a plain reload is answered by the worker, with the old page.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_update_of_the_worker_a_reload_brings_the_old_page_back() -> Result<()> {
     let (_shop, browser) = retired(Build::PwaPrompt).await?;
@@ -42,7 +42,7 @@ async fn without_an_update_of_the_worker_a_reload_brings_the_old_page_back() -> 
     browser.stop().await
 }
 
-/// A tab that the old release's worker controls, in its second load.
+/// A tab that the old release's worker controls, after its second load.
 async fn retired(build: Build) -> Result<(Shop, Browser)> {
     let (mut shop, browser) = old_tab::open(build, json!({})).await?;
     browser

@@ -32,7 +32,7 @@ async fn its_calls_are_told_to_reload() -> Result<()> {
         answer.body,
         r#"{"error":"client_outdated","client":"1.4.2","current":"2.0.0"}"#
     );
-    // The page itself sees it, with the code that the shop ships.
+    // The page itself notices it, with the shop's own code.
     browser
         .until("document.querySelector('#status').textContent === 'update required'")
         .await?;
@@ -40,7 +40,7 @@ async fn its_calls_are_told_to_reload() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn its_missing_code_is_missing_and_not_the_page() -> Result<()> {
+async fn its_missing_code_is_a_404_and_not_the_page() -> Result<()> {
     let (_shop, browser) = with_a_tab_of_the_old_release().await?;
     let chunk = page::fetch(&browser, "/assets/v-1.4.2/checkout.js", json!({})).await?;
     assert_eq!(chunk.status, 409, "a fetch is told to reload");
@@ -68,7 +68,7 @@ async fn its_missing_code_is_missing_and_not_the_page() -> Result<()> {
     browser.stop().await
 }
 
-/// Both releases have the same ETag, as in reproducible images: the browser asks whether its page is still good.
+/// Both releases have the same ETag, as in reproducible images: the browser asks whether its page is still valid.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_reload_is_enough() -> Result<()> {
     let (_shop, browser) = with_a_tab_of_the_old_release().await?;
@@ -87,7 +87,7 @@ async fn one_reload_is_enough() -> Result<()> {
     browser.stop().await
 }
 
-/// The twin of the last: plain routing to the new release, and the browser keeps the old page because of its ETag.
+/// The counterpart of the previous test: with plain routing, the browser keeps the old page because of its ETag.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_filter_a_reload_brings_the_old_page_back() -> Result<()> {
     let mut shop = Shop::unguarded().await?;
@@ -133,7 +133,7 @@ async fn a_form_of_a_draining_release_is_answered_by_it() -> Result<()> {
     browser.stop().await
 }
 
-/// Sends a form as a button of the page would: the answer takes the page's place.
+/// Sends a form as a button of the page would: the answer replaces the page.
 async fn submit_form(browser: &Browser, action: &str) -> Result<()> {
     browser
         .run(&format!(

@@ -8,7 +8,7 @@ use crate::page::{self, CALLS};
 use crate::shop::{NEW, OLD, Shop};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_goes_on_working_while_its_release_is_replaced() -> Result<()> {
+async fn a_tab_keeps_working_while_its_release_is_replaced() -> Result<()> {
     let mut shop = Shop::open(json!({})).await?;
     let browser = Browser::start().await?;
     browser.open(&shop.url("/")).await?;
@@ -63,9 +63,9 @@ async fn without_the_filter_the_same_tab_breaks() -> Result<()> {
     browser.stop().await
 }
 
-/// Whoever opens the page meanwhile gets one release as a whole.
+/// A page that is opened meanwhile gets everything from one release.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_that_is_opened_meanwhile_is_whole() -> Result<()> {
+async fn every_page_opened_meanwhile_gets_one_release_only() -> Result<()> {
     let mut shop = Shop::open(json!({})).await?;
     shop.add_new_release().await?;
     let browser = Browser::start().await?;

@@ -39,7 +39,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// All of it.
+    /// All requests so far.
     pub fn all(&self) -> Vec<Asked> {
         self.asked
             .lock()
@@ -94,7 +94,7 @@ impl Server {
         };
         let application = routes(pod);
         let task = tokio::spawn(async move {
-            // It ends with its task; the browser reports a failed connection.
+            // The server ends with its task; the browser reports a failed connection.
             let _ = axum::serve(listener, application).await;
         });
         Ok(Self {
@@ -185,7 +185,7 @@ async fn events(State(pod): State<Pod>) -> Response {
 
 async fn socket(State(pod): State<Pod>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async move |mut socket| {
-        // An error means that the page has left.
+        // An error means that the page has gone away.
         let _ = socket.send(pod.version.into()).await;
     })
 }

@@ -130,9 +130,9 @@ impl Shop {
         Self::start(Make::Demo, None, |_| {}).await
     }
 
-    /// A shop whose gateway admits other origins, as for a team whose API has its own origin.
+    /// A shop whose gateway allows other origins, as for a team whose API has its own origin.
     pub async fn for_other_origins(changes: Value) -> Result<Self> {
-        Self::start(Make::Demo, Some(changes), let_other_origins_in).await
+        Self::start(Make::Demo, Some(changes), allow_other_origins).await
     }
 
     async fn start(
@@ -302,7 +302,7 @@ fn with(mut configuration: Value, changes: Value) -> Value {
     configuration
 }
 
-/// How many configurations all workers have accepted: Envoy counts one when the last worker is done.
+/// How many configurations all workers have accepted: Envoy counts one when its last worker is done.
 async fn reloads(envoy: &Envoy) -> Result<u64> {
     let stat = format!("extension_config_discovery.http_filter.{FILTER}.config_reload");
     let found = envoy.stats(&stat.replace('.', r"\.")).await?;
@@ -332,8 +332,8 @@ fn clusters(pods: &[AnyPod]) -> [(String, Vec<SocketAddr>); 3] {
     ]
 }
 
-/// Envoy's own CORS filter behind ours, as Istio has it.
-fn let_other_origins_in(bootstrap: &mut Value) {
+/// Envoy's own CORS filter after ours, as in Istio.
+fn allow_other_origins(bootstrap: &mut Value) {
     const CORS: &str = "envoy.filters.http.cors";
     const KIND: &str = "type.googleapis.com/envoy.extensions.filters.http.cors.v3";
     let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";

@@ -1,4 +1,4 @@
-//! Pages that the browser loads before anybody asks for them.
+//! Pages that the browser loads before anybody goes there.
 
 use anyhow::Result;
 use serde_json::json;
@@ -9,16 +9,16 @@ use crate::page;
 use crate::shop::{NEW, OLD, Shop};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_prefetch_does_not_move_the_page_that_made_it() -> Result<()> {
+async fn a_prefetch_does_not_move_the_page_that_requested_it() -> Result<()> {
     is_declined("prefetch").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_prerendered_page_does_not_move_the_page_that_made_it() -> Result<()> {
+async fn a_prerendered_page_does_not_move_the_page_that_requested_it() -> Result<()> {
     is_declined("prerender").await
 }
 
-/// A load that may never be looked at would move the pin cookie, and with it the visible page, to the new
+/// Loading a page that may never be shown would move the pin cookie, and with it the visible page, to the new
 /// release. It is declined, and the browser loads the page when the visitor goes there.
 async fn is_declined(kind: &str) -> Result<()> {
     let pin = json!({ "current": OLD, "pinCookie": { "name": "pin", "secure": false } });

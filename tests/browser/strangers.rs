@@ -9,7 +9,7 @@ use crate::server::{Record, Server};
 use crate::shop::OLD;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_hears_nothing_and_is_asked_no_preflight() -> Result<()> {
+async fn another_origin_gets_no_version_and_no_preflight() -> Result<()> {
     let stranger = Record::default();
     let site = tokio::task::spawn_blocking(|| application::site(Build::Guarded, OLD)).await??;
     let server = Server::start(OLD, site, &stranger).await?;
@@ -38,7 +38,7 @@ async fn a_stranger_hears_nothing_and_is_asked_no_preflight() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listed_origin_hears_the_version_without_a_preflight() -> Result<()> {
+async fn a_listed_origin_gets_the_version_without_a_preflight() -> Result<()> {
     let listed = Record::default();
     let site = tokio::task::spawn_blocking(|| application::site(Build::Guarded, OLD)).await??;
     let server = Server::start(OLD, site, &listed).await?;

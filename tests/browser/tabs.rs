@@ -26,7 +26,7 @@ async fn with_a_tab_of_each() -> Result<(Shop, Browser, Tab, Tab)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_stays_with_its_release_where_it_says_its_version() -> Result<()> {
+async fn each_stays_with_its_release_if_it_states_its_version() -> Result<()> {
     let (_shop, browser, old, new) = with_a_tab_of_each().await?;
     for (tab, release) in [(&old, OLD), (&new, NEW), (&old, OLD)] {
         browser.show(tab).await?;
@@ -46,7 +46,7 @@ async fn each_stays_with_its_release_where_it_says_its_version() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draining_one_is_told_that_there_is_an_update() -> Result<()> {
+async fn a_draining_one_is_told_about_the_update() -> Result<()> {
     let (_shop, browser, old, new) = with_a_tab_of_each().await?;
     browser.show(&old).await?;
     let stale = page::call(&browser, "/api/cart").await?;
@@ -60,7 +60,7 @@ async fn a_draining_one_is_told_that_there_is_an_update() -> Result<()> {
     browser.stop().await
 }
 
-/// The price of the cookie, as in the README.
+/// The price of the cookie, as the documentation says.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_cookie_is_shared_by_both() -> Result<()> {
     let (_shop, browser, old, _new) = with_a_tab_of_each().await?;
@@ -70,9 +70,9 @@ async fn only_the_cookie_is_shared_by_both() -> Result<()> {
     browser.stop().await
 }
 
-/// If pinned, an update probe and a service worker would never see an update.
+/// If these were pinned, neither an update probe nor a service worker would ever see an update.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_one_sees_the_new_worker_and_the_new_version() -> Result<()> {
+async fn an_old_one_gets_the_new_worker_and_the_new_version() -> Result<()> {
     let (shop, browser, old, _new) = with_a_tab_of_each().await?;
     browser.show(&old).await?;
     let probe = page::call(&browser, "/version.json").await?;

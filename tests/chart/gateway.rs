@@ -32,18 +32,18 @@ impl Rendering {
     }
 }
 
-/// What a gateway has learned, each part from one of two renderings.
+/// What a gateway has learned: each part from one of two renderings.
 #[derive(Debug, Clone, Copy)]
 pub struct Gateway<'a> {
     pub mesh: Mesh<'a>,
     pub plugin: &'a Policy,
-    /// Which part is from which rendering, for readers of a failure.
+    /// Which part is from which rendering, for failure messages.
     pub learned: [&'static str; 3],
 }
 
 impl<'a> Gateway<'a> {
-    /// Every possible gateway between two upgrades, including those that have all of one. Resources arrive in
-    /// any order, and a refused part stays as it was.
+    /// Every possible gateway between two upgrades, including those that have one of them completely. Resources
+    /// arrive in any order, and a refused part stays as it was.
     pub fn between(old: &'a Rendering, new: &'a Rendering) -> Vec<Self> {
         let both = [("old", old), ("new", new)];
         let mut gateways = Vec::new();
@@ -94,8 +94,8 @@ impl<'a> Gateway<'a> {
         }
     }
 
-    /// What the client gets if the plugin passes through: after a start with a configuration that it refuses, or
-    /// without the module under FAIL_OPEN.
+    /// What the client gets if the plugin passes requests through: after a start with a configuration that it
+    /// refuses, or without the module under FAIL_OPEN.
     pub fn answer_without_plugin(&self, path: &str) -> Result<Answer> {
         Ok(match self.mesh.send(path, &[])? {
             Destination::Subset { subset, .. } => Answer::Pods(subset),
@@ -138,7 +138,7 @@ impl Sent {
         )
     }
 
-    /// A page of a checkout leads to another, which keeps its version.
+    /// A page of a checkout leads to another one, which keeps its version.
     pub fn checkout(version: &str) -> Self {
         let headers = [
             ("sec-fetch-mode", "navigate"),

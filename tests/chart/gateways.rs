@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 use crate::helm::{self, Manifests};
 
-/// The shop's services as two teams have them.
+/// The shop's services, owned by two teams.
 const ELSEWHERE: &str = r#"
 services:
   - {host: api.orders.svc.cluster.local, port: 8080, paths: ["/api"]}
   - {host: web.shop.svc.cluster.local, port: 80, paths: ["/"]}
 "#;
 
-/// Two kinds of gateway pods.
+/// Two groups of gateway pods.
 const TWO: &str = r#"
 gateways: [edge/shop, intranet/shop]
 plugins:
@@ -59,7 +59,7 @@ fn the_rule_of_a_service_is_in_the_namespace_of_the_service() -> Result<()> {
 }
 
 #[test]
-fn a_host_tells_its_namespace_where_it_is_a_kubernetes_service_s() -> Result<()> {
+fn the_namespace_of_a_kubernetes_service_is_read_from_its_host() -> Result<()> {
     for (service, namespace) in [
         ("host: api", "shop"),
         ("host: api.orders.svc.cluster.local", "orders"),
@@ -98,7 +98,7 @@ fn a_host_that_istio_would_not_find_is_refused() {
 }
 
 #[test]
-fn two_installations_of_one_name_make_no_resource_of_the_same_name() -> Result<()> {
+fn two_installations_with_one_name_share_no_resource_name() -> Result<()> {
     let values = format!("{ELSEWHERE}\nplugin: {{namespace: edge}}");
     let mut seen = Vec::new();
     for (name, namespace) in [("shop", "first"), ("shop", "second"), ("t-shop", "firs")] {
@@ -114,7 +114,7 @@ fn two_installations_of_one_name_make_no_resource_of_the_same_name() -> Result<(
 }
 
 #[test]
-fn what_an_installation_made_is_found_by_its_labels_in_every_namespace() -> Result<()> {
+fn an_installation_s_resources_are_found_by_label_in_every_namespace() -> Result<()> {
     let values = format!("{ELSEWHERE}\nplugin: {{namespace: edge}}");
     let manifests = helm::render_as("shop", "team", &values)?;
     for kind in ["DestinationRule", "VirtualService", "WasmPlugin"] {
@@ -159,7 +159,7 @@ fn routes_that_the_gateways_would_not_see_are_refused() -> Result<()> {
 }
 
 #[test]
-fn every_kind_of_gateway_pods_gets_a_plugin_of_one_configuration() -> Result<()> {
+fn every_group_of_gateway_pods_gets_a_plugin_with_the_same_configuration() -> Result<()> {
     let manifests = helm::render(TWO)?;
     let [edge, intranet] = manifests.all("WasmPlugin")[..] else {
         panic!("two plugins")
@@ -199,7 +199,7 @@ fn every_kind_of_gateway_pods_gets_a_plugin_of_one_configuration() -> Result<()>
 }
 
 #[test]
-fn every_kind_of_gateway_pods_is_scraped() -> Result<()> {
+fn every_group_of_gateway_pods_is_scraped() -> Result<()> {
     let manifests = helm::render(&format!("{TWO}\npodMonitor: {{enabled: true}}"))?;
     assert_eq!(
         places(&manifests, "PodMonitor"),
@@ -209,7 +209,7 @@ fn every_kind_of_gateway_pods_is_scraped() -> Result<()> {
 }
 
 #[test]
-fn several_plugins_in_one_namespace_have_names() -> Result<()> {
+fn several_plugins_in_one_namespace_need_names() -> Result<()> {
     let named = |first: &str, second: &str| {
         format!(
             "gateways: [a, b]\nplugins:\n  - {{namespace: edge, selector: {{istio: a}}, gateways: [a]{first}}}\n  \
@@ -249,7 +249,7 @@ fn a_gateway_that_no_plugin_covers_is_refused() {
 }
 
 #[test]
-fn a_list_of_plugins_stands_alone() {
+fn a_list_of_plugins_replaces_the_selector_and_namespace() {
     assert_refused(
         &format!("{TWO}\nselector: {{istio: edge}}"),
         "- selector: each entry of plugins has its own; leave this one out",
@@ -269,7 +269,7 @@ fn a_list_of_plugins_stands_alone() {
 }
 
 #[test]
-fn beside_a_gateway_the_sidecars_of_callers_have_a_plugin_of_their_own() -> Result<()> {
+fn callers_sidecars_can_have_a_plugin_of_their_own() -> Result<()> {
     let manifests = helm::render(
         r#"
         hosts: [shop.example.com, api.shop.svc.cluster.local]
@@ -289,7 +289,7 @@ fn beside_a_gateway_the_sidecars_of_callers_have_a_plugin_of_their_own() -> Resu
 }
 
 #[test]
-fn a_plugin_runs_at_the_ports_that_are_given() -> Result<()> {
+fn a_plugin_runs_on_the_configured_ports() -> Result<()> {
     let manifests = helm::render("plugin: {ports: [443, 8443]}")?;
     let ports = json!([{ "ports": [{ "number": 443 }, { "number": 8443 }] }]);
     assert_eq!(manifests.one("WasmPlugin")?["spec"]["match"], ports);
@@ -300,7 +300,7 @@ fn a_plugin_runs_at_the_ports_that_are_given() -> Result<()> {
 }
 
 #[test]
-fn a_plugin_has_its_place_among_those_of_its_phase() -> Result<()> {
+fn a_plugin_has_a_priority_within_its_phase() -> Result<()> {
     for (given, rendered) in [("-3", json!(-3)), ("100", json!(100)), ("", Value::Null)] {
         let manifests = helm::render(&format!("plugin: {{priority: {given}}}"))?;
         assert_eq!(manifests.one("WasmPlugin")?["spec"]["priority"], rendered);
@@ -309,7 +309,7 @@ fn a_plugin_has_its_place_among_those_of_its_phase() -> Result<()> {
 }
 
 #[test]
-fn a_gateway_asks_for_an_image_only_where_it_has_none() -> Result<()> {
+fn by_default_a_gateway_pulls_only_an_image_that_it_lacks() -> Result<()> {
     let policy = |values: &str| -> Result<Value> {
         let manifests = helm::render(values)?;
         Ok(manifests.one("WasmPlugin")?["spec"]["imagePullPolicy"].clone())

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-/// The chart's namespace in every test.
+/// The Helm release's namespace in every test.
 pub const NAMESPACE: &str = "shop";
 
 /// What `helm template` rendered from values.
@@ -49,7 +49,7 @@ pub fn render(values: &str) -> Result<Manifests> {
     Manifests::parse(&succeeded(&template(values)?)?)
 }
 
-/// The same as another Helm release, in another namespace.
+/// The same for another Helm release, in another namespace.
 pub fn render_as(name: &str, namespace: &str, values: &str) -> Result<Manifests> {
     let mut helm = command(&["template", name]);
     helm.arg(chart()).arg("--values").arg(example());
@@ -76,7 +76,7 @@ pub fn template_example() -> Result<String> {
     succeeded(&template("")?)
 }
 
-/// What a user reads after an upgrade.
+/// What Helm prints after an upgrade.
 pub fn notes(values: &str) -> Result<String> {
     let printed = succeeded(&run(
         &["install", "--dry-run=client"],
@@ -122,7 +122,7 @@ fn run(verb: &[&str], below: &[PathBuf], values: &str) -> Result<Output> {
     given(helm, values)
 }
 
-/// What a Helm command makes of values that it reads from its input.
+/// What a Helm command prints for values that it reads from its input.
 fn given(mut helm: Command, values: &str) -> Result<Output> {
     let mut helm = helm
         .args(["--values", "-"])

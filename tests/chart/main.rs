@@ -1,7 +1,7 @@
 //! What the Helm chart makes of its values: resources, refusals, and that every step of a release's life is
 //! one upgrade that a mesh may learn in any order.
 //!
-//! `make test-chart` builds Helm and runs it; the same in a real cluster is `tests/istio`.
+//! `make test-chart` builds Helm and runs this; `tests/istio` does the same in real clusters.
 
 #![expect(
     clippy::indexing_slicing,

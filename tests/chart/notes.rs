@@ -1,4 +1,4 @@
-//! What Helm prints after an upgrade: the next step, and what will hurt.
+//! What Helm prints after an upgrade: the next step, and warnings.
 
 use anyhow::Result;
 
@@ -6,7 +6,7 @@ use crate::helm;
 use crate::resources::LIFE;
 
 #[test]
-fn notes_tell_the_next_step_of_each_release() -> Result<()> {
+fn notes_say_the_next_step_of_each_release() -> Result<()> {
     let notes = helm::notes(&format!("{LIFE}\nconfig: {{revision: 1234567}}"))?;
     for step in [
         "skew-guard wait --helm-release skew-guard --namespace shop --revision 1234567",
@@ -17,7 +17,7 @@ fn notes_tell_the_next_step_of_each_release() -> Result<()> {
         "2.2.0 is staged: deploy its pods (version: v2-2-0), try it with the preview key",
         "2.1.0 is live but not current: deploy its pods (version: v2-1-0)",
         "1.4.2 is draining: keep its pods until 2026-01-31T18:00:00Z. Then set it to retired.",
-        "1.3.0 is retired: its pods may go.",
+        "1.3.0 is retired: you can delete its pods.",
         "Do not use\n`helm rollback`",
     ] {
         assert!(notes.contains(step), "{step:?} is not in\n{notes}");
@@ -27,7 +27,7 @@ fn notes_tell_the_next_step_of_each_release() -> Result<()> {
 }
 
 #[test]
-fn notes_tell_the_rolling_update_of_plain_deployments() -> Result<()> {
+fn notes_explain_the_rolling_update_of_plain_deployments() -> Result<()> {
     let notes = helm::notes(
         r#"
         releases: [{version: "2.0.0"}, {version: "1.4.2"}]
@@ -46,7 +46,7 @@ fn notes_tell_the_rolling_update_of_plain_deployments() -> Result<()> {
 }
 
 #[test]
-fn notes_tell_when_nothing_is_left_to_do() -> Result<()> {
+fn notes_say_when_nothing_is_left_to_do() -> Result<()> {
     let notes = helm::notes(r#"releases: [{version: "2.0.0"}]"#)?;
     assert!(notes.contains("None: 2.0.0 is current"), "{notes}");
     assert!(
@@ -57,8 +57,8 @@ fn notes_tell_when_nothing_is_left_to_do() -> Result<()> {
 }
 
 #[test]
-fn notes_warn_of_a_plugin_that_only_observes() -> Result<()> {
-    let words = "config.enforce is false: the plugin counts and routes nothing";
+fn notes_warn_about_a_plugin_that_only_watches() -> Result<()> {
+    let words = "config.enforce is false: the plugin counts, but routes nothing";
     assert!(!helm::notes("")?.contains(words));
     assert!(!helm::notes("config: {enforce: true}")?.contains(words));
     let with_current = helm::notes("config: {enforce: false}")?;
@@ -70,7 +70,7 @@ fn notes_warn_of_a_plugin_that_only_observes() -> Result<()> {
 }
 
 #[test]
-fn notes_warn_of_an_image_without_a_digest() -> Result<()> {
+fn notes_warn_about_an_image_without_a_digest() -> Result<()> {
     let digest = "a".repeat(64);
     let words = "is a tag, which may be moved";
     for (plugin, warned) in [
@@ -92,7 +92,7 @@ fn notes_warn_of_an_image_without_a_digest() -> Result<()> {
 }
 
 #[test]
-fn notes_warn_of_a_staged_release_behind_a_header_that_everybody_knows() -> Result<()> {
+fn notes_warn_about_a_staged_release_behind_a_well_known_header() -> Result<()> {
     let words = "A release is staged, and the route header is x-release";
     for (config, warned) in [
         ("{}", true),

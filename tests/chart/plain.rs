@@ -1,4 +1,4 @@
-//! The chart with the values of its example, and for people without Helm.
+//! The chart with the values of its example, and the manifests for people without Helm.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::helm;
 
 #[test]
-fn the_chart_has_no_fault_that_helm_knows_of() -> Result<()> {
+fn helm_lint_finds_nothing_wrong_with_the_chart() -> Result<()> {
     let findings = helm::lint()?;
     assert!(
         findings.contains("1 chart(s) linted, 0 chart(s) failed"),

@@ -1,4 +1,4 @@
-//! What the pages beside the chart show works as shown.
+//! The pages beside the chart: what they show works as shown.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ fn every_example_of_values_renders() -> Result<()> {
 }
 
 #[test]
-fn the_values_made_from_a_virtual_service_route_as_it_did() -> Result<()> {
+fn values_converted_from_a_virtual_service_route_as_it_did() -> Result<()> {
     let examples = examples()?;
     let place = examples
         .iter()

@@ -7,7 +7,7 @@ use skew_guard::config::Config;
 use crate::helm::{self, Manifests};
 use crate::mesh::{Destination, Mesh, list, text};
 
-/// Half of a release's life, with every other key that a release may have.
+/// Releases in every state, with every other key that a release may have.
 pub const LIFE: &str = r#"
 releases:
   - {version: "2.2.0", state: staged}
@@ -71,7 +71,7 @@ fn the_newest_retired_releases_keep_subsets_and_routes_for_gateways_that_are_beh
 }
 
 #[test]
-fn three_retired_releases_are_kept_where_nothing_is_said() -> Result<()> {
+fn by_default_three_retired_releases_are_kept() -> Result<()> {
     assert_eq!(subsets(&helm::render(LIFE)?, WEB)?.len(), 7);
     Ok(())
 }
@@ -94,7 +94,7 @@ fn a_route_header_leads_to_the_release_s_own_pods_on_every_path() -> Result<()> 
 }
 
 #[test]
-fn a_route_that_is_not_there_is_a_dead_end_that_the_plugin_knows_by_name() -> Result<()> {
+fn a_missing_route_is_a_dead_end_that_the_plugin_knows_by_name() -> Result<()> {
     let manifests = helm::render(LIFE)?;
     for path in ["/", "/api", "/api/cart", "/apis"] {
         for header in ["v9-9-9", "", "V2-2-0"] {
@@ -110,7 +110,7 @@ fn a_route_that_is_not_there_is_a_dead_end_that_the_plugin_knows_by_name() -> Re
 }
 
 #[test]
-fn the_name_of_a_route_holds_the_release_s_as_a_whole_word() -> Result<()> {
+fn the_name_of_a_route_contains_its_release_as_a_whole_word() -> Result<()> {
     let manifests = helm::render(LIFE)?;
     assert_eq!(
         route_names(&manifests)?[..9],
@@ -130,7 +130,7 @@ fn the_name_of_a_route_holds_the_release_s_as_a_whole_word() -> Result<()> {
 }
 
 #[test]
-fn without_a_word_from_the_plugin_only_current_is_shown() -> Result<()> {
+fn requests_without_a_route_header_go_to_current() -> Result<()> {
     let manifests = helm::render(LIFE)?;
     assert_eq!(
         Mesh::of(&manifests).send("/api/cart", &[])?,
@@ -144,7 +144,7 @@ fn without_a_word_from_the_plugin_only_current_is_shown() -> Result<()> {
 }
 
 #[test]
-fn of_weights_the_heaviest_release_stands_for_current_and_the_first_on_a_tie() -> Result<()> {
+fn the_default_of_weights_is_the_heaviest_release_and_the_first_on_a_tie() -> Result<()> {
     for (weights, expected) in [
         ([10, 90], "v2-0-0"),
         ([90, 10], "v2-1-0"),
@@ -334,7 +334,7 @@ fn the_routes_are_for_the_hosts_and_gateways_that_are_given() -> Result<()> {
 }
 
 #[test]
-fn the_dead_end_is_no_finding_of_istioctl_analyze() -> Result<()> {
+fn istioctl_analyze_does_not_report_the_dead_end() -> Result<()> {
     let manifests = helm::render("")?;
     let annotations = &manifests.one("VirtualService")?["metadata"]["annotations"];
     assert_eq!(annotations["galley.istio.io/analyze-suppress"], "IST0101");
@@ -342,7 +342,7 @@ fn the_dead_end_is_no_finding_of_istioctl_analyze() -> Result<()> {
 }
 
 #[test]
-fn the_matches_of_one_route_say_the_revision_to_whoever_counts() -> Result<()> {
+fn one_route_has_the_revision_in_the_names_of_its_counters() -> Result<()> {
     let manifests = helm::render("config: {revision: 12345678}")?;
     let name = "skew-guard-shop-skew-guard-r12345678";
     let routes = &manifests.one("VirtualService")?["spec"]["http"];
@@ -361,7 +361,7 @@ fn the_matches_of_one_route_say_the_revision_to_whoever_counts() -> Result<()> {
 }
 
 #[test]
-fn the_routes_say_what_belongs_to_them() -> Result<()> {
+fn the_routes_are_annotated_with_plugin_stat_prefix_and_probe_paths() -> Result<()> {
     let values = r#"
         services:
           - {host: api.shop.svc.cluster.local, port: 8080, paths: ["/api"], probePath: /api/healthz}
@@ -394,7 +394,7 @@ fn the_routes_say_what_belongs_to_them() -> Result<()> {
 }
 
 #[test]
-fn the_plugin_gets_the_same_releases_in_its_own_words() -> Result<()> {
+fn the_plugin_gets_the_same_releases_under_its_own_keys() -> Result<()> {
     let manifests = helm::render(LIFE)?;
     assert_eq!(
         *manifests.plugin_config()?,
@@ -450,7 +450,7 @@ fn every_other_key_of_the_plugin_is_passed_on_as_it_is() -> Result<()> {
 }
 
 #[test]
-fn the_routes_ask_for_the_header_that_the_plugin_writes_in_lower_case() -> Result<()> {
+fn the_routes_match_the_plugins_header_in_lower_case() -> Result<()> {
     let manifests = helm::render("config: {routeHeader: X-Shop-Release}")?;
     let destination = Mesh::of(&manifests).send("/", &[("x-shop-release", "v1-4-2")])?;
     assert_eq!(destination, Destination::subset(WEB, "v1-4-2"));
@@ -458,13 +458,13 @@ fn the_routes_ask_for_the_header_that_the_plugin_writes_in_lower_case() -> Resul
 }
 
 #[test]
-fn the_plugin_takes_what_the_chart_makes() -> Result<()> {
+fn the_plugin_accepts_the_configuration_that_the_chart_makes() -> Result<()> {
     assert_loads(&helm::render("")?)?;
     assert_loads(&helm::render(LIFE)?)
 }
 
 #[test]
-fn all_hosts_are_in_scope_only_where_they_are_asked_for() -> Result<()> {
+fn all_hosts_are_in_scope_only_if_that_is_configured() -> Result<()> {
     let manifests = helm::render("hosts: ['*']\nownsGateway: true")?;
     assert!(manifests.plugin_config()?.get("hosts").is_none());
     assert_eq!(
@@ -475,7 +475,7 @@ fn all_hosts_are_in_scope_only_where_they_are_asked_for() -> Result<()> {
 }
 
 #[test]
-fn a_bypassed_filter_is_the_worst_that_the_plugin_s_image_can_do() -> Result<()> {
+fn by_default_a_broken_image_only_bypasses_the_filter() -> Result<()> {
     let manifests = helm::render("")?;
     let plugin = manifests.one("WasmPlugin")?;
     assert_eq!(plugin["spec"]["failStrategy"], "FAIL_OPEN");
@@ -508,7 +508,7 @@ fn the_plugin_is_where_the_gateway_s_pods_are() -> Result<()> {
 }
 
 #[test]
-fn the_module_is_fetched_as_it_is_said() -> Result<()> {
+fn the_module_is_fetched_as_configured() -> Result<()> {
     let sha256 = "a".repeat(64);
     let manifests = helm::render(&format!(
         "plugin: {{url: 'oci://r.example/m:1', sha256: {sha256}, imagePullSecret: s, phase: STATS, failStrategy: FAIL_CLOSE}}"
@@ -527,7 +527,7 @@ fn the_module_is_fetched_as_it_is_said() -> Result<()> {
     Ok(())
 }
 
-/// The successor has the same below `wasm`, except for what selects the proxies and the place among their filters.
+/// The successor has the same fields below `wasm`, except for the selector of the proxies and the place among their filters.
 #[test]
 fn a_traffic_extension_says_what_a_wasm_plugin_says() -> Result<()> {
     let values = format!(
@@ -561,7 +561,7 @@ fn object_keys(value: &Value) -> Vec<&str> {
     keys
 }
 
-/// An emergency exit: subsets stay, for gateways that still have the header routes.
+/// An emergency exit: the subsets stay, for gateways that still have the routes by header.
 #[test]
 fn without_the_plugin_every_request_takes_the_default_route_whatever_its_header() -> Result<()> {
     let before = helm::render(LIFE)?;
@@ -584,7 +584,7 @@ fn without_the_plugin_every_request_takes_the_default_route_whatever_its_header(
 }
 
 #[test]
-fn in_sidecars_the_caller_s_alone_chooses() -> Result<()> {
+fn only_the_caller_s_sidecar_chooses_the_release() -> Result<()> {
     let sidecars = helm::render("gateways: [mesh]\nhosts: [shop]")?;
     assert_eq!(
         sidecars.one("WasmPlugin")?["spec"]["match"],
@@ -618,7 +618,7 @@ fn a_route_is_a_dns_label_made_from_the_version() -> Result<()> {
 }
 
 #[test]
-fn versions_and_routes_that_look_like_something_else_stay_texts() -> Result<()> {
+fn versions_and_routes_that_look_like_other_yaml_types_stay_strings() -> Result<()> {
     for word in [
         "1.10",
         "1e10",
@@ -654,7 +654,7 @@ fn versions_and_routes_that_look_like_something_else_stay_texts() -> Result<()> 
 }
 
 #[test]
-fn as_many_releases_as_the_plugin_takes_are_rendered() -> Result<()> {
+fn as_many_releases_as_the_plugin_accepts_are_rendered() -> Result<()> {
     let served = (0..256).map(|n| format!("  - {{version: \"2.{n}.0\"}}\n"));
     let retired = (0..4096).map(|n| format!("  - {{version: \"1.{n}.0\", state: retired}}\n"));
     let releases: String = served.chain(retired).collect();
@@ -701,7 +701,7 @@ fn subsets<'a>(manifests: &'a Manifests, host: &str) -> Result<Vec<&'a str>> {
 const MONITORED: &str = "podMonitor: {enabled: true, labels: {release: prometheus}}";
 
 #[test]
-fn no_pod_monitor_is_made_where_none_is_asked_for() -> Result<()> {
+fn by_default_there_is_no_pod_monitor() -> Result<()> {
     for values in ["", "enabled: false\npodMonitor: {enabled: true}"] {
         assert!(
             helm::render(values)?.all("PodMonitor").is_empty(),
@@ -712,7 +712,7 @@ fn no_pod_monitor_is_made_where_none_is_asked_for() -> Result<()> {
 }
 
 #[test]
-fn a_pod_monitor_has_the_gateways_scraped_where_the_plugin_is() -> Result<()> {
+fn a_pod_monitor_scrapes_the_gateways_that_run_the_plugin() -> Result<()> {
     let manifests = helm::render(MONITORED)?;
     let monitor = manifests.one("PodMonitor")?;
     let plugin = manifests.one("WasmPlugin")?;
@@ -727,7 +727,7 @@ fn a_pod_monitor_has_the_gateways_scraped_where_the_plugin_is() -> Result<()> {
 }
 
 #[test]
-fn it_gives_the_metrics_their_labels_by_the_rules_that_are_tried_in_prometheus() -> Result<()> {
+fn its_relabelling_rules_are_those_that_are_tested_in_prometheus() -> Result<()> {
     let tried: Value =
         serde_saphyr::from_str(include_str!("../../envoy/observability/relabel.yaml"))?;
     let manifests = helm::render(MONITORED)?;

@@ -1,4 +1,4 @@
-//! How many routes there are: Envoy tries them one by one, and tools refuse resources above a certain size.
+//! The number of routes: Envoy tries them one by one, and tools refuse resources above a certain size.
 
 use std::fmt::Write;
 
@@ -42,7 +42,7 @@ fn the_paths_of_a_service_are_one_route_of_each_release() -> Result<()> {
 }
 
 #[test]
-fn a_path_below_another_service_s_is_tried_before_that() -> Result<()> {
+fn a_path_below_that_of_another_service_is_tried_first() -> Result<()> {
     let manifests = helm::render(INTERLEAVED)?;
     for (path, host) in [
         ("/api", "api.shop"),
@@ -66,7 +66,7 @@ fn a_path_below_another_service_s_is_tried_before_that() -> Result<()> {
 }
 
 #[test]
-fn a_path_that_is_rewritten_keeps_a_route_of_its_own() -> Result<()> {
+fn a_path_that_is_rewritten_has_a_route_of_its_own() -> Result<()> {
     let manifests = helm::render(
         "services: [{host: api.shop, port: 80, paths: [/a, /b], http: {rewrite: {uri: /}}}]",
     )?;
@@ -75,7 +75,7 @@ fn a_path_that_is_rewritten_keeps_a_route_of_its_own() -> Result<()> {
 }
 
 #[test]
-fn a_service_has_routes_of_the_releases_only_that_it_has() -> Result<()> {
+fn a_service_has_routes_only_for_its_own_releases() -> Result<()> {
     let manifests = helm::render(
         r#"
         services:
@@ -108,7 +108,7 @@ fn a_service_has_routes_of_the_releases_only_that_it_has() -> Result<()> {
     Ok(())
 }
 
-/// Client-side `kubectl apply` would refuse the routes, and apply the plugin.
+/// Client-side `kubectl apply` would refuse the routes, but apply the plugin.
 #[test]
 fn routes_that_are_too_large_for_kubectl_are_refused() -> Result<()> {
     let said = helm::refusal(&releases_and_services(256, 12)?)?;

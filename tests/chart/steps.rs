@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::gateway::{Answer, Gateway, Rendering, Sent};
 use crate::helm;
 
-/// What every upgrade has besides its releases.
+/// The values that every upgrade has besides its releases.
 const CONFIG: &str = r#"
 config:
   sources: [{header: x-bundle-version}, {query: dpl}, {path: "/assets/v-{version}/"}]
@@ -76,6 +76,15 @@ releases: [{version: "3.0.0"}, {version: "2.0.0", state: retired}, {version: "1.
 current: "3.0.0"
 "#;
 
+/// The states between the old release alone and the new one in current.
+const ROLL_OUT: [&str; 5] = [
+    NEW_STAGED,
+    NEW_LIVE,
+    NEW_FOR_A_FEW,
+    NEW_FOR_MOST,
+    NEW_CURRENT,
+];
+
 const PLAIN_OLD: &str = r#"
 releases: [{version: "1.0.0"}]
 current: ""
@@ -101,7 +110,7 @@ releases: [{version: "2.0.0"}]
 current: ""
 "#;
 
-/// Everything but `releases` and `current` is the same in all.
+/// The rendering of these releases; everything else is always the same.
 fn rendering(releases: &str) -> Result<Rendering> {
     Rendering::of(helm::render(&format!("{releases}{CONFIG}"))?)
 }
@@ -183,71 +192,56 @@ fn assert_safe(steps: &[&str]) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn every_step_of_a_whole_life_is_safe_alone() -> Result<()> {
-    assert_safe(&[
-        OLD_ALONE,
-        NEW_STAGED,
-        NEW_LIVE,
-        NEW_FOR_A_FEW,
-        NEW_FOR_MOST,
-        NEW_CURRENT,
-        OLD_RETIRED,
-        OLD_REMOVED,
-    ])
-}
-
-#[test]
-fn the_two_steps_of_every_day_are_safe_alone() -> Result<()> {
-    assert_safe(&[OLD_ALONE, NEW_LIVE, NEW_CURRENT])
-}
-
-#[test]
-fn a_rollback_is_one_safe_step_forward_from_wherever_the_roll_out_stands() -> Result<()> {
-    for stage in [
-        NEW_STAGED,
-        NEW_LIVE,
-        NEW_FOR_A_FEW,
-        NEW_FOR_MOST,
-        NEW_CURRENT,
-    ] {
-        assert_safe(&[stage, ROLLED_BACK])?;
-    }
+/// Going from one to the other does this harm, among others.
+#[track_caller]
+fn assert_does_harm(old: &Rendering, new: &Rendering, expected: &str) -> Result<()> {
+    let harm = harm(old, new)?;
+    assert!(harm.contains(expected), "{harm:#?}");
     Ok(())
 }
 
 #[test]
-fn forward_from_a_bad_release_is_as_safe() -> Result<()> {
+fn every_step_of_a_release_s_life_is_safe_by_itself() -> Result<()> {
+    let life = [&[OLD_ALONE][..], &ROLL_OUT, &[OLD_RETIRED, OLD_REMOVED]];
+    assert_safe(&life.concat())
+}
+
+#[test]
+fn the_two_everyday_steps_are_safe_by_themselves() -> Result<()> {
+    assert_safe(&[OLD_ALONE, NEW_LIVE, NEW_CURRENT])
+}
+
+#[test]
+fn at_any_point_of_a_roll_out_a_rollback_is_one_safe_step() -> Result<()> {
+    ROLL_OUT
+        .iter()
+        .try_for_each(|state| assert_safe(&[state, ROLLED_BACK]))
+}
+
+#[test]
+fn replacing_a_bad_release_with_a_newer_one_is_as_safe() -> Result<()> {
     assert_safe(&[OLD_RETIRED, NEXT_LIVE, FORWARD_FROM_A_BAD_ONE])
 }
 
 #[test]
-fn the_steps_around_the_rolling_update_of_plain_deployments_are_safe_alone() -> Result<()> {
+fn the_steps_of_a_rolling_update_of_plain_deployments_are_safe_by_themselves() -> Result<()> {
     assert_safe(&[PLAIN_OLD, PLAIN_BOTH, PLAIN_NEW, PLAIN_OLD_REMOVED])
 }
 
 #[test]
-fn a_rolling_update_of_plain_deployments_is_rolled_back_by_safe_steps() -> Result<()> {
+fn a_rolling_update_of_plain_deployments_is_rolled_back_in_safe_steps() -> Result<()> {
     assert_safe(&[PLAIN_BOTH, PLAIN_NEW_DRAINING, PLAIN_NEW_RETIRED])?;
     assert_safe(&[PLAIN_NEW, PLAIN_NEW_DRAINING])
 }
 
 #[test]
-fn going_over_to_one_deployment_per_release_and_back_is_safe() -> Result<()> {
+fn changing_to_one_deployment_per_release_and_back_is_safe() -> Result<()> {
     assert_safe(&[PLAIN_OLD, OLD_ALONE, PLAIN_OLD])
 }
 
 #[test]
-fn where_the_plugin_passes_through_only_current_is_shown_at_every_step() -> Result<()> {
-    let life = [
-        OLD_ALONE,
-        NEW_STAGED,
-        NEW_LIVE,
-        NEW_FOR_A_FEW,
-        NEW_FOR_MOST,
-        NEW_CURRENT,
-        ROLLED_BACK,
-    ];
+fn without_the_plugin_every_step_shows_only_current() -> Result<()> {
+    let life = [&[OLD_ALONE][..], &ROLL_OUT, &[ROLLED_BACK]].concat();
     for step in life.windows(2) {
         let (old, new) = (rendering(step[0])?, rendering(step[1])?);
         for gateway in Gateway::between(&old, &new) {
@@ -275,47 +269,44 @@ fn where_the_plugin_passes_through_only_current_is_shown_at_every_step() -> Resu
 #[test]
 fn a_rollback_would_be_an_outage_if_the_bad_release_lost_its_routes_at_once() -> Result<()> {
     let keep_none = |releases: &str| rendering(&format!("{releases}\nkeepRetired: 0"));
-    let harm = harm(&keep_none(NEW_CURRENT)?, &keep_none(ROLLED_BACK)?)?;
-    assert!(
-        harm.contains(r#"a page at ["new", "new", "old"]: Unavailable"#),
-        "{harm:#?}"
-    );
-    Ok(())
+    let (old, new) = (keep_none(NEW_CURRENT)?, keep_none(ROLLED_BACK)?);
+    assert_does_harm(
+        &old,
+        &new,
+        r#"a page at ["new", "new", "old"]: Unavailable"#,
+    )
 }
 
 #[test]
 fn a_release_that_goes_straight_into_current_is_not_safe() -> Result<()> {
-    let harm = harm(&rendering(OLD_ALONE)?, &rendering(NEW_CURRENT)?)?;
-    assert!(
-        harm.contains(r#"a tab of 2.0.0 at ["old", "old", "old"]: Reload"#),
-        "{harm:#?}"
-    );
-    Ok(())
+    let (old, new) = (rendering(OLD_ALONE)?, rendering(NEW_CURRENT)?);
+    assert_does_harm(
+        &old,
+        &new,
+        r#"a tab of 2.0.0 at ["old", "old", "old"]: Reload"#,
+    )
 }
 
 #[test]
-fn what_helm_rollback_does_is_not_safe_where_it_jumps_over_steps() -> Result<()> {
-    let harm = harm(&rendering(NEW_CURRENT)?, &rendering(OLD_ALONE)?)?;
-    assert!(
-        harm.contains(r#"a page at ["old", "new", "old"]: Unavailable"#),
-        "{harm:#?}"
-    );
-    assert!(
-        harm.contains(r#"a page at ["new", "new", "old"]: Unavailable"#),
-        "{harm:#?}"
-    );
-    Ok(())
+fn helm_rollback_is_not_safe_if_it_skips_steps() -> Result<()> {
+    let (old, new) = (rendering(NEW_CURRENT)?, rendering(OLD_ALONE)?);
+    assert_does_harm(
+        &old,
+        &new,
+        r#"a page at ["old", "new", "old"]: Unavailable"#,
+    )?;
+    assert_does_harm(
+        &old,
+        &new,
+        r#"a page at ["new", "new", "old"]: Unavailable"#,
+    )
 }
 
 #[test]
-fn one_step_back_is_as_safe_as_one_forward() -> Result<()> {
-    assert_safe(&[
-        NEW_CURRENT,
-        NEW_FOR_MOST,
-        NEW_FOR_A_FEW,
-        NEW_LIVE,
-        NEW_STAGED,
-    ])?;
+fn a_step_back_is_as_safe_as_a_step_forward() -> Result<()> {
+    let mut backwards = ROLL_OUT;
+    backwards.reverse();
+    assert_safe(&backwards)?;
     assert_safe(&[NEW_CURRENT, NEW_LIVE])
 }
 
@@ -327,10 +318,9 @@ fn the_route_header_changes_safely_while_a_single_release_is_served() -> Result<
     };
     let alone = harm(&rendering(OLD_RETIRED)?, &renamed(OLD_RETIRED)?)?;
     assert!(alone.is_empty(), "{alone:#?}");
-    let beside_another = harm(&rendering(NEW_CURRENT)?, &renamed(NEW_CURRENT)?)?;
+    let (old, new) = (rendering(NEW_CURRENT)?, renamed(NEW_CURRENT)?);
     let skewed = r#"a tab of 1.0.0 at ["new", "old", "old"]: Pods("v2-0-0")"#;
-    assert!(beside_another.contains(skewed), "{beside_another:#?}");
-    Ok(())
+    assert_does_harm(&old, &new, skewed)
 }
 
 #[test]
@@ -339,10 +329,10 @@ fn a_listed_release_keeps_its_route() -> Result<()> {
 releases: [{version: "1.0.0", route: blue, labels: {version: v1-0-0}}]
 current: "1.0.0"
 "#;
-    let harm = harm(&rendering(OLD_ALONE)?, &rendering(renamed)?)?;
-    assert!(
-        harm.contains(r#"a page at ["new", "new", "old"]: Unavailable"#),
-        "{harm:#?}"
-    );
-    Ok(())
+    let (old, new) = (rendering(OLD_ALONE)?, rendering(renamed)?);
+    assert_does_harm(
+        &old,
+        &new,
+        r#"a page at ["new", "new", "old"]: Unavailable"#,
+    )
 }

@@ -1,4 +1,4 @@
-//! What a tenant of shared gateways may claim, and who writes which half.
+//! What tenants of shared gateways may configure, and installations in two halves.
 
 use std::fs;
 use std::path::Path;
@@ -15,11 +15,11 @@ fn assert_refused(values: &str, expected: &str) {
 }
 
 #[test]
-fn all_hosts_of_a_gateway_are_taken_by_its_owner_only() -> Result<()> {
+fn only_the_owner_of_a_gateway_can_have_all_its_hosts() -> Result<()> {
     assert_refused(
         r#"hosts: ["*"]"#,
-        "- hosts: \"*\" takes every request on these gateways for this application's, even those of others; name its \
-         hosts, or set ownsGateway: true if nobody else uses them",
+        "- hosts: \"*\" treats every request on these gateways as this application's; name its hosts, or set \
+         ownsGateway: true if nobody else uses the gateways",
     );
     helm::render("hosts: ['*']\nownsGateway: true")?;
     helm::render("ownsGateway: true")?;
@@ -27,7 +27,7 @@ fn all_hosts_of_a_gateway_are_taken_by_its_owner_only() -> Result<()> {
 }
 
 #[test]
-fn routes_and_plugin_can_be_of_two_installations() -> Result<()> {
+fn routes_and_plugin_can_be_installed_separately() -> Result<()> {
     let revision = "config: {revision: 7}";
     let routes = helm::render(&format!(
         "plugin: {{create: false, namespace: edge}}\n{revision}"
@@ -54,14 +54,14 @@ fn routes_and_plugin_can_be_of_two_installations() -> Result<()> {
 }
 
 #[test]
-fn two_installations_count_by_one_number() {
+fn two_installations_need_a_common_revision() {
     let expected = "- config.revision: the two halves are two Helm releases, which count separately; set \
                     this number in both, and raise it with each change";
     assert_refused("plugin: {create: false}", expected);
     assert_refused("routes: {create: false}", expected);
     assert_refused(
         "routes: {create: false}\nplugin: {create: false}\nconfig: {revision: 1}",
-        "- plugin.create: false with routes.create: false leaves nothing to install",
+        "- plugin.create: with routes.create: false too, there is nothing to install",
     );
 }
 

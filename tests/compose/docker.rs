@@ -1,4 +1,4 @@
-//! A Docker engine with Compose: the ones that are there, or else ones of the test's own.
+//! A Docker engine with Compose: those of this machine, or the test's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// Long enough for an engine to stop its containers.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// An engine to talk to. One that was started here ends with this value.
+/// A Docker engine. If it was started here, it ends when this value is dropped.
 pub struct Docker {
     environment: Vec<(&'static str, PathBuf)>,
     // Fields are dropped in this order: the engine must have ended before its folder goes.
@@ -22,7 +22,7 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// The engine of this machine where one runs, else Debian's, started for this test.
+    /// The engine of this machine if one is running, otherwise Debian's, started for this test.
     pub async fn find_or_start() -> Result<Self> {
         let mut docker = Self {
             environment: Vec::new(),
@@ -41,7 +41,7 @@ impl Docker {
         Ok(docker)
     }
 
-    /// An engine with everything in a folder of its own, and no network but those that Compose makes.
+    /// An engine that keeps everything in its own folder, with no network except those that Compose makes.
     async fn start() -> Result<Self> {
         let state = TempDir::with_prefix("skew-guard-docker-")?;
         let socket = state.path().join("socket");
@@ -83,7 +83,7 @@ impl Docker {
         command
     }
 
-    /// Runs a `docker` command to its end.
+    /// Runs a `docker` command, which has to succeed.
     pub fn run(&self, arguments: &[&str]) -> Result<()> {
         run(&mut self.command(arguments))
     }
@@ -95,7 +95,7 @@ impl Docker {
     }
 }
 
-/// The containers of `envoy/docker-compose.yaml`, under a name of the test's own; gone when dropped.
+/// The containers of `envoy/docker-compose.yaml`, under the test's own project name; dropping it removes them.
 pub struct Project<'a> {
     docker: &'a Docker,
     environment: Vec<(String, String)>,
@@ -136,7 +136,7 @@ impl<'a> Project<'a> {
 
 impl Drop for Project<'_> {
     fn drop(&mut self) {
-        // After `down` there is nothing left to remove; else the test has failed already, and says why.
+        // After `down` there is nothing left to remove; without it the test has already failed, and says why.
         let _ = self
             .compose(&["down", "--volumes", "--timeout", "1"])
             .output();
@@ -152,7 +152,7 @@ fn install_engine() -> Result<()> {
         .context("no Docker engine runs, and Debian's could not be installed (that needs root)")
 }
 
-/// Compose v2 from its Go module, as a plugin in a Docker configuration of the test's own: Debian's Compose is v1.
+/// Compose v2, built from its Go module, as a plugin in the test's own Docker configuration: Debian's Compose is v1.
 fn build_compose() -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let configuration = root.join("target/tools/docker");
@@ -169,7 +169,7 @@ fn build_compose() -> Result<PathBuf> {
     Ok(configuration)
 }
 
-/// Runs a command to its end; what it printed is told when it fails.
+/// Runs a command, which has to succeed; the error contains its error output.
 fn run(command: &mut Command) -> Result<()> {
     let output = command
         .output()

@@ -1,4 +1,4 @@
-//! The image of the gateway, made without a registry.
+//! The gateway's image, made without a registry.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::docker::Docker;
 
 const IMAGE: &str = "skew-guard-test-envoy";
 
-/// `$ENVOY_IMAGE` where it is set; else an image with the Envoy of the other tests, and the shell that the compose
+/// `$ENVOY_IMAGE` if it is set; otherwise an image with the Envoy of the other tests, and the shell that the compose
 /// file's health check needs.
 pub fn named_or_made(docker: &Docker) -> Result<String> {
     match std::env::var("ENVOY_IMAGE") {
@@ -31,7 +31,7 @@ fn make(docker: &Docker) -> Result<()> {
     for library in libraries(&binary)?.union(&libraries(shell)?) {
         add(root.path(), library, library)?;
     }
-    // Envoy's shared-memory and temporary files.
+    // For Envoy's shared-memory and temporary files.
     fs::create_dir_all(root.path().join("tmp"))?;
     let archive = root.path().with_extension("tar");
     let packed = Command::new("tar")

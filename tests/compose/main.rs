@@ -19,7 +19,7 @@ use skew_guard_lab::{images, module, ports};
 
 use crate::docker::{Docker, Project};
 
-/// Enough to meet every pod that can answer.
+/// Enough to reach every pod that can answer.
 const TRIES: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,21 +39,21 @@ async fn docker_compose_up_gives_every_page_its_own_release() -> Result<()> {
     api_calls_of_a_page_reach_both_pods_of_its_release(gateway).await?;
     assets_of_a_page_come_from_its_release(gateway).await?;
     a_forged_route_header_changes_nothing(gateway).await?;
-    a_client_without_a_version_meets_every_release(gateway).await?;
-    static_files_and_api_are_different_pods(gateway).await?;
+    a_client_without_a_version_reaches_every_release(gateway).await?;
+    static_files_and_api_come_from_different_pods(gateway).await?;
     project.down()
 }
 
 /// The commands in the compose file, with a registry on loopback.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_released_image_gives_its_module_by_the_commands_in_the_compose_file() -> Result<()> {
+async fn the_commands_in_the_compose_file_extract_the_module_from_a_released_image() -> Result<()> {
     let state = tempfile::tempdir()?;
     let registry = Registry::start(ports::free()?, state.path()).await?;
     let module = fs::read(module::path()?)?;
     registry.push(&module, "skew-guard", "0.1.0")?;
     let docker = Docker::find_or_start().await?;
     let taken = state.path().join("skew_guard.wasm");
-    let commands = commands_that_take_the_module()?;
+    let commands = commands_that_extract_the_module()?;
     ensure!(commands.len() == 3, "create, copy, remove: {commands:?}");
     for command in commands {
         let command = command
@@ -65,8 +65,8 @@ async fn a_released_image_gives_its_module_by_the_commands_in_the_compose_file()
     Ok(())
 }
 
-/// What stands behind `docker` in the lines of comment that name an image.
-fn commands_that_take_the_module() -> Result<Vec<String>> {
+/// The `docker` commands in the comments of the compose file that extract the module from an image.
+fn commands_that_extract_the_module() -> Result<Vec<String>> {
     let file = fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy/docker-compose.yaml"),
     )?;
@@ -130,21 +130,21 @@ async fn a_forged_route_header_changes_nothing(gateway: SocketAddr) -> Result<()
     Ok(())
 }
 
-async fn a_client_without_a_version_meets_every_release(gateway: SocketAddr) -> Result<()> {
+async fn a_client_without_a_version_reaches_every_release(gateway: SocketAddr) -> Result<()> {
     let answers = ask(gateway, "/api/cart", &[]).await?;
     assert_eq!(said(&answers, "x-app-version").len(), 2);
     assert_eq!(said(&answers, "x-pod").len(), 4);
     Ok(())
 }
 
-async fn static_files_and_api_are_different_pods(gateway: SocketAddr) -> Result<()> {
+async fn static_files_and_api_come_from_different_pods(gateway: SocketAddr) -> Result<()> {
     let api = said(&ask(gateway, "/api/cart", &[]).await?, "x-pod");
     let web = said(&ask(gateway, "/", &[]).await?, "x-pod");
     assert!(api.is_disjoint(&web), "{api:?} and {web:?}");
     Ok(())
 }
 
-/// As many answers as it takes to meet every pod; all of them must be good.
+/// Enough answers to reach every pod; all of them must have status 200.
 async fn ask(gateway: SocketAddr, path: &str, headers: &[(&str, &[u8])]) -> Result<Vec<RawAnswer>> {
     let mut answers = Vec::with_capacity(TRIES);
     for _ in 0..TRIES {
@@ -155,7 +155,7 @@ async fn ask(gateway: SocketAddr, path: &str, headers: &[(&str, &[u8])]) -> Resu
     Ok(answers)
 }
 
-/// Every value that the answers had in a header.
+/// The values of a header in these answers.
 fn said(answers: &[RawAnswer], header: &str) -> BTreeSet<String> {
     answers
         .iter()

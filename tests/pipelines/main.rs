@@ -1,6 +1,6 @@
-//! The pipelines of the chart's folder, held to what GitHub and GitLab take: by actionlint, and by GitLab's schema in
-//! gitlab-ci-local. What only a runner of theirs does is not tried; `tests/istio` holds the settings of Argo CD and Flux
-//! to their definitions, and `tests/cli` the commands to the tool.
+//! The pipelines in `istio/pipelines`, validated as GitHub and GitLab would: by actionlint, and by GitLab's schema in
+//! gitlab-ci-local. No runner of theirs is used; `tests/istio` validates the resources of Argo CD and Flux against
+//! their definitions, and `tests/cli` checks the commands.
 //!
 //! `make test-pipelines` builds what it needs and runs it.
 
@@ -21,7 +21,7 @@ fn pipeline(name: &str) -> Result<String> {
     fs::read_to_string(&file).with_context(|| file.display().to_string())
 }
 
-/// The same with one word in the place of another, which is there.
+/// The same text with one word, which it must contain, replaced by another.
 fn with(text: &str, from: &str, to: &str) -> Result<String> {
     ensure!(text.contains(from), "{from:?} is in it");
     Ok(text.replace(from, to))
@@ -35,7 +35,7 @@ fn actionlint(workflow: &str) -> Result<Output> {
     actionlint.arg(&file).output().context("actionlint")
 }
 
-/// GitLab's schema of jobs is looked at first; the jobs are listed, and none is run.
+/// Validates the jobs against GitLab's schema, then lists them; none is run.
 fn gitlab(jobs: &str) -> Result<Output> {
     let folder = TempDir::new()?;
     fs::write(folder.path().join(".gitlab-ci.yml"), jobs)?;
@@ -78,7 +78,7 @@ fn the_workflow_for_github_passes_actionlint() -> Result<()> {
 }
 
 #[test]
-fn the_jobs_for_gitlab_are_as_its_schema_says() -> Result<()> {
+fn the_jobs_for_gitlab_match_its_schema() -> Result<()> {
     let jobs = pipeline("gitlab-ci.yaml")?;
     let good = gitlab(&jobs)?;
     ensure!(good.status.success(), "{}", said(&good));

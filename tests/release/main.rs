@@ -1,6 +1,6 @@
-//! A release on loopback: what the workflow does with the same commands, but with a registry of one's own, a key in the
-//! place of an identity, and no transparency log. What only GitHub can do (its attestations, the page of the release)
-//! is not tried.
+//! A release on loopback: it runs the workflow's commands, but with a registry of its own, a key instead of the
+//! workflow's identity, and no transparency log. What only GitHub can do (its attestations, the page of the release)
+//! is not tested.
 //!
 //! `make release-dry-run` builds what it needs and runs it.
 
@@ -21,7 +21,7 @@ fn every_workflow_passes_actionlint() -> Result<()> {
     Ok(())
 }
 
-/// A tag can be moved, a commit not.
+/// A tag can be moved; a commit cannot.
 #[test]
 fn every_action_is_named_by_its_commit() -> Result<()> {
     let mut named = 0;
@@ -42,7 +42,7 @@ fn every_action_is_named_by_its_commit() -> Result<()> {
 }
 
 #[test]
-fn a_tag_that_is_not_the_version_of_the_files_is_refused() -> Result<()> {
+fn a_tag_that_differs_from_the_version_in_the_files_is_refused() -> Result<()> {
     let said = refused(&mut rehearsal::make(&["release-check", "TAG=v9.9.9"]))?;
     ensure!(said.contains("Cargo.toml"), "{said}");
     ensure!(said.contains("CHANGELOG.md"), "{said}");
@@ -94,9 +94,9 @@ fn image_and_chart_are_signed_and_other_images_are_not() -> Result<()> {
     Ok(())
 }
 
-/// With a key in the place of the workflow's identity.
+/// With a key instead of the workflow's identity.
 #[test]
-fn the_command_of_the_security_policy_verifies_what_the_workflow_signs() -> Result<()> {
+fn the_command_in_the_security_policy_verifies_what_the_workflow_signs() -> Result<()> {
     let rehearsal = Rehearsal::get()?;
     let policy = Document::read("SECURITY.md")?;
     let command = policy.fence("sh")?.text.replace("\\\n", " ");
@@ -146,7 +146,7 @@ fn the_image_has_a_signed_bill_of_materials() -> Result<()> {
 }
 
 #[test]
-fn the_tool_is_what_its_signed_checksums_say_and_runs_anywhere() -> Result<()> {
+fn the_tool_matches_its_signed_checksums_and_runs() -> Result<()> {
     let rehearsal = Rehearsal::get()?;
     let files = rehearsal.files();
     let mut blob = rehearsal.verify("verify-blob");

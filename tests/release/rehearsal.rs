@@ -1,4 +1,4 @@
-//! The release itself, made once for all tests.
+//! The rehearsed release, made once for all tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use skew_guard_lab::registry::Registry;
 use tokio::runtime::Runtime;
 use xtask::image::{self, Digest};
 
-/// For a key that lives as long as the test.
+/// The password of the key, which exists only during the test.
 const PASSWORD: &str = "";
 
-/// Without a certificate there is nothing to look up, and without a log nobody to ask.
+/// Signing with a key needs no certificate authority, and on loopback there is no transparency log.
 const SIGN: &str = "--use-signing-config=false --tlog-upload=false";
 
-/// What has been pushed and signed.
+/// A release that has been pushed and signed.
 pub struct Rehearsal {
     /// registry/name:tag
     pub image: String,
@@ -30,7 +30,7 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Makes the release, once in a process.
+    /// The release, made by the first test that asks for it.
     pub fn get() -> Result<&'static Self> {
         static MADE: OnceLock<Result<Rehearsal, String>> = OnceLock::new();
         MADE.get_or_init(|| Self::make().map_err(|problem| format!("{problem:#}")))
@@ -107,7 +107,7 @@ impl Rehearsal {
         Ok(image.url_by_digest().replace("oci://", ""))
     }
 
-    /// A check by cosign, with the public key.
+    /// A `cosign verify` command with the public key.
     pub fn verify(&self, what: &str) -> Command {
         let mut cosign = tool("cosign");
         cosign
@@ -119,7 +119,7 @@ impl Rehearsal {
         cosign
     }
 
-    /// Helm, with nothing of whoever runs this.
+    /// Helm, without the configuration of the user who runs this.
     pub fn helm(&self) -> Command {
         let mut command = Command::new(shelf("helm/helm"));
         for place in ["CACHE", "CONFIG", "DATA"] {
@@ -128,7 +128,7 @@ impl Rehearsal {
         command
     }
 
-    /// What is downloaded from a release.
+    /// The folder with the files to download.
     pub fn files(&self) -> PathBuf {
         target().join("release-files")
     }
@@ -148,7 +148,7 @@ pub fn tool(name: &str) -> Command {
     command
 }
 
-/// `make` in it, as a job of its own.
+/// `make` in the repository, without the variables of a `make` that runs this test.
 pub fn make(arguments: &[&str]) -> Command {
     let mut command = Command::new("make");
     command
@@ -168,7 +168,7 @@ fn shelf(name: &str) -> PathBuf {
     target().join("istio-lab").join(name)
 }
 
-/// What a command printed, which has to succeed.
+/// The output of a command that has to succeed.
 pub fn printed(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -181,7 +181,7 @@ pub fn printed(command: &mut Command) -> Result<String> {
     Ok(out)
 }
 
-/// What a command complained of, which has to fail.
+/// The error output of a command that has to fail.
 pub fn refused(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     ensure!(!output.status.success(), "{command:?} succeeded");
