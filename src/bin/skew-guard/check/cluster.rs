@@ -12,7 +12,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::answer::{Answer, Verdict};
-use crate::cluster::image::Pull;
+use crate::cluster::image::{self, Pull};
 use crate::cluster::{Access, Gateways, Installation, Kubectl, Problem};
 
 /// What was found.
@@ -85,7 +85,7 @@ fn images(kubectl: &Kubectl, installation: &Installation) -> Vec<Finding> {
                 findings.push(Finding::Unseen(format!("plugin {name}: {url} {pull}")));
             }
         }
-        if url.starts_with("oci://") && !url.contains("@sha256:") {
+        if image::is_tag(url) {
             findings.push(Finding::Warning(format!(
                 "plugin {name}: {url} is a tag, which may be moved. Name the image by its digest"
             )));

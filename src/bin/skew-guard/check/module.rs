@@ -3,6 +3,7 @@
 
 use skew_guard::config::{Config, State};
 
+use crate::cluster::image;
 use crate::document::{Document, Form};
 use crate::yaml::{Node, Segment};
 
@@ -37,7 +38,7 @@ struct Place<'n> {
 
 impl Place<'_> {
     fn is_tag(&self) -> bool {
-        self.url.starts_with("oci://") && !self.url.contains("@sha256:") && !self.has_checksum
+        image::is_tag(self.url) && !self.has_checksum
     }
 }
 

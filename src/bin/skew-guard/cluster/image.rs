@@ -83,6 +83,11 @@ impl Pull {
     }
 }
 
+/// Whether an image is named by a tag alone, which may be moved.
+pub fn is_tag(url: &str) -> bool {
+    url.starts_with("oci://") && !url.contains("@sha256:")
+}
+
 /// The last line, without what skopeo puts around it: `time="…" level=fatal msg="manifest unknown"`.
 fn essence(complaint: &str) -> String {
     let last = complaint.lines().rfind(|line| !line.trim().is_empty());

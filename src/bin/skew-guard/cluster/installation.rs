@@ -90,34 +90,39 @@ impl Plugin {
     pub fn of(manifest: &Value) -> Option<Self> {
         let text = |path| manifest.pointer(path).and_then(Value::as_str);
         let kind = text("/kind").filter(|kind| KINDS.contains(kind))?;
-        let mut spec = PluginSpec::deserialize(manifest.get("spec")?).ok()?;
-        let selector = std::mem::take(&mut spec.selector.match_labels);
-        let ports = spec.ports();
-        let module = spec.module();
-        Some(Self {
-            kind: kind.to_owned(),
-            namespace: text("/metadata/namespace").unwrap_or_default().to_owned(),
-            name: text("/metadata/name")?.to_owned(),
-            selector,
-            ports,
-            url: module.url,
-            image_pull_secret: module.image_pull_secret,
-        })
+        let namespace = text("/metadata/namespace").unwrap_or_default();
+        let spec = PluginSpec::deserialize(manifest.get("spec")?).ok()?;
+        Some(Self::new(kind, namespace, text("/metadata/name")?).described_by(&spec))
     }
 
     /// What the chart writes: `WasmPlugin/istio-ingress/shop.shop-skew-guard`.
     fn named(text: &str) -> Option<Self> {
-        let mut parts = text.split('/').map(str::to_owned);
-        let plugin = Self {
-            kind: parts.next()?,
-            namespace: parts.next()?,
-            name: parts.next()?,
+        let mut parts = text.split('/');
+        let plugin = Self::new(parts.next()?, parts.next()?, parts.next()?);
+        parts.next().is_none().then_some(plugin)
+    }
+
+    fn new(kind: &str, namespace: &str, name: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
             selector: BTreeMap::new(),
             ports: Vec::new(),
             url: String::new(),
             image_pull_secret: String::new(),
-        };
-        parts.next().is_none().then_some(plugin)
+        }
+    }
+
+    fn described_by(self, spec: &PluginSpec) -> Self {
+        let module = spec.module();
+        Self {
+            selector: spec.selector.match_labels.clone(),
+            ports: spec.ports(),
+            url: module.url.clone(),
+            image_pull_secret: module.image_pull_secret.clone(),
+            ..self
+        }
     }
 }
 
@@ -175,9 +180,9 @@ impl PluginSpec {
     }
 
     /// What it runs, of either kind.
-    fn module(self) -> Module {
+    fn module(&self) -> &Module {
         let is_below = !self.wasm.url.is_empty() || !self.wasm.plugin_config.is_null();
-        if is_below { self.wasm } else { self.module }
+        if is_below { &self.wasm } else { &self.module }
     }
 }
 
@@ -256,18 +261,9 @@ impl Installation {
         for name in plugins.split(' ') {
             let plugin = Plugin::named(name)
                 .with_context(|| format!("{name:?} of annotation {PLUGIN} names no plugin"))?;
-            let mut spec = plugin_spec(kubectl, &plugin)?;
-            let selector = std::mem::take(&mut spec.selector.match_labels);
-            let ports = spec.ports();
-            let module = spec.module();
-            config = module.plugin_config;
-            found.push(Plugin {
-                selector,
-                ports,
-                url: module.url,
-                image_pull_secret: module.image_pull_secret,
-                ..plugin
-            });
+            let spec = plugin_spec(kubectl, &plugin)?;
+            config.clone_from(&spec.module().plugin_config);
+            found.push(plugin.described_by(&spec));
         }
         let revision = config.get("revision").and_then(Value::as_u64);
         Ok(Self {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::timeout::Stop;
+use super::timeout::{POLL_INTERVAL, Stop};
 use crate::cluster::{Kubectl, Problem};
 
 const KIND: &str = "leases.coordination.k8s.io";
@@ -20,7 +20,6 @@ const KIND: &str = "leases.coordination.k8s.io";
 /// A holder that has not renewed for this long is dead.
 const EXPIRES_AFTER: Duration = Duration::from_secs(20);
 const RENEWED_EVERY: Duration = Duration::from_secs(5);
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The annotation that says which revision every gateway was last seen to have.
 const IN_FORCE: &str = "skew-guard/in-force";

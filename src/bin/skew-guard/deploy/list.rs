@@ -72,6 +72,16 @@ impl List {
         values
     }
 
+    /// The same list, given out once more after another: even an unchanged one needs a new number, if the values have one.
+    pub fn counted_after(&self, newest: &Self) -> Result<Self> {
+        let mut values = self.values.clone();
+        if let Some(revision) = values.pointer_mut("/config/revision") {
+            let last = newest.loaded.config.revision.unwrap_or_default();
+            *revision = json!(last.saturating_add(1));
+        }
+        Self::new(self.revision, values)
+    }
+
     /// The labels of a release's pods.
     pub fn labels(&self, version: &Version) -> Map<String, Value> {
         let releases = self.values.get("releases").and_then(Value::as_array);
@@ -162,6 +172,30 @@ pub fn overlaid(values: &Value, own: &[Value]) -> Value {
         lay_over(&mut laid, &own);
     }
     laid
+}
+
+/// Whether values say the same: 100.0 in a file is 100 in Helm's storage, and a large number is a power of ten there.
+pub fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            one == other || one.as_f64() == other.as_f64()
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| is_same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(key, one)| {
+                    let other = other.get(key);
+                    other.is_some_and(|other| is_same(one, other))
+                })
+        }
+        _ => one == other,
+    }
 }
 
 fn lay_over(below: &mut Value, above: &Value) {
@@ -260,6 +294,26 @@ mod tests {
                 "config": {"hints": true, "vary": false}, "hosts": ["b.example"],
             })
         );
+    }
+
+    #[test]
+    fn a_number_is_the_same_however_it_is_written() -> Result<()> {
+        let read = |text: &str| serde_json::from_str::<Value>(text);
+        for (one, other, expected) in [
+            (r#"{"a": [100.0]}"#, r#"{"a": [100]}"#, true),
+            ("12345678", "1.2345678e+07", true),
+            ("100.5", "100", false),
+            (r#""100""#, "100", false),
+            (r#"{"a": 1}"#, r#"{"a": 1, "b": null}"#, false),
+            ("[1, 2]", "[1]", false),
+        ] {
+            assert_eq!(
+                is_same(&read(one)?, &read(other)?),
+                expected,
+                "{one} {other}"
+            );
+        }
+        Ok(())
     }
 
     #[test]

@@ -75,10 +75,7 @@ impl Manifests {
         }
         let selected: Vec<_> = self
             .workloads()
-            .filter(|workload| {
-                let mut services = intent.services.iter();
-                services.any(|service| service.selects(*workload, intent.namespace))
-            })
+            .filter(|workload| intent.selects(*workload))
             .collect();
         for workload in &selected {
             stop_unless(workload.has_pods_with(&labels), || {
@@ -180,6 +177,14 @@ pub struct Intent<'a> {
     pub services: &'a [Service],
     /// Whether the Deployments are shared by all releases.
     pub is_rolling: bool,
+}
+
+impl Intent<'_> {
+    /// Whether the pods of a workload are those of a service.
+    pub fn selects(&self, workload: Workload<'_>) -> bool {
+        let mut services = self.services.iter();
+        services.any(|service| service.selects(workload, self.namespace))
+    }
 }
 
 /// Applies objects, in their order.

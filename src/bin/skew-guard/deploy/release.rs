@@ -300,8 +300,7 @@ impl DeployWorkflow<'_> {
         let services = Service::of(&run.kubectl, list, version, run.namespace())?;
         let labels = list.labels(version);
         let what = format!("the pods of {version}");
-        run.timeout().until(&what, run.report, || {
-            run.confirm_lease()?;
+        run.until(&what, || {
             for service in &services {
                 for deployment in manifests::deployments(&run.kubectl, &service.namespace)? {
                     let own = Workload::of(&deployment).filter(|workload| {
@@ -327,8 +326,7 @@ impl DeployWorkflow<'_> {
         let what = format!("the pods of {version} answer through every gateway");
         let activity = run.report.begin("probe", what);
         let what = format!("an answer of {version} through every gateway");
-        run.timeout().until(&what, run.report, || {
-            run.confirm_lease()?;
+        run.until(&what, || {
             gateways::unanswered(
                 &run.kubectl,
                 run.namespace(),

@@ -15,7 +15,7 @@ use super::options::Options;
 use super::report::Report;
 use super::rolling_update::RollingUpdate;
 use super::run::{HelmState, Run, Workflow};
-use super::service::{Service, without_ready_pod};
+use super::service::{Service, lacks_ready_pod};
 use super::{answered, plan};
 use crate::Output;
 use crate::answer::{Answer, Verdict};
@@ -80,17 +80,10 @@ impl RollbackWorkflow<'_> {
         let what = format!("the pods of {target} are still there");
         let doing = run.report.begin("pods", what);
         let services = Service::of(&run.kubectl, list, target, run.namespace())?;
-        let labels = list.labels(target);
-        let what = format!("the pods of {target}");
-        run.timeout().until(&what, run.report, || {
-            run.confirm_lease()?;
-            let lacking = without_ready_pod(&services, &run.kubectl, &labels)?;
-            Ok(lacking.map(|service| {
-                format!(
-                    "service {} has no ready pod of {target}: deploy it, or name another release with --to",
-                    service.name
-                )
-            }))
+        run.until(&format!("the pods of {target}"), || {
+            let lacking = lacks_ready_pod(&run.kubectl, &services, list, target)?;
+            Ok(lacking
+                .map(|lacking| format!("{lacking}: deploy it, or name another release with --to")))
         })?;
         run.report.end(&doing, json!({}));
         Ok(())

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::manifests::{Intent, Manifests, apply};
 use super::run::Run;
-use super::service::without_ready_pod;
+use super::service::lacks_ready_pod;
 use super::timeout::stop_unless;
 use super::workload::Workload;
 
@@ -32,7 +32,7 @@ impl RollingUpdate<'_> {
     pub fn check(&self) -> Result<()> {
         for object in &self.manifests.objects {
             let Some(workload) =
-                Workload::of(object).filter(|workload| self.is_selected(*workload))
+                Workload::of(object).filter(|workload| self.intent.selects(*workload))
             else {
                 continue;
             };
@@ -59,9 +59,9 @@ impl RollingUpdate<'_> {
             .iter()
             .cloned()
             .partition(|object| self.is_of_pages(object));
-        let has_api = rest
-            .iter()
-            .any(|object| Workload::of(object).is_some_and(|workload| self.is_selected(workload)));
+        let has_api = rest.iter().any(|object| {
+            Workload::of(object).is_some_and(|workload| self.intent.selects(workload))
+        });
         if has_api && !pages.is_empty() && !self.is_rolled_out(&pages)? {
             let activity = self
                 .run
@@ -80,9 +80,7 @@ impl RollingUpdate<'_> {
         let activity = self.run.report.begin("roll", what);
         self.apply(objects)?;
         let workloads: Vec<_> = objects.iter().filter_map(Workload::of).collect();
-        let timeout = self.run.timeout();
-        timeout.until("the roll-out", self.run.report, || {
-            self.run.confirm_lease()?;
+        self.run.until("the roll-out", || {
             for workload in &workloads {
                 if let Some(missing) = self.missing(*workload)? {
                     return Ok(Some(missing));
@@ -100,18 +98,15 @@ impl RollingUpdate<'_> {
     }
 
     fn until_api_is_there(&self) -> Result<()> {
-        let labels = self.intent.list.labels(self.intent.version);
-        let services = self.intent.services.iter();
-        let of_api: Vec<_> = services.filter(|service| !service.is_of_pages).collect();
-        let timeout = self.run.timeout();
-        timeout.until("a pod of the new API", self.run.report, || {
-            self.run.confirm_lease()?;
-            let of_api = of_api.iter().copied();
-            let lacking = without_ready_pod(of_api, &self.run.kubectl, &labels)?;
-            Ok(lacking.map(|service| {
-                let version = self.intent.version;
-                format!("service {} has no ready pod of {version}", service.name)
-            }))
+        let Intent {
+            services,
+            list,
+            version,
+            ..
+        } = self.intent;
+        self.run.until("a pod of the new API", || {
+            let of_api = services.iter().filter(|service| !service.is_of_pages);
+            lacks_ready_pod(&self.run.kubectl, of_api, list, version)
         })
     }
 
@@ -133,7 +128,7 @@ impl RollingUpdate<'_> {
                 .object(workload.kind(), namespace, workload.name())?;
         let labels = self.intent.list.labels(self.intent.version);
         Ok(match there.as_ref().and_then(Workload::of) {
-            Some(there) if !self.is_selected(workload) || there.has_pods_with(&labels) => {
+            Some(there) if !self.intent.selects(workload) || there.has_pods_with(&labels) => {
                 there.missing()
             }
             _ => Some(format!("{} does not exist yet", workload.name())),
@@ -142,7 +137,7 @@ impl RollingUpdate<'_> {
 
     fn held(&self, object: &Value) -> Value {
         let mut object = object.clone();
-        let is_held = Workload::of(&object).is_some_and(|workload| self.is_selected(workload));
+        let is_held = Workload::of(&object).is_some_and(|workload| self.intent.selects(workload));
         if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut)
             && is_held
         {
@@ -150,11 +145,6 @@ impl RollingUpdate<'_> {
             spec.insert("progressDeadlineSeconds".to_owned(), json!(ONE_WEEK + 1));
         }
         object
-    }
-
-    fn is_selected(&self, workload: Workload<'_>) -> bool {
-        let mut services = self.intent.services.iter();
-        services.any(|service| service.selects(workload, self.intent.namespace))
     }
 
     fn is_of_pages(&self, object: &Value) -> bool {

@@ -1,12 +1,14 @@
 //! One step after another: reads the cluster, decides what to do next, and does it.
 
+mod plan;
+
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use skew_guard::config::State;
-use skew_guard::rollout::{Edit, LoadedConfig, NextStep, ObservedState, Refusal, changes};
+use skew_guard::rollout::{LoadedConfig, NextStep, ObservedState, Refusal, changes};
 
 use super::chart::Chart;
 use super::gateways::Watch;
@@ -17,16 +19,15 @@ use super::manifests::{self, HELM_RELEASE, RELEASE_NAMESPACE, VERSION};
 use super::module;
 use super::options::Options;
 use super::report::Report;
-use super::service::{Service, without_ready_pod};
+use super::service::{Service, lacks_ready_pod};
 use super::storage;
-use super::timeout::{Stop, Timeout, is_transient, stop_unless};
+use super::timeout::{POLL_INTERVAL, Stop, Timeout, is_transient};
 use super::workload::Workload;
 use crate::cluster::Kubectl;
 use crate::seconds;
 
 /// A Helm at work needs this long at most; one that was killed says forever that it is at work.
 const HELM_TIMEOUT: Duration = Duration::from_secs(20);
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often someone else may be faster.
 const MAX_CONFLICTS: u32 = 3;
@@ -112,8 +113,16 @@ impl<'a> Run<'a> {
         })
     }
 
-    pub fn timeout(&self) -> Timeout {
-        Timeout(self.options.timeout)
+    /// Looks again and again until nothing is missing, as long as a step may wait and the Lease is held.
+    pub fn until(
+        &self,
+        what: &str,
+        mut missing: impl FnMut() -> Result<Option<String>>,
+    ) -> Result<()> {
+        Timeout(self.options.timeout).until(what, self.report, || {
+            self.confirm_lease()?;
+            missing()
+        })
     }
 
     pub fn namespace(&self) -> &str {
@@ -149,138 +158,47 @@ impl<'a> Run<'a> {
 
     /// All steps until nothing is left to do; the list that it ends with.
     pub fn all(&mut self, workflow: &mut dyn Workflow) -> Result<HelmState> {
-        self.restore_list(self.options.list_of)?;
+        self.restore_list()?;
         loop {
             let found = self.look()?;
             workflow.prepare(self, &found)?;
-            let next = self.choose(workflow, &found)?;
+            let is_in_force = self.in_force == Some(found.newest.revision);
+            let (next, upgraded) = self.choose(workflow, &found, is_in_force)?;
+            if let Some(Upgraded { list, what }) = upgraded {
+                self.publish(&found, &list, &what)?;
+            }
             match &next {
                 NextStep::Done => return Ok(found),
                 NextStep::Wait => self.wait(&found)?,
-                NextStep::Change(edits) => self.change(&found, edits)?,
-                NextStep::Retry => self.republish(&found, &found.newest, "the same again")?,
-                NextStep::Restore(place) => {
-                    let before = found.earlier.get(*place).context("an earlier list")?;
-                    let what = format!("the list of revision {} again", before.revision);
-                    self.republish(&found, before, &what)?;
-                }
-                NextStep::Settings => {
-                    let settings = self.settings(&found)?.context("other settings")?;
-                    self.republish(&found, &settings, "the settings of the values file")?;
-                }
                 NextStep::Delete => self.delete_retired(&found.newest)?,
-                NextStep::Apply | NextStep::AwaitPods | NextStep::Probe => {}
+                _ => {}
             }
             workflow.carry_out(self, &next, &found)?;
             workflow.made(&next);
         }
     }
 
-    /// The steps that would be made, if every one of them ended well.
-    pub fn plan_steps(&mut self, workflow: &mut dyn Workflow) -> Result<Vec<String>> {
-        let mut steps = Vec::new();
-        let mut found = self.plan_list(&mut steps)?;
-        workflow.prepare(self, &found)?;
-        let mut is_in_force = false;
-        loop {
-            let settings = self.settings(&found)?;
-            let earlier = found.earlier_configs();
-            let observed = observed_state(&found, &earlier, is_in_force);
-            let next = workflow.next(
-                &observed,
-                settings.as_ref().map(|list| &list.loaded),
-                &found,
-            )?;
-            let next = next.map_err(|refusal| Stop(refusal.to_string()))?;
-            let revision = found.newest.revision;
-            match &next {
-                NextStep::Done => return Ok(steps),
-                NextStep::Wait => {
-                    is_in_force = true;
-                    steps.push(format!("wait until every gateway has revision {revision}"));
-                }
-                NextStep::Delete => steps.extend(self.plan_deletion(&found.newest)?),
-                NextStep::Apply => steps.push("apply the manifests".to_owned()),
-                NextStep::AwaitPods => {
-                    steps.push(
-                        "wait until the pods are ready in every versioned service".to_owned(),
-                    );
-                }
-                NextStep::Probe => steps.push("ask the pods through every gateway".to_owned()),
-                NextStep::Change(_)
-                | NextStep::Settings
-                | NextStep::Retry
-                | NextStep::Restore(_) => {
-                    let (after, what) = self.planned(&found, settings, &next)?;
-                    steps.push(format!("helm upgrade to revision {}: {what}", revision + 1));
-                    is_in_force = false;
-                    found = HelmState {
-                        newest: List {
-                            revision: revision + 1,
-                            ..after
-                        },
-                        earlier: Vec::new(),
-                        is_complete: true,
-                    };
-                }
-            }
-            workflow.made(&next);
-        }
-    }
-
-    /// The Helm release as it is, or with the list that a person wants back.
-    fn plan_list(&mut self, steps: &mut Vec<String>) -> Result<HelmState> {
-        let Some(revision) = self.options.list_of else {
-            return self.look();
-        };
-        self.accepted = self.settled_history()?.last().map(|last| last.number);
-        let mut found = self.look()?;
-        let last = found.newest.revision;
-        if revision != last {
-            let wanted = List::of(&self.helm, revision)?;
-            found.newest = List::new(last + 1, found.newest.with_list_of(&wanted))?;
-            steps.push(format!(
-                "helm upgrade to revision {}: the list of revision {revision}",
-                last + 1
-            ));
-        }
-        Ok(found)
-    }
-
-    /// The list that an upgrade would give out, and what it would change.
-    fn planned(
-        &self,
+    /// The next step, and the list that it gives out, if any.
+    fn choose(
+        &mut self,
+        workflow: &mut dyn Workflow,
         found: &HelmState,
-        settings: Option<List>,
-        next: &NextStep,
-    ) -> Result<(List, String)> {
-        Ok(match next {
-            NextStep::Change(edits) => {
-                let after = List::new(0, found.newest.edited(edits))?;
-                let what = changes(&found.newest.loaded, &after.loaded).join("; ");
-                (after, what)
-            }
-            NextStep::Settings => (
-                settings.context("other settings")?,
-                "the settings of the values file".to_owned(),
-            ),
-            NextStep::Restore(place) => {
-                let before = found.earlier.get(*place).context("an earlier list")?;
-                let what = format!("the list of revision {} again", before.revision);
-                (before.clone(), what)
-            }
-            _ => (found.newest.clone(), "the same again".to_owned()),
-        })
-    }
-
-    fn choose(&mut self, workflow: &mut dyn Workflow, found: &HelmState) -> Result<NextStep> {
+        is_in_force: bool,
+    ) -> Result<(NextStep, Option<Upgraded>)> {
         let settings = self.settings(found)?;
         let earlier = found.earlier_configs();
-        let is_in_force = self.in_force == Some(found.newest.revision);
-        let observed = observed_state(found, &earlier, is_in_force);
-        let settings = settings.as_ref().map(|list| &list.loaded);
-        let next = workflow.next(&observed, settings, found)?;
-        next.map_err(|refusal| Stop(refusal.to_string()).into())
+        let observed = ObservedState {
+            newest: &found.newest.loaded,
+            earlier: &earlier,
+            is_complete: found.is_complete,
+            is_in_force,
+            now: seconds(SystemTime::now()),
+        };
+        let own = settings.as_ref().map(|list| &list.loaded);
+        let next = workflow.next(&observed, own, found)?;
+        let next = next.map_err(|refusal| Stop(refusal.to_string()))?;
+        let upgraded = Upgraded::by(&next, found, settings)?;
+        Ok((next, upgraded))
     }
 
     /// The Helm release as it is, after whatever Helm is at has come to its end.
@@ -377,16 +295,25 @@ impl<'a> Run<'a> {
     /// The newest list with the team's own values, where these are others.
     fn settings(&self, found: &HelmState) -> Result<Option<List>> {
         let values = list::overlaid(&found.newest.values, &self.options.own_values()?);
-        if values == found.newest.values {
+        if list::is_same(&values, &found.newest.values) {
             return Ok(None);
         }
         List::new(0, values).map(Some)
     }
 
-    fn restore_list(&mut self, revision: Option<u64>) -> Result<()> {
-        let Some(revision) = revision else {
+    /// Gives out the list that a person wants back.
+    fn restore_list(&mut self) -> Result<()> {
+        let Some(wanted) = self.options.list_of else {
             return Ok(());
         };
+        if let Some((found, Upgraded { list, what })) = self.list_of(wanted)? {
+            self.publish(&found, &list, &what)?;
+        }
+        Ok(())
+    }
+
+    /// The Helm release as it is, and the list of an earlier revision in its values, where that is not the newest.
+    fn list_of(&mut self, revision: u64) -> Result<Option<(HelmState, Upgraded)>> {
         let history = self.settled_history()?;
         let last = history.last().context("a revision")?.number;
         let is_kept = history.iter().any(|kept| kept.number == revision);
@@ -396,14 +323,18 @@ impl<'a> Run<'a> {
             self.helm.title()
         );
         self.accepted = Some(last);
-        if revision != last {
-            let found = self.look()?;
-            let wanted = List::of(&self.helm, revision)?;
-            let list = List::new(last, found.newest.with_list_of(&wanted))?;
-            self.check_current(&list)?;
-            self.republish(&found, &list, &format!("the list of revision {revision}"))?;
+        if revision == last {
+            return Ok(None);
         }
-        Ok(())
+        let found = self.look()?;
+        let wanted = List::of(&self.helm, revision)?;
+        let list = List::new(last, found.newest.with_list_of(&wanted))?;
+        self.check_current(&list)?;
+        let upgraded = Upgraded {
+            list: list.counted_after(&found.newest)?,
+            what: format!("the list of revision {revision}"),
+        };
+        Ok(Some((found, upgraded)))
     }
 
     /// A list of long ago may send every visitor to a release whose pods are gone.
@@ -414,33 +345,13 @@ impl<'a> Run<'a> {
                 continue;
             }
             let services = Service::of(&self.kubectl, list, version, self.namespace())?;
-            let labels = list.labels(version);
-            let lacking = without_ready_pod(&services, &self.kubectl, &labels)?;
-            stop_unless(lacking.is_none(), || {
-                let name = lacking.map_or("", |service| &service.name);
-                format!(
-                    "in that list {version} is current, and service {name} has no ready pod of it. Nothing was changed"
-                )
-            })?;
+            if let Some(lacking) = lacks_ready_pod(&self.kubectl, &services, list, version)? {
+                bail!(Stop(format!(
+                    "in that list {version} is current, and {lacking}. Nothing was changed"
+                )));
+            }
         }
         Ok(())
-    }
-
-    fn change(&mut self, found: &HelmState, edits: &[Edit]) -> Result<()> {
-        let values = found.newest.edited(edits);
-        let after = List::new(found.newest.revision, values)?;
-        let what = changes(&found.newest.loaded, &after.loaded).join("; ");
-        self.publish(found, &after, &what)
-    }
-
-    /// Even an unchanged list needs a new number, if the values have one.
-    fn republish(&mut self, found: &HelmState, list: &List, what: &str) -> Result<()> {
-        let mut values = list.values.clone();
-        if let Some(revision) = values.pointer_mut("/config/revision") {
-            let newest = found.newest.loaded.config.revision.unwrap_or_default();
-            *revision = json!(newest.saturating_add(1));
-        }
-        self.publish(found, &List::new(list.revision, values)?, what)
     }
 
     /// On top of what was found, and nothing newer.
@@ -600,26 +511,39 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-
-    fn plan_deletion(&self, list: &List) -> Result<Vec<String>> {
-        let retired = self.retired_deployments(list)?;
-        Ok(retired
-            .into_iter()
-            .map(|(namespace, name)| format!("delete Deployment {name} in namespace {namespace}"))
-            .collect())
-    }
 }
 
-fn observed_state<'s>(
-    found: &'s HelmState,
-    earlier: &'s [LoadedConfig],
-    is_in_force: bool,
-) -> ObservedState<'s> {
-    ObservedState {
-        newest: &found.newest.loaded,
-        earlier,
-        is_complete: found.is_complete,
-        is_in_force,
-        now: seconds(SystemTime::now()),
+/// A list that is given out.
+#[derive(Debug)]
+struct Upgraded {
+    list: List,
+    /// What is said of it, in Helm's history too.
+    what: String,
+}
+
+impl Upgraded {
+    /// What a step gives out; nothing where it is no upgrade.
+    fn by(next: &NextStep, found: &HelmState, settings: Option<List>) -> Result<Option<Self>> {
+        let newest = &found.newest;
+        let (list, what) = match next {
+            NextStep::Change(edits) => {
+                let list = List::new(newest.revision, newest.edited(edits))?;
+                let what = changes(&newest.loaded, &list.loaded).join("; ");
+                return Ok(Some(Self { list, what }));
+            }
+            NextStep::Retry => (newest.clone(), "the same again".to_owned()),
+            NextStep::Restore(place) => {
+                let before = found.earlier.get(*place).context("an earlier list")?;
+                let what = format!("the list of revision {} again", before.revision);
+                (before.clone(), what)
+            }
+            NextStep::Settings => {
+                let what = "the settings of the values file".to_owned();
+                (settings.context("other settings")?, what)
+            }
+            _ => return Ok(None),
+        };
+        let list = list.counted_after(newest)?;
+        Ok(Some(Self { list, what }))
     }
 }

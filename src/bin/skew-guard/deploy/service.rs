@@ -94,17 +94,7 @@ impl Service {
         kubectl: &Kubectl,
         labels: &Map<String, Value>,
     ) -> Result<Option<String>> {
-        let scope = Scope::Namespace(&self.namespace);
-        let pods: Vec<Pod> = kubectl.list("pods", scope, &written(labels))?;
-        let names: Vec<_> = pods
-            .iter()
-            .filter(|pod| !pod.is_terminating() && !pod.has_ended())
-            .map(|pod| pod.metadata.name.as_str())
-            .collect();
-        let own: Vec<_> = Endpoint::all(kubectl, &self.namespace, &self.name)?
-            .into_iter()
-            .filter(|endpoint| names.contains(&endpoint.pod.as_str()))
-            .collect();
+        let own = self.endpoints(kubectl, labels)?;
         let ready = own.iter().filter(|endpoint| endpoint.is_ready).count();
         let Self { name, .. } = self;
         Ok(match (own.len(), ready) {
@@ -123,25 +113,37 @@ impl Service {
         })
     }
 
-    /// Whether a pod with these labels is ready in it.
-    fn has_ready_pod(&self, kubectl: &Kubectl, labels: &Map<String, Value>) -> Result<bool> {
-        let pods: Vec<Pod> =
-            kubectl.list("pods", Scope::Namespace(&self.namespace), &written(labels))?;
-        let endpoints = Endpoint::all(kubectl, &self.namespace, &self.name)?;
-        let mut ready = endpoints.iter().filter(|endpoint| endpoint.is_ready);
-        Ok(ready.any(|endpoint| pods.iter().any(|pod| pod.metadata.name == endpoint.pod)))
+    /// Its endpoints that are pods with these labels, and are to stay.
+    fn endpoints(&self, kubectl: &Kubectl, labels: &Map<String, Value>) -> Result<Vec<Endpoint>> {
+        let scope = Scope::Namespace(&self.namespace);
+        let pods: Vec<Pod> = kubectl.list("pods", scope, &written(labels))?;
+        let names: Vec<_> = pods
+            .iter()
+            .filter(|pod| !pod.is_terminating() && !pod.has_ended())
+            .map(|pod| pod.metadata.name.as_str())
+            .collect();
+        let all = Endpoint::all(kubectl, &self.namespace, &self.name)?.into_iter();
+        Ok(all
+            .filter(|endpoint| names.contains(&endpoint.pod.as_str()))
+            .collect())
     }
 }
 
-/// The first of these services that has no ready pod with these labels.
-pub fn without_ready_pod<'s>(
-    services: impl IntoIterator<Item = &'s Service>,
+/// The first of these services that has no ready pod of a release, in words; none where each has one.
+pub fn lacks_ready_pod<'s>(
     kubectl: &Kubectl,
-    labels: &Map<String, Value>,
-) -> Result<Option<&'s Service>> {
+    services: impl IntoIterator<Item = &'s Service>,
+    list: &List,
+    version: &Version,
+) -> Result<Option<String>> {
+    let labels = list.labels(version);
     for service in services {
-        if !service.has_ready_pod(kubectl, labels)? {
-            return Ok(Some(service));
+        let endpoints = service.endpoints(kubectl, &labels)?;
+        if !endpoints.iter().any(|endpoint| endpoint.is_ready) {
+            let name = &service.name;
+            return Ok(Some(format!(
+                "service {name} has no ready pod of {version}"
+            )));
         }
     }
     Ok(None)

@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 use super::report::Report;
 use crate::cluster::Problem;
 
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// The time between two looks.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// An end that is not an error of the tool: nothing was harmed, and the reason is the answer.
 #[derive(Debug)]
