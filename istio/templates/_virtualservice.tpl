@@ -64,7 +64,8 @@ spec:
 {{- $list := list -}}
 {{- range .Values.services -}}
   {{- if include "skew-guard.versioned" . -}}
-    {{- $list = append $list (include "skew-guard.probePath" .) -}}
+    {{- $path := include "skew-guard.probePath" . -}}
+    {{- $list = append $list (ternary (dict "path" $path "releases" .releases) $path (not (empty .releases))) -}}
   {{- end -}}
 {{- end -}}
 {{- dict "list" $list | toJson -}}

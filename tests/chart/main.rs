@@ -9,6 +9,9 @@
     reason = "a key that a resource does not have reads as null, and a test panics to fail"
 )]
 
+// The tool's own, which is part of a program and not of the library's public interface.
+#[path = "../../src/bin/skew-guard/deploy/conflict.rs"]
+mod conflict;
 mod gateway;
 mod gateways;
 mod helm;

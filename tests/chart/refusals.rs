@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use skew_guard::config::Config;
 
+use crate::conflict::is_conflict;
 use crate::helm;
 
 /// The chart refuses these values with this message.
@@ -647,5 +648,13 @@ fn an_upgrade_that_would_make_another_revision_than_expected_is_refused() -> Res
         "expectedRevision: 0",
         "at '/expectedRevision': minimum: got 0, want 1",
     );
+    Ok(())
+}
+
+#[test]
+fn the_tool_knows_this_refusal_from_every_other() -> Result<()> {
+    assert!(is_conflict(&helm::refusal("expectedRevision: 7")?));
+    assert!(!is_conflict(&helm::refusal("expectedRevision: 0")?));
+    assert!(!is_conflict(&helm::refusal("current: 9.9.9")?));
     Ok(())
 }

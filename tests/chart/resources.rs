@@ -361,6 +361,21 @@ fn one_route_has_the_revision_in_the_names_of_its_counters() -> Result<()> {
 }
 
 #[test]
+fn the_probe_path_of_a_service_that_only_some_releases_have_names_them() -> Result<()> {
+    let values = r#"
+        services:
+          - {host: cart.shop, port: 8080, paths: ["/cart"], releases: ["2.0.0"]}
+          - {host: web.shop, port: 80, paths: ["/"], releases: []}
+        "#;
+    let manifests = helm::render(values)?;
+    assert_eq!(
+        manifests.one("VirtualService")?["metadata"]["annotations"]["skew-guard/probe-paths"],
+        json!([{"path": "/cart", "releases": ["2.0.0"]}, "/"]).to_string()
+    );
+    Ok(())
+}
+
+#[test]
 fn the_routes_are_annotated_with_plugin_stat_prefix_and_probe_paths() -> Result<()> {
     let values = r#"
         services:

@@ -63,6 +63,11 @@ impl Cluster {
         self.0.run_with_path(&self.0.path(""), arguments)
     }
 
+    fn probe(&self) -> Run {
+        let release = ["--helm-release", "shop", "--namespace", "shop"];
+        self.run(&[&["probe", "1.0.0", "--timeout", "1s"], &release[..]].concat())
+    }
+
     fn wait(&self) -> Run {
         self.wait_with(&[])
     }
@@ -252,27 +257,36 @@ fn an_entrance_is_the_port_of_the_pod_that_the_service_leads_to() {
     ]}"#;
     let routes = ROUTES.replace(
         "\"skew-guard/stat-prefix\"",
-        "\"skew-guard/probe-paths\": \"[\\\"/api\\\"]\", \"skew-guard/stat-prefix\"",
+        r#""skew-guard/probe-paths": "[\"/api\", {\"path\": \"/cart\", \"releases\": [\"2.0.0\"]}]", "skew-guard/stat-prefix""#,
     );
     let cluster = Cluster::new(&format!(
         "*virtualservices*) echo '{routes}';;\n*wasmplugins*) echo '{PLUGIN}';;\n*gateways.networking*) echo '{gateway}';;\n\
          *services*) echo '{services}';;\n{}\n*pods*) echo '{pod}';;",
         failing("port-forward", "error: no")
     ));
-    let probe = [
-        "probe",
-        "1.0.0",
-        "--helm-release",
-        "shop",
-        "--namespace",
-        "shop",
-    ];
-    let run = cluster.run(&[&probe[..], &["--timeout", "1s"]].concat());
+    let run = cluster.probe();
+    assert!(
+        !run.out.contains("/cart"),
+        "this release has no such service: {run:?}"
+    );
     run.ends(1)
         .says("edge/gateway-1 port 8080 http://shop.example.com/api cannot be asked")
         .says("edge/gateway-1 port 8443 https://shop.example.com/api cannot be asked")
         // No service maps another port to it.
         .says("edge/gateway-1 port 9000 http://shop.example.com/api cannot be asked");
+}
+
+#[test]
+fn a_release_that_has_no_versioned_service_cannot_be_probed() {
+    let routes = ROUTES.replace(
+        "\"skew-guard/stat-prefix\"",
+        r#""skew-guard/probe-paths": "[{\"path\": \"/cart\", \"releases\": [\"2.0.0\"]}]", "skew-guard/stat-prefix""#,
+    );
+    Cluster::new(&format!(
+        "*virtualservices*) echo '{routes}';;\n*wasmplugins*) echo '{PLUGIN}';;"
+    ))
+    .probe()
+    .gives_up("no versioned service of the chart has 1.0.0");
 }
 
 #[test]

@@ -156,6 +156,73 @@ fn the_plan_names_every_step_and_makes_none() {
 }
 
 #[test]
+fn the_pods_of_a_release_that_has_visitors_are_left_alone_and_it_is_said() {
+    let machine = Machine::with_chart("skew-guard-0.1.0");
+    machine.write_manifests("v1-4-2");
+    for (what, said) in [
+        (["--apply", "k8s"], "k8s is not applied"),
+        (["--run", "make pods"], "`make pods` is not run"),
+    ] {
+        let run = machine.run(&[&["deploy", "1.4.2", "--dry-run"], &what[..]].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        let lines: Vec<_> = run.out.lines().collect();
+        let note = format!(
+            "{said}: 1.4.2 already has visitors, and a release keeps its pods. To change them, deploy a new version, or use kubectl"
+        );
+        assert_eq!(
+            lines,
+            ["1. wait until every gateway has revision 1", &note],
+            "{run:?}"
+        );
+    }
+}
+
+#[test]
+fn the_list_of_an_earlier_revision_is_not_planned_where_its_pods_are_gone() {
+    let machine = Machine::with_chart("skew-guard-0.1.0");
+    let revision = |number: u64| {
+        format!(
+            r#"{{"revision": {number}, "status": "deployed", "chart": "skew-guard-0.1.0", "description": ""}}"#
+        )
+    };
+    let helm = fs::read_to_string(machine.0.path("helm")).expect("helm");
+    let history = format!("history*) echo '[{}, {}]';;", revision(1), revision(2));
+    machine.0.write(
+        "helm",
+        &helm.replace("case \"$*\" in", &format!("case \"$*\" in\n{history}")),
+    );
+    let kubectl = fs::read_to_string(machine.0.path("kubectl")).expect("kubectl");
+    let none = "case \"$*\" in\n*endpointslices*|*pods*) echo '{\"items\": []}';;";
+    machine
+        .0
+        .write("kubectl", &kubectl.replace("case \"$*\" in", none));
+    assert_refuses(
+        &machine.run(&["tidy", "--dry-run", "--list-of", "1"]),
+        "in that list 1.4.2 is current, and service api has no ready pod of 1.4.2. Nothing was changed",
+    );
+    assert_gives_up(
+        &machine.run(&["tidy", "--dry-run", "--list-of", "7"]),
+        "Helm keeps no revision 7 of Helm release shop",
+    );
+}
+
+#[test]
+fn a_lease_that_is_deleted_is_not_said_to_be_taken_over() {
+    let not_found = "echo 'Error from server (NotFound): leases.coordination.k8s.io \"skew-guard-shop\" not found' >&2; exit 1;;";
+    let machine = Machine::with(
+        &format!(
+            "*create*) echo '{{\"metadata\": {{\"name\": \"skew-guard-shop\"}}, \"spec\": {{}}}}';;\n*replace*|*leases*) {not_found}"
+        ),
+        &format!(
+            "history*) echo '[{{\"revision\": 1, \"status\": \"failed\", \"chart\": \"skew-guard-0.1.0\"}}]';;\n'get values'*) echo '{VALUES}';;"
+        ),
+    );
+    let run = machine.run(&["tidy"]);
+    assert_refuses(&run, "someone has deleted the Lease that was held by tidy");
+    assert!(!run.out.contains("taken"), "{run:?}");
+}
+
+#[test]
 fn manifests_that_would_not_make_the_releases_pods_are_refused_before_anything_is_changed() {
     let machine = Machine::with_chart("skew-guard-0.1.0");
     let deploy = ["deploy", "2.0.0", "--apply", "k8s", "--dry-run"];

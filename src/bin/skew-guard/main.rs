@@ -28,6 +28,7 @@ mod naming;
 mod probe;
 mod status;
 mod step;
+mod time_limit;
 mod version_substitution;
 mod wait;
 mod yaml;

@@ -20,8 +20,8 @@ const ROUND_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Ask every gateway for a release, to see whether its routes and pods are there
 ///
-/// Sends one GET with the release's version for each versioned service (its probePath in the chart's
-/// values) through each port of each gateway pod that serves one of the hosts, with the right Host and
+/// Sends one GET with the release's version for each versioned service that has it (the service's probePath in
+/// the chart's values) through each port of each gateway pod that serves one of the hosts, with the right Host and
 /// SNI, by kubectl port-forward. Each must be answered with 2xx, without x-client-update: required, and,
 /// where upstreamVersion is configured, by a pod of that version. Asks again until that is so, and exits
 /// with 1 if it is not within the time limit. Certificates are not verified: the connection goes through
@@ -138,11 +138,13 @@ pub fn until_answered(
     let config = listing(installed.installation, version)?;
     let requests: Vec<_> = installed
         .installation
-        .probe_paths
-        .iter()
+        .probe_paths_of(version)
         .map(|path| Request::of(&config, version, path))
         .collect::<Result<_>>()?;
-    ensure!(!requests.is_empty(), "no service of the chart is versioned");
+    ensure!(
+        !requests.is_empty(),
+        "no versioned service of the chart has {version}"
+    );
     let connections = Connections::through(installed.kubectl.clone());
     let started = Instant::now();
     let mut told = Vec::new();

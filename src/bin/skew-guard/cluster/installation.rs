@@ -39,12 +39,34 @@ pub struct Installation {
     pub hosts: Vec<String>,
     /// The Istio Gateways, as the routes name them: `name` or `namespace/name`.
     pub gateways: Vec<String>,
-    /// For each versioned service a path that its Pods answer.
-    pub probe_paths: Vec<String>,
+    pub probe_paths: Vec<ProbePath>,
     /// Where its DestinationRules are.
     pub rule_namespaces: Vec<String>,
     /// Whether its metrics get their labels while Prometheus scrapes them.
     pub has_pod_monitor: bool,
+}
+
+/// A path that the Pods of a versioned service answer, as the chart writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum ProbePath {
+    /// Every release has the service.
+    Of(String),
+    /// Only these have it.
+    OfReleases { path: String, releases: Vec<String> },
+}
+
+impl ProbePath {
+    /// The path, if that release has the service.
+    fn of(&self, version: &str) -> Option<&str> {
+        match self {
+            Self::Of(path) => Some(path),
+            Self::OfReleases { path, releases } => releases
+                .iter()
+                .any(|release| release == version)
+                .then_some(path),
+        }
+    }
 }
 
 /// An Istio Gateway, as the routes name it.
@@ -198,6 +220,11 @@ impl Installation {
     /// Every problem, as the filter would report it.
     pub fn loaded(&self) -> Result<LoadedConfig, Problems> {
         LoadedConfig::load(self.config.to_string().as_bytes())
+    }
+
+    /// A path for each versioned service that a release has.
+    pub fn probe_paths_of<'a>(&'a self, version: &'a str) -> impl Iterator<Item = &'a str> {
+        self.probe_paths.iter().filter_map(|path| path.of(version))
     }
 
     /// The Istio Gateways that the routes name; the sidecars are none.

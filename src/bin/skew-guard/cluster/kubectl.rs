@@ -135,6 +135,15 @@ impl Kubectl {
         self.run(["get", REQUEST_TIMEOUT, "--raw", path])
     }
 
+    /// Begins to delete an object, where it is there.
+    pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> Result<(), Problem> {
+        let namespace = format!("--namespace={namespace}");
+        let arguments = ["delete", kind, name, &namespace];
+        let options = ["--wait=false", "--ignore-not-found", REQUEST_TIMEOUT];
+        self.run(arguments.into_iter().chain(options))?;
+        Ok(())
+    }
+
     /// Runs kubectl with these arguments, and returns what it printed.
     pub fn run<S: AsRef<OsStr>>(
         &self,

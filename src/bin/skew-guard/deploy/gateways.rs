@@ -114,13 +114,8 @@ pub fn unanswered(
     helm_release: &str,
     gateways: &Gateways,
     version: &str,
-    without: &[String],
 ) -> Result<Option<String>> {
-    let mut installation = Installation::of(kubectl, namespace, helm_release)?;
-    // The services that this release does not have.
-    installation
-        .probe_paths
-        .retain(|path| !without.contains(path));
+    let installation = Installation::of(kubectl, namespace, helm_release)?;
     let installed = InstalledGateways {
         kubectl,
         installation: &installation,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use semver::Version;
@@ -13,7 +14,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
 
+use super::conflict::is_conflict;
 use crate::cluster::Access;
+use crate::time_limit;
 
 /// The oldest Helm that the chart is for.
 const OLDEST: Version = Version::new(3, 18, 0);
@@ -21,8 +24,8 @@ const OLDEST: Version = Version::new(3, 18, 0);
 /// How this tool's upgrades are described in Helm's history.
 const OURS: &str = "skew-guard: ";
 
-/// The words of the chart where the revision is not the expected one.
-const CONFLICT: &str = "expectedRevision: revision";
+/// No call is given less, however short a step may wait: Helm that is ended in the middle leaves a revision pending.
+const MINIMUM_LIMIT: Duration = Duration::from_secs(60);
 
 /// The user's Helm, pointed at one release.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub struct Helm {
     access: Access,
     name: String,
     namespace: String,
+    /// How long one call may take.
+    limit: Duration,
 }
 
 /// A revision of the Helm release.
@@ -105,7 +110,7 @@ pub struct Upgrade<'a> {
 
 impl Helm {
     /// Finds Helm and makes sure that it is new enough. The cluster is not asked yet.
-    pub fn find(access: &Access, name: &str, namespace: &str) -> Result<Self> {
+    pub fn find(access: &Access, name: &str, namespace: &str, timeout: Duration) -> Result<Self> {
         for name in ["HELM_KUBECONTEXT", "HELM_KUBEAPISERVER"] {
             let is_overruled = name == "HELM_KUBECONTEXT" && access.context.is_some();
             let is_set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -118,6 +123,7 @@ impl Helm {
             access: access.clone(),
             name: name.to_owned(),
             namespace: namespace.to_owned(),
+            limit: timeout.max(MINIMUM_LIMIT),
         };
         let printed = helm.run(["version", "--template", "{{.Version}}"])?;
         let version = version_of(printed.trim())
@@ -195,10 +201,7 @@ impl Helm {
     pub fn upgrade(&self, upgrade: &Upgrade<'_>) -> Result<(), UpgradeError> {
         self.try_upgrade(upgrade).map_err(|error| {
             let said = format!("{error:#}");
-            let is_conflict = [CONFLICT, "another operation", "already exists"]
-                .iter()
-                .any(|words| said.contains(words));
-            if is_conflict {
+            if is_conflict(&said) {
                 UpgradeError::Conflict(said)
             } else {
                 UpgradeError::Failed(error)
@@ -231,13 +234,20 @@ impl Helm {
     }
 
     fn run<'s>(&self, arguments: impl IntoIterator<Item = &'s str>) -> Result<String> {
+        let mut arguments = arguments.into_iter().peekable();
+        let what = arguments.peek().copied().unwrap_or_default();
         let mut command = Command::new("helm");
         command.args(arguments).args(self.connection());
-        let output = command.output().map_err(|error| match error.kind() {
+        let output = time_limit::output(&mut command, self.limit);
+        let output = output.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => anyhow::anyhow!(
                 "helm, which makes the upgrades, is not on the PATH: https://helm.sh/docs/intro/install/"
             ),
             _ => anyhow::anyhow!("helm cannot be run: {error}"),
+        })?;
+        let output = output.with_context(|| {
+            let limit = humantime::format_duration(self.limit);
+            format!("helm {what} had not ended after {limit}, and was stopped: does the cluster answer? (--timeout)")
         })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);

@@ -3,9 +3,8 @@
 //! Whether a holder lives is told by its renewals, seen by our own clock: machines' clocks differ.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -46,7 +45,14 @@ struct Shared {
     kubectl: Kubectl,
     holder: String,
     object: Mutex<Value>,
-    is_lost: AtomicBool,
+    /// Why it is held no more.
+    loss: OnceLock<Loss>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Loss {
+    TakenOver,
+    Deleted,
 }
 
 /// Its holder, as told to whoever else wants it.
@@ -129,7 +135,7 @@ impl Lease {
             kubectl: kubectl.clone(),
             holder,
             object: Mutex::new(object),
-            is_lost: AtomicBool::new(false),
+            loss: OnceLock::new(),
         });
         let (stop, stopped) = mpsc::channel();
         let renewing = Arc::clone(&shared);
@@ -197,8 +203,8 @@ impl Shared {
     /// Only over what was read or written last: whoever else has changed it has taken it.
     fn change(&self, edit: impl FnOnce(&mut Value)) -> Result<()> {
         let mut object = self.lock();
-        if self.is_lost.load(Ordering::Relaxed) {
-            bail!(Stop(self.loss()));
+        if let Some(loss) = self.loss.get() {
+            bail!(Stop(self.in_words(*loss)));
         }
         let mut changed = object.clone();
         edit(&mut changed);
@@ -207,19 +213,26 @@ impl Shared {
                 *object = written;
                 Ok(())
             }
-            Err(Problem::Conflict(_) | Problem::NotFound(_)) => {
-                self.is_lost.store(true, Ordering::Relaxed);
-                bail!(Stop(self.loss()))
-            }
+            Err(Problem::Conflict(_)) => self.lose(Loss::TakenOver),
+            Err(Problem::NotFound(_)) => self.lose(Loss::Deleted),
             Err(problem) => Err(problem).context("cannot renew the Lease"),
         }
     }
 
-    fn loss(&self) -> String {
-        format!(
-            "someone else has taken the lease over from {}: nothing more is changed here",
-            self.holder
-        )
+    fn lose(&self, loss: Loss) -> Result<()> {
+        bail!(Stop(self.in_words(*self.loss.get_or_init(|| loss))))
+    }
+
+    fn in_words(&self, loss: Loss) -> String {
+        let holder = &self.holder;
+        match loss {
+            Loss::TakenOver => format!(
+                "someone else has taken the lease over from {holder}: nothing more is changed here"
+            ),
+            Loss::Deleted => format!(
+                "someone has deleted the Lease that was held by {holder}: nothing more is changed here. Run the same command again; it continues where this one was"
+            ),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Value> {

@@ -122,20 +122,6 @@ impl List {
         let services = self.versioned_services().into_iter();
         services.filter(has_it).collect()
     }
-
-    /// The paths by which the others would be probed.
-    pub fn paths_without(&self, version: &Version) -> Vec<String> {
-        let path = |service: &&Value| {
-            let first = || service.pointer("/paths/0");
-            let path = service.get("probePath").or_else(first)?.as_str()?;
-            Some(path.to_owned())
-        };
-        let own: Vec<_> = self.services_of(version).iter().filter_map(path).collect();
-        let all = self.versioned_services();
-        let mut paths: Vec<_> = all.iter().filter_map(path).collect();
-        paths.retain(|path| !own.contains(path));
-        paths
-    }
 }
 
 /// The keys that only the cluster decides.
@@ -323,19 +309,15 @@ mod tests {
             json!({"releases": [{"version": "2.0.0"}, {"version": "1.0.0"}], "current": "1.0.0", "services": [
                 {"host": "web", "paths": ["/"]},
                 {"host": "cart", "paths": ["/cart"], "releases": ["2.0.0"]},
-                {"host": "old", "paths": ["/old"], "probePath": "/old/up", "releases": ["1.0.0"]},
+                {"host": "old", "paths": ["/old"], "releases": ["1.0.0"]},
                 {"host": "plain", "paths": ["/plain"], "versioned": false},
             ]}),
         )?;
-        for (version, hosts, without) in [
-            ("2.0.0", ["web", "cart"], "/old/up"),
-            ("1.0.0", ["web", "old"], "/cart"),
-        ] {
+        for (version, hosts) in [("2.0.0", ["web", "cart"]), ("1.0.0", ["web", "old"])] {
             let version = Version::parse(version.as_bytes()).context("a version")?;
             let services = list.services_of(&version);
             let own: Vec<_> = services.iter().map(|service| &service["host"]).collect();
             assert_eq!(own, hosts);
-            assert_eq!(list.paths_without(&version), [without]);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! ```
 
 mod chart;
+mod conflict;
 mod gateways;
 mod helm;
 mod lease;
@@ -51,20 +52,20 @@ fn answered(outcome: Result<Answer>) -> Result<Answer> {
     })
 }
 
-/// The steps that would be made.
-fn plan(steps: &[String]) -> Answer {
-    let lines: Vec<_> = steps
+/// The steps that would be made, and what else there is to say.
+fn plan(steps: &[String], note: Option<String>) -> Answer {
+    let mut lines: Vec<_> = steps
         .iter()
         .enumerate()
         .map(|(index, step)| format!("{}. {step}", index + 1))
         .collect();
+    if lines.is_empty() {
+        lines.push("nothing is left to do".to_owned());
+    }
+    lines.extend(note.clone());
     Answer {
         verdict: Verdict::Good,
-        text: if lines.is_empty() {
-            "nothing is left to do".to_owned()
-        } else {
-            lines.join("\n")
-        },
-        json: json!({"event": "plan", "steps": steps}),
+        text: lines.join("\n"),
+        json: json!({"event": "plan", "steps": steps, "note": note}),
     }
 }

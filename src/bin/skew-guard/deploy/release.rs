@@ -101,13 +101,15 @@ impl Deploy {
             pods: Pods::Unseen,
             has_deleted: false,
             has_checked: false,
+            has_applied: false,
         };
         if self.dry_run {
-            return Ok(plan(&run.plan_steps(&mut workflow)?));
+            let steps = run.plan_steps(&mut workflow)?;
+            return Ok(plan(&steps, workflow.unapplied()));
         }
         run.take_lease(&format!("deploy {}", self.version), Takeover::WhenExpired)?;
         let found = run.all(&mut workflow)?;
-        Ok(self.summary(&run, &found))
+        Ok(self.summary(&run, &found, workflow.unapplied()))
     }
 
     /// From now on.
@@ -117,7 +119,7 @@ impl Deploy {
         Ok(until)
     }
 
-    fn summary(&self, run: &Run<'_>, found: &HelmState) -> Answer {
+    fn summary(&self, run: &Run<'_>, found: &HelmState, unapplied: Option<String>) -> Answer {
         let version = &self.version;
         let config = &found.newest.loaded.config;
         let share = match &config.current {
@@ -156,6 +158,7 @@ impl Deploy {
         let rollback_command = self
             .options
             .rollback_command(&self.helm_release, run.namespace());
+        lines.extend(unapplied.clone());
         lines.push(format!("the way back: {rollback_command}"));
         Answer {
             verdict: Verdict::Good,
@@ -167,6 +170,7 @@ impl Deploy {
                 "gateways": run.gateways().in_force,
                 "skipped": run.gateways().skipped,
                 "draining": draining,
+                "notApplied": unapplied,
                 "wayBack": rollback_command,
                 "text": lines.join("\n"),
             }),
@@ -183,9 +187,29 @@ struct DeployWorkflow<'a> {
     pods: Pods,
     has_deleted: bool,
     has_checked: bool,
+    has_applied: bool,
 }
 
 impl DeployWorkflow<'_> {
+    /// What was to be applied or run, and is not: the pods of a release that already has visitors stay as they are.
+    fn unapplied(&self) -> Option<String> {
+        let Deploy {
+            version,
+            apply,
+            run,
+            ..
+        } = self.deploy;
+        let what = match (apply, run) {
+            _ if self.has_applied => return None,
+            (Some(place), _) => format!("{} is not applied", place.display()),
+            (None, Some(command)) => format!("`{command}` is not run"),
+            (None, None) => return None,
+        };
+        Some(format!(
+            "{what}: {version} already has visitors, and a release keeps its pods. To change them, deploy a new version, or use kubectl"
+        ))
+    }
+
     fn spec(&self, list: &List) -> Result<ReleaseSpec> {
         let Deploy {
             version, naming, ..
@@ -321,7 +345,7 @@ impl DeployWorkflow<'_> {
         Ok(())
     }
 
-    fn probe(&self, run: &Run<'_>, list: &List) -> Result<()> {
+    fn probe(&self, run: &Run<'_>) -> Result<()> {
         let version = &self.deploy.version;
         let what = format!("the pods of {version} answer through every gateway");
         let activity = run.report.begin("probe", what);
@@ -333,7 +357,6 @@ impl DeployWorkflow<'_> {
                 &self.deploy.helm_release,
                 &self.deploy.options.gateways,
                 version.as_str(),
-                &list.paths_without(version),
             )
         })?;
         run.report.end(&activity, json!({}));
@@ -370,14 +393,17 @@ impl Workflow for DeployWorkflow<'_> {
         match next {
             NextStep::Apply => self.apply(run, &found.newest),
             NextStep::AwaitPods => self.await_pods(run, &found.newest),
-            NextStep::Probe => self.probe(run, &found.newest),
+            NextStep::Probe => self.probe(run),
             _ => Ok(()),
         }
     }
 
     fn made(&mut self, next: &NextStep) {
         match next {
-            NextStep::Apply => self.pods = Pods::Applied,
+            NextStep::Apply => {
+                self.pods = Pods::Applied;
+                self.has_applied = true;
+            }
             NextStep::AwaitPods => self.pods = Pods::Ready,
             NextStep::Probe => self.pods = Pods::Answering,
             NextStep::Delete => self.has_deleted = true,

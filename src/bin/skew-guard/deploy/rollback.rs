@@ -180,7 +180,7 @@ impl ClusterRollback<'_> {
             has_pods: false,
         };
         if self.dry_run {
-            return Ok(plan(&run.plan_steps(&mut workflow)?));
+            return Ok(plan(&run.plan_steps(&mut workflow)?, None));
         }
         run.take_lease("rollback", Takeover::Always)?;
         let found = run.all(&mut workflow)?;

@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
     pub fn new(options: &'a Options, helm_release: &str, report: &'a Report) -> Result<Self> {
         let kubectl = Kubectl::find(&options.access)?;
         let namespace = kubectl.namespace()?;
-        let helm = Helm::find(&options.access, helm_release, &namespace)?;
+        let helm = Helm::find(&options.access, helm_release, &namespace, options.timeout)?;
         Ok(Self {
             kubectl,
             helm,
@@ -500,10 +500,7 @@ impl<'a> Run<'a> {
             let activity = self
                 .report
                 .begin("delete", format!("deletes Deployment {name}"));
-            let place = format!("--namespace={namespace}");
-            let arguments = ["delete", "deployment", &name, &place, "--wait=false"];
-            self.kubectl
-                .run(arguments.into_iter().chain(["--ignore-not-found"]))?;
+            self.kubectl.delete("deployment", &namespace, &name)?;
             self.report.end(
                 &activity,
                 json!({"deployment": name, "namespace": namespace}),

@@ -69,7 +69,8 @@ impl Tidy {
         let report = Report::to(output);
         let mut run = Run::new(&self.options, &self.helm_release, &report)?;
         if self.dry_run {
-            return Ok(plan(&run.plan_steps(&mut TidyWorkflow::default())?));
+            let steps = run.plan_steps(&mut TidyWorkflow::default())?;
+            return Ok(plan(&steps, None));
         }
         run.take_lease("tidy", Takeover::WhenExpired)?;
         let found = run.all(&mut TidyWorkflow::default())?;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::Map;
 use skew_guard::config::{ReleaseConfig, State};
-use skew_guard::rollout::{Edit, Lifecycle, LoadedConfig, Refusal, ReleaseSpec, Step, changes};
+use skew_guard::rollout::{
+    Edit, Lifecycle, LoadedConfig, Refusal, ReleaseSpec, Step, changes, written_time,
+};
 use skew_guard::version::Version;
 
 /// The next step.
@@ -50,6 +52,21 @@ impl Place {
                     Some(_) => format!("skew-guard tidy {of}"),
                 }
             }
+        }
+    }
+
+    /// What `tidy` waits for before it retires a release that drains: it goes by `until` alone.
+    pub fn wait_of_tidy(&self, name: &str, until: Option<u64>, now: u64) -> Option<String> {
+        match (self, until) {
+            (Self::File(_), _) => None,
+            (Self::Cluster { .. }, Some(until)) if until <= now => None,
+            (Self::Cluster { .. }, Some(until)) => Some(format!(
+                "{name} drains until {}, and tidy does not retire it before",
+                written_time(until)
+            )),
+            (Self::Cluster { .. }, None) => Some(format!(
+                "{name} has no until, so tidy never retires it: give it one in the list"
+            )),
         }
     }
 }
@@ -105,4 +122,29 @@ fn changed(loaded: &LoadedConfig, edits: &[Edit]) -> Result<Vec<String>, Refusal
         .collect();
     let after = loaded.after(&edits).map_err(Refusal::Invalid)?;
     Ok(changes(loaded, &after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tidy_retires_nothing_before_its_until_and_nothing_without_one() {
+        let cluster = Place::Cluster {
+            namespace: "shop".to_owned(),
+            helm_release: "shop".to_owned(),
+        };
+        let file = Place::File("shop.json".to_owned());
+        let wait = |place: &Place, until| place.wait_of_tidy("1.4.2", until, 86_400);
+        assert_eq!(wait(&cluster, Some(86_400)), None);
+        assert_eq!(
+            wait(&cluster, Some(172_800)).as_deref(),
+            Some("1.4.2 drains until 1970-01-03T00:00:00Z, and tidy does not retire it before")
+        );
+        assert_eq!(
+            wait(&cluster, None).as_deref(),
+            Some("1.4.2 has no until, so tidy never retires it: give it one in the list")
+        );
+        assert_eq!(wait(&file, Some(172_800)), None);
+    }
 }

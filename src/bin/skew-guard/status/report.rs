@@ -182,9 +182,12 @@ impl Report {
                         Retirement::May(_) => None,
                         not_yet => Some(sentence(&release.name, &not_yet)),
                     });
+            let tidy = self.place.as_ref().and_then(|place| {
+                place.wait_of_tidy(&release.name, release.until, self.criteria.now)
+            });
             match next.step {
                 None => missing.collect::<Vec<_>>(),
-                Some(_) => retirement.into_iter().collect(),
+                Some(_) => retirement.into_iter().chain(tidy).collect(),
             }
         });
         late.chain(of_own).collect()
