@@ -8,6 +8,9 @@ use skew_guard_lab::cluster::{Cluster, GATEWAY_NAMESPACE, GatewayName};
 
 use crate::testbed::Testbed;
 
+/// The gateways that the shop's `Gateway` resources select.
+const GATEWAYS: [GatewayName; 2] = [GatewayName::First, GatewayName::Second];
+
 /// A reference to something that does not exist.
 const REFERENCE_NOT_FOUND: &str = "IST0101";
 
@@ -17,9 +20,10 @@ pub async fn reports_only_the_catch_all(cluster: &Cluster) -> Result<()> {
     let mut testbed = Testbed::set_up(cluster, "analysis").await?;
     testbed.deploy("1.4.2").await?;
     testbed.step(&[("1.4.2", "live")], json!("1.4.2")).await?;
-    for name in [GatewayName::First, GatewayName::Second] {
-        cluster.kubernetes().apply(&gateway_pod(name)).await?;
-        cluster.kubernetes().apply(&gateway_service(name)).await?;
+    let kubernetes = cluster.kubernetes();
+    for name in GATEWAYS {
+        kubernetes.apply(&gateway_pod(name)).await?;
+        kubernetes.apply(&gateway_service(name)).await?;
     }
     let found = cluster.analyze(testbed.shop.namespace()).await?;
     ensure!(found.is_empty(), "istioctl analyze: {found:#?}");
@@ -45,7 +49,19 @@ pub async fn reports_only_the_catch_all(cluster: &Cluster) -> Result<()> {
             "istioctl analyze: {finding:#}"
         );
     }
+    // Other scenarios would wait for these Pods to have the plugin.
+    for name in GATEWAYS {
+        let (label, pod) = (name.label(), pod_name(name));
+        kubernetes.delete(GATEWAY_NAMESPACE, "pod", &pod).await?;
+        kubernetes
+            .delete(GATEWAY_NAMESPACE, "service", label)
+            .await?;
+    }
     testbed.tear_down().await
+}
+
+fn pod_name(name: GatewayName) -> String {
+    format!("gateway-{}", name.label())
 }
 
 /// The gateway runs without a Pod and a Service, and the analysis looks for both behind each `Gateway` resource.
@@ -54,7 +70,7 @@ fn gateway_pod(name: GatewayName) -> Value {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": format!("gateway-{}", name.label()),
+            "name": pod_name(name),
             "namespace": GATEWAY_NAMESPACE,
             "labels": { "istio": "ingressgateway", "gateway": name.label() },
         },
