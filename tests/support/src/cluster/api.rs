@@ -67,9 +67,14 @@ impl Api {
         Ok(())
     }
 
+    /// Deletes an object, unless somebody else just did: a Pod is deleted by its node and by whoever replaces it.
     pub(super) async fn delete(&self, path: &str, options: &Value) -> Result<()> {
-        self.send(Method::DELETE, path, Some(("application/json", options)))
-            .await?;
+        let body = Some(("application/json", options));
+        let (what, response) = self.answer(Method::DELETE, path, body).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        successful(&what, response).await?;
         Ok(())
     }
 
@@ -97,6 +102,17 @@ impl Api {
         path: &str,
         body: Option<(&str, &Value)>,
     ) -> Result<Response> {
+        let (what, response) = self.answer(method, path, body).await?;
+        successful(&what, response).await
+    }
+
+    /// What was asked, and the answer with whatever status.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<(String, Response)> {
         let what = format!("{method} {path}");
         let mut request = self.http.request(method, format!("{}{path}", self.address));
         if let Some((kind, value)) = body {
@@ -105,10 +121,14 @@ impl Api {
                 .body(serde_json::to_vec(value)?);
         }
         let response = request.send().await.with_context(|| what.clone())?;
-        match response.status() {
-            status if status.is_success() => Ok(response),
-            status => bail!("{what}: {}", problem(status, response).await),
-        }
+        Ok((what, response))
+    }
+}
+
+async fn successful(what: &str, response: Response) -> Result<Response> {
+    match response.status() {
+        status if status.is_success() => Ok(response),
+        status => bail!("{what}: {}", problem(status, response).await),
     }
 }
 
