@@ -11,6 +11,7 @@ use skew_guard::reply::amend::amend;
 use skew_guard::reply::response::Response;
 use skew_guard::request::{Environment, Request};
 use skew_guard::telemetry::AnswerKind;
+use skew_guard_traffic::browsers::Load;
 
 use crate::helm::Manifests;
 use crate::mesh::{Destination, Mesh};
@@ -128,43 +129,40 @@ pub struct Sent {
 impl Sent {
     /// A page is opened. The number places the visitor among weighted releases.
     pub fn navigation(draw: u32) -> Self {
-        Self::new(
-            "/",
-            &[
-                ("sec-fetch-mode", "navigate"),
-                ("sec-fetch-dest", "document"),
-            ],
-            draw,
-        )
+        Self::new("/", Load::Navigation, &[], draw)
     }
 
     /// A page of a checkout leads to another one, which keeps its version.
     pub fn checkout(version: &str) -> Self {
-        let headers = [
-            ("sec-fetch-mode", "navigate"),
-            ("sec-fetch-dest", "document"),
-            ("sec-fetch-site", "same-origin"),
-        ];
-        Self::new(&format!("/checkout?dpl={version}"), &headers, 0)
+        Self::new(
+            &format!("/checkout?dpl={version}"),
+            Load::Navigation,
+            &[],
+            0,
+        )
     }
 
     /// A page calls its API.
     pub fn fetch(version: &str) -> Self {
-        let headers = [
-            ("x-bundle-version", version),
-            ("sec-fetch-mode", "cors"),
-            ("sec-fetch-dest", "empty"),
-        ];
-        Self::new("/api/cart", &headers, 0)
+        Self::new(
+            "/api/cart",
+            Load::Fetch,
+            &[("x-bundle-version", version)],
+            0,
+        )
     }
 
     /// A page loads one of its parts.
     pub fn asset(version: &str) -> Self {
-        let headers = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")];
-        Self::new(&format!("/assets/v-{version}/chunk.js"), &headers, 0)
+        Self::new(
+            &format!("/assets/v-{version}/chunk.js"),
+            Load::Script,
+            &[],
+            0,
+        )
     }
 
-    fn new(target: &str, headers: &[(&'static str, &str)], draw: u32) -> Self {
+    fn new(target: &str, load: Load, headers: &[(&'static str, &str)], draw: u32) -> Self {
         let pseudo = [
             (":method", "GET"),
             (":authority", "shop.example.com"),
@@ -172,6 +170,7 @@ impl Sent {
         ];
         let headers = pseudo
             .iter()
+            .chain(&load.fetch_metadata())
             .chain(headers)
             .map(|(name, value)| (*name, (*value).to_owned()))
             .collect();

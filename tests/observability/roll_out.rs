@@ -10,6 +10,7 @@ use skew_guard_lab::load::LoadGenerator;
 use skew_guard_lab::pods::{Role, start_release};
 use skew_guard_lab::prometheus::Prometheus;
 use skew_guard_lab::{http, wait};
+use skew_guard_traffic::browsers::Load;
 use tempfile::TempDir;
 
 use crate::dashboard::Dashboard;
@@ -221,7 +222,7 @@ async fn rules_and_dashboard_say_how_a_rolling_update_goes() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_without_the_filter_is_told_as_missing_and_as_bypassed() -> Result<()> {
+async fn a_gateway_without_the_filter_is_reported_as_missing_and_bypassed() -> Result<()> {
     let pods = start_release(Role::All, OLD, 1).await?;
     let with = Gateway::start(&step(1, &[(OLD, "live")], OLD)).await?;
     let without = Gateway::without_filter().await?;
@@ -255,22 +256,17 @@ async fn a_gateway_without_the_filter_is_told_as_missing_and_as_bypassed() -> Re
 /// Requests beside those of pages: a tab whose release is gone, a version that nobody has, a missing file, and calls of
 /// a page that do not state its version. More than once, because a new counter has no rate.
 async fn stray_requests(watch: &Watch, gateway: std::net::SocketAddr) -> Result<()> {
-    let call: &[(&str, &[u8])] = &[
-        ("sec-fetch-site", b"same-origin"),
-        ("sec-fetch-mode", b"cors"),
-        ("sec-fetch-dest", b"empty"),
-    ];
-    let script: &[(&str, &[u8])] = &[
-        ("sec-fetch-mode", b"no-cors"),
-        ("sec-fetch-dest", b"script"),
-    ];
+    let [call, script] = [Load::Fetch, Load::Script].map(|load| {
+        let metadata = load.fetch_metadata();
+        metadata.map(|(name, value)| (name, value.as_bytes()))
+    });
     let seen = "sum(rate(skew_guard_answers_total{answer=\"fallback\"}[10s])) > 0 \
                 and on () sum(rate(skew_guard_requests_total{outcome=\"uncovered\"}[10s])) > 0 \
                 and on () sum(rate(skew_guard_requests_total{outcome=\"gone\"}[10s])) > 0";
     wait::until(seen, async || {
-        http::get(gateway, "/api/cart?dpl=1.3.0", call).await?;
-        http::get(gateway, "/api/cart", call).await?;
-        http::get(gateway, &format!("/assets/v-{NEW}/missing.js"), script).await?;
+        http::get(gateway, "/api/cart?dpl=1.3.0", &call).await?;
+        http::get(gateway, "/api/cart", &call).await?;
+        http::get(gateway, &format!("/assets/v-{NEW}/missing.js"), &script).await?;
         Ok(!watch.prometheus.query(seen).await?.is_empty())
     })
     .await

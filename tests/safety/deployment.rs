@@ -279,7 +279,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_deployment_that_was_killed_at_any_moment_goes_on_safely_and_comes_to_its_end(
+    fn a_deployment_killed_at_any_moment_resumes_safely_and_completes(
         has_current in proptest::bool::weighted(0.8),
         days in proptest::collection::vec((command(), proptest::collection::vec(end(), 0..3), 0..40 * HOUR), 1..8),
     ) {
@@ -303,7 +303,7 @@ proptest! {
 
     /// Rolled back by somebody else wherever a deployment was killed.
     #[test]
-    fn a_way_back_leads_away_from_wherever_a_deployment_was_killed(
+    fn a_rollback_is_possible_wherever_a_deployment_was_killed(
         end in end(),
         percent in proptest::option::of(select(vec![10, 50])),
     ) {

@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn no_client_makes_a_time_series(seen in seen()) {
+    fn no_client_adds_a_time_series(seen in seen()) {
         invariants::metrics_name_what_is_configured(&seen);
     }
 
@@ -87,7 +87,7 @@ proptest! {
 
 /// Otherwise the invariants would say little.
 #[test]
-fn the_cases_are_of_every_kind() {
+fn the_random_cases_cover_every_kind() {
     let mut runner = TestRunner::deterministic();
     let mut kinds = BTreeMap::<String, usize>::new();
     for _ in 0..2_000 {

@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn the_two_steps_of_every_day_are_always_made_and_end_there(
+    fn the_two_everyday_steps_are_always_possible_and_complete_a_deployment(
         releases in 1..VERSIONS.len(),
     ) {
         let mut loaded = beginning(true);

@@ -9,6 +9,7 @@ use skew_guard::rollout::{LoadedConfig, written_time};
 use skew_guard::source::Source;
 use skew_guard::table::Table;
 use skew_guard::version::Version;
+use skew_guard_traffic::browsers::Load;
 
 /// When all of this happens.
 pub const NOW: u64 = 1_800_000_000;
@@ -274,15 +275,13 @@ impl Ask {
     /// The request of a page of this version that was loaded under a configuration, which knows where it
     /// says its version.
     pub fn of(&self, page: &str, got_under: &LoadedConfig) -> Table {
-        let (mode, destination) = if self.is_asset {
-            ("no-cors", "script")
+        let load = if self.is_asset {
+            Load::Script
         } else {
-            ("cors", "empty")
+            Load::Fetch
         };
-        let table = Table::new("GET", "shop.example.com", self.path, NOW + self.after)
-            .with("sec-fetch-mode", mode)
-            .with("sec-fetch-dest", destination)
-            .with("sec-fetch-site", "same-origin");
+        let table = Table::new("GET", "shop.example.com", self.path, NOW + self.after);
+        let table = loaded_as(load, table);
         match self.source.get(&places(got_under)) {
             Source::Header(name) => table.with(name, page),
             Source::Baggage(key) => table.with("baggage", format!("other=1,{key}={page}")),
@@ -370,6 +369,12 @@ pub fn versions(loaded: &LoadedConfig, which: impl Fn(&ReleaseConfig) -> bool) -
         .collect()
 }
 
+/// The same request with the Fetch Metadata of such a load.
+pub fn loaded_as(load: Load, request: Table) -> Table {
+    let metadata = load.fetch_metadata().into_iter();
+    metadata.fold(request, |request, (name, value)| request.with(name, value))
+}
+
 /// The versions whose pages a gateway with this configuration may serve.
 pub fn pages(loaded: &LoadedConfig, pods: &[String]) -> Vec<String> {
     match &loaded.config.current {
@@ -386,11 +391,9 @@ pub fn pages(loaded: &LoadedConfig, pods: &[String]) -> Vec<String> {
 /// The page for a visitor at this position among weights, and among pods.
 pub fn open(loaded: &LoadedConfig, visitor: u32, pods: &[String], pod: Index) -> String {
     let request = Table::new("GET", "shop.example.com", "/", NOW)
-        .with("sec-fetch-mode", "navigate")
-        .with("sec-fetch-dest", "document")
         .with("accept", "text/html")
         .drawing(visitor);
-    match answer(loaded, &request) {
+    match answer(loaded, &loaded_as(Load::Navigation, request)) {
         Answer::Release(version) => version,
         _ => pod.get(pods).clone(),
     }

@@ -140,6 +140,16 @@ impl Load {
         }
     }
 
+    /// Fetch Metadata of such a load by a page of the same origin.
+    pub fn fetch_metadata(self) -> [Header; 3] {
+        let (mode, destination) = self.mode_and_destination();
+        [
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-mode", mode),
+            ("sec-fetch-dest", destination),
+        ]
+    }
+
     fn wants_page(self) -> bool {
         self == Self::Frame || self == Self::FormPost || Self::NAVIGATIONS.contains(&self)
     }
@@ -220,13 +230,8 @@ pub const BROWSERS: [Browser; 3] = [
 impl Browser {
     /// All headers of such a load, except host, cookies and those that the page's script adds.
     pub fn sends(&self, load: Load) -> Vec<Header> {
-        let (mode, destination) = load.mode_and_destination();
         let mut headers = self.sends_without_fetch_metadata(load);
-        headers.extend([
-            ("sec-fetch-site", "same-origin"),
-            ("sec-fetch-mode", mode),
-            ("sec-fetch-dest", destination),
-        ]);
+        headers.extend(load.fetch_metadata());
         headers
     }
 

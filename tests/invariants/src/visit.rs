@@ -11,6 +11,7 @@ use skew_guard::reply::failure::{
     NO_CLUSTER_FOUND, NO_HEALTHY_UPSTREAM, UPSTREAM_CONNECTION_FAILURE,
 };
 use skew_guard::reply::local::Reply;
+use skew_guard_traffic::browsers::Load;
 
 use crate::host::FakeHost;
 use crate::setup::{HOST, KEY, NOW, Setup, VERSIONS};
@@ -153,7 +154,8 @@ impl<'a> Arbitrary<'a> for Request {
     }
 }
 
-const NAMES: [&str; 24] = [
+/// The names of headers that the filter reads, and some that it does not.
+pub const NAMES: [&str; 24] = [
     ":path",
     ":authority",
     "accept",
@@ -183,24 +185,21 @@ const NAMES: [&str; 24] = [
 /// What browsers say about the kind of a request.
 fn kind(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Lines> {
     let line = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
-    let fetch = |mode: &str, destination: &str| {
-        vec![
-            line("sec-fetch-mode", mode),
-            line("sec-fetch-dest", destination),
-            line("sec-fetch-site", "same-origin"),
-        ]
+    let fetch = |load: Load| {
+        let metadata = load.fetch_metadata().into_iter();
+        metadata.map(|(name, value)| line(name, value)).collect()
     };
     Ok(match bytes.int_in_range(0..=7)? {
-        0 | 1 => fetch("navigate", "document"),
-        2 => fetch("no-cors", "script"),
-        3 => fetch("navigate", "iframe"),
+        0 | 1 => fetch(Load::Navigation),
+        2 => fetch(Load::Script),
+        3 => fetch(Load::Frame),
         4 => vec![line("accept", "text/html")],
         5 => vec![
             line("access-control-request-method", "PUT"),
             line("origin", "https://app.example.com"),
         ],
         6 => Vec::new(),
-        _ => fetch("cors", "empty"),
+        _ => fetch(Load::Fetch),
     })
 }
 

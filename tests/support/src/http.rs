@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn half_an_answer_is_none() {
+    fn half_an_answer_is_an_error() {
         assert!(parse(b"HTTP/1.1 200 OK\r\nx-a").is_err());
     }
 }

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ground_is_white_so_that_a_dark_page_does_not_shine_through() -> Result<()> {
+    fn the_background_is_white_on_a_dark_page_too() -> Result<()> {
         let drawn = svg(400, 300, &[])?;
         let ground = r##"width="400" height="300" opacity="1" fill="#FFFFFF""##;
         assert!(drawn.contains(ground), "{drawn}");

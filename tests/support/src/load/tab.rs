@@ -10,6 +10,7 @@ use anyhow::Result;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
+use skew_guard_traffic::browsers::Load;
 
 use super::{LoadState, Verdict};
 use crate::http;
@@ -96,12 +97,10 @@ impl Tab {
     }
 
     async fn navigate(&self, state: &LoadState) -> Option<Page> {
-        let headers = [
-            ("sec-fetch-mode", "navigate"),
-            ("sec-fetch-dest", "document"),
-            ("accept", "text/html"),
-        ];
-        let answer = self.send(Method::GET, "/", &headers).await;
+        let headers = [("accept", "text/html")];
+        let answer = self
+            .send(Method::GET, "/", Load::Navigation, &headers)
+            .await;
         let page = answer
             .as_ref()
             .ok()
@@ -141,17 +140,13 @@ impl Tab {
     }
 
     async fn load_asset(&self, page: &mut Page, path: &str, state: &LoadState) -> Left {
-        let (dest, expected) = if path.ends_with(".css") {
-            ("style", "text/css")
+        let (load, expected) = if path.ends_with(".css") {
+            (Load::Style, "text/css")
         } else {
-            ("script", "text/javascript")
+            (Load::Script, "text/javascript")
         };
-        let headers = [
-            ("sec-fetch-mode", "no-cors"),
-            ("sec-fetch-dest", dest),
-            ("accept", "*/*"),
-        ];
-        let answer = self.send(Method::GET, path, &headers).await;
+        let headers = [("accept", "*/*")];
+        let answer = self.send(Method::GET, path, load, &headers).await;
         if let Ok(script) = &answer {
             page.learn_from(script);
         }
@@ -185,12 +180,10 @@ impl Tab {
 
     async fn call(&self, method: Method, path: &str, page: &Page) -> Result<Answer> {
         let headers = [
-            ("sec-fetch-mode", "cors"),
-            ("sec-fetch-dest", "empty"),
             ("accept", "*/*"),
             ("x-bundle-version", page.version.as_str()),
         ];
-        self.send(method, path, &headers).await
+        self.send(method, path, Load::Fetch, &headers).await
     }
 
     fn next_origin(&self) -> &str {
@@ -202,13 +195,14 @@ impl Tab {
         &self,
         method: Method,
         path: &str,
+        load: Load,
         headers: &[(&'static str, &str)],
     ) -> Result<Answer> {
         let mut request = self
             .browser
             .request(method, format!("{}{path}", self.next_origin()))
             .header("host", &self.host);
-        for (name, value) in headers {
+        for (name, value) in load.fetch_metadata().iter().chain(headers) {
             request = request.header(HeaderName::from_static(name), *value);
         }
         let sent = Instant::now();
@@ -431,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_unusable_answers_and_answers_of_nobody_are_failures() {
+    fn errors_unusable_answers_and_answers_of_unknown_origin_are_failures() {
         let failures = [
             answer(503, &[], "no healthy upstream"),
             answer(503, &[("x-app-version", "1.4.2")], ""),

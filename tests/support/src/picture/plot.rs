@@ -127,7 +127,7 @@ mod tests {
     use crate::picture::colour::{BLUE, ORANGE};
 
     #[test]
-    fn areas_stand_upon_each_other_and_the_highest_is_drawn_first() {
+    fn areas_are_stacked_and_the_highest_is_drawn_first() {
         let series = |colour, points: &[(f64, f64)]| Series {
             name: String::new(),
             colour,
