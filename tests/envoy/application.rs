@@ -96,8 +96,9 @@ fn note(received: &Received, request: &Request) {
     };
     let lines = request.headers().iter();
     let lines = lines.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+    let path = (":path".to_owned(), request.uri().to_string().into_bytes());
     let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
-    received.insert(case.to_owned(), lines.collect());
+    received.insert(case.to_owned(), lines.chain([path]).collect());
 }
 
 fn told(request: &Request) -> Result<Response> {

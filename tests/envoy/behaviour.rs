@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 use crate::lab::{Lab, Pods};
-use crate::specified;
+use crate::specified::{self, Protocol};
 
 /// A behaviour: its name, and how to check it.
 pub type Behaviour = (&'static str, See);
@@ -52,9 +52,17 @@ impl SharedLab {
     }
 
     /// A behaviour of the specification as a test.
-    pub fn specified(self: &Arc<Self>, behaviour: skew_guard_behaviour::Behaviour) -> Trial {
-        self.named(behaviour.name, async move |lab| {
-            specified::see(lab, &behaviour).await
+    pub fn specified(
+        self: &Arc<Self>,
+        behaviour: skew_guard_behaviour::Behaviour,
+        protocol: Protocol,
+    ) -> Trial {
+        let name = match protocol {
+            Protocol::Http1 => behaviour.name.to_owned(),
+            Protocol::Http2 => behaviour.name.replace("::specification::", "::http_2::"),
+        };
+        self.named(&name, async move |lab| {
+            specified::see(lab, &behaviour, protocol).await
         })
     }
 

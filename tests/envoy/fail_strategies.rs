@@ -1,4 +1,5 @@
-//! What a trap does to traffic under each fail strategy. Ours never traps, but whoever chooses a strategy must know.
+//! What a trap does to traffic under each fail strategy. Our module never traps; this is what the choice of a strategy
+//! means for one that does.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::received::Received;
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     after_a_trap_fail_open_serves_without_the_filter_until_its_configuration_changes,
     after_a_trap_fail_closed_refuses_every_request_until_its_configuration_changes,
-    after_a_trap_fail_reload_refuses_for_moments_and_serves_with_the_filter_again,
+    after_a_trap_fail_reload_refuses_briefly_and_then_serves_with_the_filter_again,
 ];
 
 /// How many requests are sent after a trap.
@@ -60,7 +61,7 @@ async fn after_a_trap_fail_closed_refuses_every_request_until_its_configuration_
     gateway.meets_only(Met::Plugin).await
 }
 
-async fn after_a_trap_fail_reload_refuses_for_moments_and_serves_with_the_filter_again(
+async fn after_a_trap_fail_reload_refuses_briefly_and_then_serves_with_the_filter_again(
     lab: &Lab,
 ) -> Result<()> {
     let lab = lab.another(1, &[]).await?;

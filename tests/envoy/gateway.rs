@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
+use skew_guard_behaviour::{mesh, with};
 use skew_guard_lab::bootstrap::{Plugin, discovered_filter, listener, release_routes};
 use skew_guard_lab::http::{self, RawAnswer};
 use skew_guard_lab::xds::{Files, socket_address};
@@ -244,23 +245,22 @@ impl Spec {
     /// Opens it.
     pub async fn open(self, lab: &Lab) -> Result<Gateway<'_>> {
         let address = lab.listen(self.listener()).await?;
-        Ok(Gateway {
-            lab,
-            address,
-            spec: self,
-            generation: 0,
-        })
+        Ok(self.at(lab, address))
     }
 
     /// The gateway that the Envoy started with.
     pub async fn opened(self, lab: &Lab) -> Result<Gateway<'_>> {
         let address = lab.envoy().listener(&self.name).await?;
-        Ok(Gateway {
+        Ok(self.at(lab, address))
+    }
+
+    fn at(self, lab: &Lab, address: SocketAddr) -> Gateway<'_> {
+        Gateway {
             lab,
             address,
             spec: self,
             generation: 0,
-        })
+        }
     }
 }
 
@@ -336,22 +336,7 @@ impl Gateway<'_> {
 
     /// The request as a pod received it: the shop returns it on this path only.
     pub async fn received(&self, headers: &[(&str, &str)]) -> Result<Received> {
-        self.received_at("/api/request", headers).await
-    }
-
-    /// The same with a query after the path.
-    pub async fn received_at(&self, path: &str, headers: &[(&str, &str)]) -> Result<Received> {
-        self.received_as("GET", path, headers).await
-    }
-
-    /// The same with any method.
-    pub async fn received_as(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-    ) -> Result<Received> {
-        Received::from(&self.request(method, path, headers).await?)
+        Received::from(&self.get("/api/request", headers).await?)
     }
 
     /// The answer to a GET when the application answers with this.
@@ -361,19 +346,8 @@ impl Gateway<'_> {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<RawAnswer> {
-        self.answered("GET", answer, path, headers).await
-    }
-
-    /// The same with any method.
-    pub async fn answered(
-        &self,
-        method: &str,
-        answer: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-    ) -> Result<RawAnswer> {
-        let headers = [headers, &[(ANSWER, answer)]].concat();
-        self.request(method, path, &headers).await
+        self.get(path, &[headers, &[(ANSWER, answer)]].concat())
+            .await
     }
 }
 
@@ -390,25 +364,5 @@ fn bytes<'a>(headers: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a [u8])> {
 
 /// The configuration of the shop, with these keys added or replaced; `null` removes one.
 pub fn shop(changes: Value) -> Value {
-    let mut configuration = json!({
-        "releases": [
-            { "version": "2.0.0", "route": "v2-0-0" },
-            { "version": "1.4.2", "route": "v1-4-2" },
-        ],
-        "current": "2.0.0",
-    });
-    if let (Some(keys), Value::Object(changes)) = (configuration.as_object_mut(), changes) {
-        apply(keys, changes);
-    }
-    configuration
-}
-
-fn apply(keys: &mut Map<String, Value>, changes: Map<String, Value>) {
-    for (key, value) in changes {
-        if value.is_null() {
-            keys.remove(&key);
-        } else {
-            keys.insert(key, value);
-        }
-    }
+    with(with(mesh(), json!({ "current": "2.0.0" })), changes)
 }

@@ -10,7 +10,7 @@ use crate::lab::Lab;
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     after_a_change_of_scope_a_syntax_error_leaves_the_last_good_one_in_force,
     a_typo_does_not_install_the_policy_of_another_application,
-    of_nine_applications_under_one_name_each_gets_its_own_back,
+    each_of_nine_applications_under_one_name_gets_its_own_configuration_back,
 ];
 
 async fn gateway<'l>(lab: &'l Lab, name: &str, keys: Value) -> Result<Gateway<'l>> {
@@ -56,7 +56,9 @@ async fn a_typo_does_not_install_the_policy_of_another_application(lab: &Lab) ->
     Ok(())
 }
 
-async fn of_nine_applications_under_one_name_each_gets_its_own_back(lab: &Lab) -> Result<()> {
+async fn each_of_nine_applications_under_one_name_gets_its_own_configuration_back(
+    lab: &Lab,
+) -> Result<()> {
     let keys = |number: usize| json!({ "hosts": [format!("app-{number}.example.com")], "routeHeader": format!("x-app-{number}") });
     let mut gateways = Vec::new();
     for number in 0..9 {

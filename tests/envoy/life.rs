@@ -15,9 +15,9 @@ use crate::gateway::{Gateway, Spec};
 use crate::lab::{Lab, route_of};
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    three_releases_live_and_die_at_gateways_a_step_apart_without_skew,
-    a_release_straight_into_current_is_skew_no_more_than_reloads,
-    a_draining_release_ends_when_its_time_has_come,
+    three_releases_come_and_go_at_gateways_one_step_apart_without_skew,
+    a_release_listed_straight_in_current_causes_reloads_but_no_skew,
+    a_draining_release_ends_at_its_time,
 ];
 
 /// Enough answers to meet every tab at both gateways several times.
@@ -64,7 +64,7 @@ fn releases(releases: &[(&str, &str)], current: &str) -> Value {
     })
 }
 
-async fn three_releases_live_and_die_at_gateways_a_step_apart_without_skew(
+async fn three_releases_come_and_go_at_gateways_one_step_apart_without_skew(
     lab: &Lab,
 ) -> Result<()> {
     let (one, other) = (lab.another(2, &[]).await?, lab.another(2, &[]).await?);
@@ -133,7 +133,7 @@ async fn three_releases_live_and_die_at_gateways_a_step_apart_without_skew(
 
 /// The tool refuses this step: pages of the new release reach the gateway that does not know it, which can only
 /// tell them to reload. Even then nobody gets another release's answer.
-async fn a_release_straight_into_current_is_skew_no_more_than_reloads(lab: &Lab) -> Result<()> {
+async fn a_release_listed_straight_in_current_causes_reloads_but_no_skew(lab: &Lab) -> Result<()> {
     let (one, other) = (lab.another(2, &[]).await?, lab.another(2, &[]).await?);
     let mut mesh = open(&one, &other, &releases(&[("1.4.2", "live")], "1.4.2")).await?;
     let load = visit(&mesh)?;
@@ -153,7 +153,7 @@ async fn a_release_straight_into_current_is_skew_no_more_than_reloads(lab: &Lab)
 }
 
 /// The configuration does not change meanwhile: the clock alone ends the release.
-async fn a_draining_release_ends_when_its_time_has_come(lab: &Lab) -> Result<()> {
+async fn a_draining_release_ends_at_its_time(lab: &Lab) -> Result<()> {
     // Whole seconds, as in the filter.
     let end = (OffsetDateTime::now_utc() + Duration::from_secs(6)).replace_nanosecond(0)?;
     let mut configuration = releases(&[("2.0.0", "live"), ("1.4.2", "draining")], "2.0.0");

@@ -21,6 +21,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     a_websocket_outlives_changes,
     a_websocket_outlives_changes_to_a_new_vm,
     counters_go_on_after_a_change,
+    the_revision_in_force_is_shown_by_plugin,
 ];
 
 async fn a_change_is_in_force_at_once(lab: &Lab) -> Result<()> {
@@ -141,5 +142,22 @@ async fn counters_go_on_after_a_change(lab: &Lab) -> Result<()> {
         assert_eq!(counted, 10 * revision);
         gateway.configure(&configuration(revision)).await?;
     }
+    Ok(())
+}
+
+async fn the_revision_in_force_is_shown_by_plugin(lab: &Lab) -> Result<()> {
+    let mut gateway = Spec::of(lab, "shown")?
+        .configured(&shop(json!({ "revision": 41 })))?
+        .open(lab)
+        .await?;
+    let shown = async || {
+        let metrics = lab.metrics().await?;
+        anyhow::Ok(metrics.sum("skew_guard_config_revision", &[("plugin", "shown")]))
+    };
+    assert_eq!(shown().await?, 41);
+    gateway.configure(&shop(json!({ "revision": 42 }))).await?;
+    assert_eq!(shown().await?, 42);
+    gateway.configure(&shop(json!({}))).await?;
+    assert_eq!(shown().await?, 0, "without a revision");
     Ok(())
 }

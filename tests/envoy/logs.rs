@@ -10,11 +10,11 @@ use crate::gateway::{Gateway, Spec, shop};
 use crate::lab::Lab;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    the_access_log_says_who_answered_and_why,
-    the_line_that_is_documented_is_one_of_a_real_log,
-    whatever_a_client_says_stays_one_line_of_json,
-    at_debug_each_request_is_one_line_and_otherwise_none,
-    a_new_configuration_is_told_at_info,
+    the_access_log_says_which_release_answered_and_why,
+    the_documented_log_line_is_from_a_real_log,
+    whatever_a_client_sends_stays_one_line_of_json,
+    only_at_debug_level_is_each_request_logged,
+    a_new_configuration_is_logged_at_info_level,
 ];
 
 /// A gateway with the shipped access log, written to a file.
@@ -51,7 +51,7 @@ async fn lines(gateway: &Gateway<'_>, count: usize) -> Result<Vec<Value>> {
     Ok(lines)
 }
 
-async fn the_access_log_says_who_answered_and_why(lab: &Lab) -> Result<()> {
+async fn the_access_log_says_which_release_answered_and_why(lab: &Lab) -> Result<()> {
     let gateway = gateway(
         lab,
         "access-log",
@@ -92,7 +92,7 @@ async fn the_access_log_says_who_answered_and_why(lab: &Lab) -> Result<()> {
 }
 
 /// Except for what differs in every request.
-async fn the_line_that_is_documented_is_one_of_a_real_log(lab: &Lab) -> Result<()> {
+async fn the_documented_log_line_is_from_a_real_log(lab: &Lab) -> Result<()> {
     let shown = Document::read("envoy/observability/README.md")?.text;
     let shown = shown.lines().find(|line| line.starts_with("{\"cluster\""));
     let shown = shown.context("a line of an access log")?;
@@ -132,7 +132,7 @@ fn hostile() -> Vec<u8> {
         .collect()
 }
 
-async fn whatever_a_client_says_stays_one_line_of_json(lab: &Lab) -> Result<()> {
+async fn whatever_a_client_sends_stays_one_line_of_json(lab: &Lab) -> Result<()> {
     let gateway = gateway(lab, "access-log-hostile", json!({ "logOutcome": true })).await?;
     let value = hostile();
     for (target, headers) in [
@@ -154,7 +154,7 @@ async fn whatever_a_client_says_stays_one_line_of_json(lab: &Lab) -> Result<()> 
 
 const PATH: &str = "/api/cart/of-the-debug-log";
 
-async fn at_debug_each_request_is_one_line_and_otherwise_none(lab: &Lab) -> Result<()> {
+async fn only_at_debug_level_is_each_request_logged(lab: &Lab) -> Result<()> {
     let lab = lab.another(1, &[]).await?;
     let mut gateway = Spec::of(&lab, "debugged")?
         .configured(&shop(json!({ "pinCookie": { "name": "pin" } })))?
@@ -200,7 +200,7 @@ async fn at_debug_each_request_is_one_line_and_otherwise_none(lab: &Lab) -> Resu
     Ok(())
 }
 
-async fn a_new_configuration_is_told_at_info(lab: &Lab) -> Result<()> {
+async fn a_new_configuration_is_logged_at_info_level(lab: &Lab) -> Result<()> {
     let _gateway = Spec::of(lab, "told")?
         .configured(&shop(json!({ "revision": 17, "releases": [
             { "version": "2.0.0" },

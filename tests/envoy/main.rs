@@ -1,7 +1,8 @@
 //! The built module in real Envoy: what happens to requests and answers, and what it survives.
 //!
-//! The behaviours of `tests/specification/table` are tried here (`specification`), and also what needs more than
-//! a request: pods that share a load, a live change, several workers, a broken module, other filters, HTTP/2.
+//! The behaviours of `tests/specification/table` are tried here over HTTP/1.1 (`specification`) and HTTP/2 (`http_2`),
+//! and also what needs more than a request: pods that share a load, a live change, several workers, a broken module,
+//! other filters.
 //!
 //! `cargo test --test envoy` runs everything; `cargo test --test envoy -- NAME` a part of it, by behaviour
 //! (`hostile`) or by version of Envoy (`1.36.4`). Each version runs one Envoy, started by the first behaviour that
@@ -13,7 +14,6 @@
 
 mod application;
 mod behaviour;
-mod counting;
 mod endure;
 mod fail_strategies;
 mod gateway;
@@ -35,7 +35,6 @@ mod specification;
 mod specified;
 mod streams;
 mod telling_apart;
-mod traps;
 mod weights;
 mod wrong_configuration;
 
@@ -49,11 +48,11 @@ use tokio::runtime::Runtime;
 
 use behaviour::{Behaviour, SharedLab};
 use lab::Pods;
+use specified::Protocol;
 
 /// What depends on the proxy: run on every version of Envoy.
 const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
     routing::BEHAVIOURS,
-    http_2::BEHAVIOURS,
     hostile::BEHAVIOURS,
     hostile_reviews::BEHAVIOURS,
     live_change::BEHAVIOURS,
@@ -67,10 +66,8 @@ const ON_EVERY_ENVOY: &[&[Behaviour]] = &[
 
 /// What depends on the filter alone: run on the newest.
 const ON_THE_NEWEST_ENVOY: &[&[Behaviour]] = &[
-    counting::BEHAVIOURS,
     weights::BEHAVIOURS,
     skew::BEHAVIOURS,
-    traps::BEHAVIOURS,
     life::BEHAVIOURS,
     fail_strategies::BEHAVIOURS,
 ];
@@ -96,19 +93,20 @@ fn main() -> ExitCode {
 }
 
 fn trials_on(version: &'static str, runtime: &Arc<Runtime>, pods: &Arc<Pods>) -> Vec<Trial> {
-    let lab = SharedLab::of(version, Arc::clone(runtime), Arc::clone(pods));
+    let lab = &SharedLab::of(version, Arc::clone(runtime), Arc::clone(pods));
     let trials_of = |behaviours: &[&[Behaviour]]| {
         let behaviours = behaviours.concat().into_iter();
         behaviours.map(|behaviour| lab.trial(behaviour)).collect()
     };
-    let specified = |behaviours: Vec<skew_guard_behaviour::Behaviour>| {
+    let specified = |behaviours: Vec<skew_guard_behaviour::Behaviour>, protocol| {
         let behaviours = behaviours.into_iter();
-        behaviours.map(|behaviour| lab.specified(behaviour))
+        behaviours.map(move |behaviour| lab.specified(behaviour, protocol))
     };
     let mut trials: Vec<_> = trials_of(ON_EVERY_ENVOY);
-    trials.extend(specified(specification::of_the_proxy()));
+    trials.extend(specified(specification::of_the_proxy(), Protocol::Http1));
+    trials.extend(specified(specification::of_the_protocol(), Protocol::Http2));
     if version == envoy::DEFAULT_VERSION {
-        trials.extend(specified(specification::of_the_filter()));
+        trials.extend(specified(specification::of_the_filter(), Protocol::Http1));
         trials.extend(trials_of(ON_THE_NEWEST_ENVOY));
         let on_request = trials_of(ON_REQUEST).into_iter();
         trials.extend(on_request.map(|trial| trial.with_ignored_flag(true)));

@@ -9,7 +9,7 @@ use crate::gateway::{Gateway, Spec, shop};
 use crate::lab::Lab;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    a_body_that_still_arrives_does_not_hinder_the_answer,
+    a_request_body_that_is_still_arriving_does_not_delay_the_answer,
     a_websocket_of_a_retired_version_is_refused_with_the_reload_answer,
 ];
 
@@ -28,7 +28,7 @@ fn assert_reload(answer: &RawAnswer) {
     assert_eq!(answer.text(), body);
 }
 
-async fn a_body_that_still_arrives_does_not_hinder_the_answer(lab: &Lab) -> Result<()> {
+async fn a_request_body_that_is_still_arriving_does_not_delay_the_answer(lab: &Lab) -> Result<()> {
     let gateway = gateway(lab, "reload-body").await?;
     let half_a_request = format!(
         "POST /api/order HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nx-bundle-version: 1.3.0\r\ncontent-length: 1000000\r\n\r\nthe first of many bytes",

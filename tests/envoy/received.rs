@@ -28,11 +28,6 @@ impl Received {
         self.0["release"].as_str().unwrap_or_default()
     }
 
-    /// The request target.
-    pub fn path(&self) -> &str {
-        self.0["path"].as_str().unwrap_or_default()
-    }
-
     /// Every line of a header that reached the pod.
     pub fn lines(&self, name: &str) -> Vec<&str> {
         let lines = self.0["headers"].as_array().into_iter().flatten();

@@ -12,10 +12,10 @@ use crate::lab::Lab;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     beside_another_plugin_the_last_good_configuration_is_found_again,
-    it_is_found_again_under_the_name_that_another_istio_gives_the_plugin,
-    alone_the_last_good_configuration_is_gone_with_the_plugin,
+    it_is_found_again_under_the_name_that_another_version_of_istio_gives_the_plugin,
+    without_another_plugin_the_last_good_configuration_is_lost,
     two_skew_guards_keep_their_configurations_apart,
-    a_typo_installs_no_other_applications_configuration,
+    a_typo_does_not_install_another_applications_configuration,
 ];
 
 /// A plugin that does nothing, with everything that a host requires of a module
@@ -44,7 +44,7 @@ async fn beside_another_plugin_the_last_good_configuration_is_found_again(lab: &
     Ok(())
 }
 
-async fn it_is_found_again_under_the_name_that_another_istio_gives_the_plugin(
+async fn it_is_found_again_under_the_name_that_another_version_of_istio_gives_the_plugin(
     lab: &Lab,
 ) -> Result<()> {
     let lab = lab.another(WORKERS, &[]).await?;
@@ -55,7 +55,7 @@ async fn it_is_found_again_under_the_name_that_another_istio_gives_the_plugin(
     Ok(())
 }
 
-async fn alone_the_last_good_configuration_is_gone_with_the_plugin(lab: &Lab) -> Result<()> {
+async fn without_another_plugin_the_last_good_configuration_is_lost(lab: &Lab) -> Result<()> {
     let lab = lab.another(WORKERS, &[]).await?;
     let gateway = reinstalled_wrong(&lab, "alone", "alone").await?;
     let received = gateway.received(&[("x-release", "v1-4-2")]).await?;
@@ -147,7 +147,7 @@ async fn two_skew_guards_keep_their_configurations_apart(lab: &Lab) -> Result<()
 }
 
 /// In plain Envoy a filter has no name and no root by default.
-async fn a_typo_installs_no_other_applications_configuration(lab: &Lab) -> Result<()> {
+async fn a_typo_does_not_install_another_applications_configuration(lab: &Lab) -> Result<()> {
     let nameless = |name: &str| -> Result<Spec> {
         let spec = as_in_istio(Spec::of(lab, name)?);
         Ok(spec.plugin(|plugin| plugin.named("").root_id("")))

@@ -7,18 +7,14 @@ use serde_json::json;
 use skew_guard_lab::http;
 
 use crate::behaviour::{Behaviour, behaviours};
-use crate::browsers::{BROWSERS, Load, chrome};
+use crate::browsers::{Load, chrome};
 use crate::gateway::{Gateway, Spec, shop};
 use crate::lab::Lab;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     a_request_is_answered_by_every_pod_of_its_release_and_by_no_other,
-    a_version_in_the_query_routes_as_one_in_the_header_does,
-    the_pod_sees_the_route_of_its_release,
-    without_a_version_current_answers,
     without_current_a_request_without_a_version_gets_any_pod_and_no_route,
     a_page_of_current_is_never_answered_with_not_modified,
-    a_file_that_a_pod_lacks_is_404_that_no_cache_keeps,
     the_load_spreads_evenly_over_the_pods_of_a_release,
 ];
 
@@ -33,37 +29,6 @@ async fn a_request_is_answered_by_every_pod_of_its_release_and_by_no_other(
         let answers = answers_by_pod(&gateway, &[("x-bundle-version", version)]).await?;
         assert_eq!(names(&answers), lab.pods_of(version).await?, "{version}");
     }
-    Ok(())
-}
-
-async fn a_version_in_the_query_routes_as_one_in_the_header_does(lab: &Lab) -> Result<()> {
-    let gateway = Spec::of(lab, "by-query")?.open(lab).await?;
-    for (path, release) in [
-        ("/api/request?dpl=1.4.2", "1.4.2"),
-        ("/api/request?page=3&dpl=1.4.2&sort=up", "1.4.2"),
-        ("/api/request?dpl=2.0.0", "2.0.0"),
-    ] {
-        let received = gateway.received_at(path, &[]).await?;
-        assert_eq!((received.release(), received.path()), (release, path));
-    }
-    Ok(())
-}
-
-async fn the_pod_sees_the_route_of_its_release(lab: &Lab) -> Result<()> {
-    let gateway = Spec::of(lab, "route-header")?.open(lab).await?;
-    let received = gateway.received(&[("x-bundle-version", "1.4.2")]).await?;
-    assert_eq!(received.lines("x-release"), ["v1-4-2"]);
-    assert_eq!(received.lines("x-bundle-version"), ["1.4.2"]);
-    Ok(())
-}
-
-async fn without_a_version_current_answers(lab: &Lab) -> Result<()> {
-    let gateway = Spec::of(lab, "current")?
-        .configured(&shop(json!({ "current": "1.4.2" })))?
-        .open(lab)
-        .await?;
-    let answers = answers_by_pod(&gateway, &[]).await?;
-    assert_eq!(names(&answers), lab.pods_of("1.4.2").await?);
     Ok(())
 }
 
@@ -89,32 +54,6 @@ async fn a_page_of_current_is_never_answered_with_not_modified(lab: &Lab) -> Res
     let reload = [page.as_slice(), &[("if-none-match", &etag)]].concat();
     let again = gateway.get("/", &reload).await?;
     assert_eq!((again.status, again.text()), (200, first.text()));
-    Ok(())
-}
-
-/// The pods of the shop are those of every release, as during a rolling update.
-async fn a_file_that_a_pod_lacks_is_404_that_no_cache_keeps(lab: &Lab) -> Result<()> {
-    let gateway = Spec::of(lab, "lacking")?
-        .configured(&shop(json!({ "current": null })))?
-        .one_route_to("shop")
-        .open(lab)
-        .await?;
-    for browser in BROWSERS {
-        for load in Load::ASSETS {
-            let path = "/assets/v-0.9.0/main.js";
-            let answer = gateway.get(path, &browser.sends(load)).await?;
-            let what = format!("{load:?} of {}", browser.name);
-            assert_eq!(
-                (answer.status, answer.text()),
-                (404, String::new()),
-                "{what}"
-            );
-            assert_eq!(answer.values("cache-control"), ["no-store"], "{what}");
-            assert_eq!(answer.values("content-length"), ["0"], "{what}");
-            assert!(answer.values("content-type").is_empty(), "{what}");
-            assert!(answer.values("x-pod")[0].contains('-'), "a pod was asked");
-        }
-    }
     Ok(())
 }
 

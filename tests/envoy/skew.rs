@@ -10,9 +10,9 @@ use crate::gateway::{Gateway, Spec};
 use crate::lab::Lab;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    without_pinning_the_filter_counts_the_skew_that_the_visitors_count,
-    with_pinning_neither_counts_any,
-    where_routes_and_pods_disagree_the_filter_counts_it_too_and_says_so,
+    without_pinning_the_filter_and_the_visitors_count_the_same_skew,
+    with_pinning_neither_the_filter_nor_the_visitors_count_any_skew,
+    where_routes_and_pods_disagree_the_filter_counts_and_logs_the_skew,
 ];
 
 /// All releases that have pods, with routes named after the gateway; without a version the mesh chooses.
@@ -42,9 +42,7 @@ async fn counted(lab: &Lab, gateway: &Gateway<'_>) -> Result<(Tally, u64)> {
     Ok((tally, seen.into_iter().sum()))
 }
 
-async fn without_pinning_the_filter_counts_the_skew_that_the_visitors_count(
-    lab: &Lab,
-) -> Result<()> {
+async fn without_pinning_the_filter_and_the_visitors_count_the_same_skew(lab: &Lab) -> Result<()> {
     let name = "skew-plain";
     let gateway = Spec::of(lab, name)?
         .configured(&all_releases(name, false))?
@@ -67,7 +65,7 @@ fn routes(name: &str, cluster_of: impl Fn(&str) -> &str) -> Vec<Value> {
     release_routes(&routes, cluster, "shop")
 }
 
-async fn with_pinning_neither_counts_any(lab: &Lab) -> Result<()> {
+async fn with_pinning_neither_the_filter_nor_the_visitors_count_any_skew(lab: &Lab) -> Result<()> {
     let name = "skew-pinned";
     let gateway = Spec::of(lab, name)?
         .configured(&all_releases(name, true))?
@@ -84,7 +82,7 @@ async fn with_pinning_neither_counts_any(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-async fn where_routes_and_pods_disagree_the_filter_counts_it_too_and_says_so(
+async fn where_routes_and_pods_disagree_the_filter_counts_and_logs_the_skew(
     lab: &Lab,
 ) -> Result<()> {
     let name = "skew-mislabelled";

@@ -1,4 +1,4 @@
-//! The behaviours of `tests/specification`, in real Envoy.
+//! The behaviours of `tests/specification`, in real Envoy, over HTTP/1.1 and over HTTP/2.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,8 +12,16 @@ use skew_guard_lab::wait;
 
 use crate::application::{ANSWER, CASE, answer_of};
 use crate::gateway::Spec;
+use crate::http_2;
 use crate::lab::Lab;
 use crate::specification;
+
+/// What the client speaks.
+#[derive(Clone, Copy, Debug)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
 
 /// The request header that names the cluster that should answer.
 const CLUSTER: &str = "x-cluster";
@@ -70,7 +78,7 @@ pub fn clusters_without_pods() -> BTreeSet<&'static str> {
 }
 
 /// Checks all of a behaviour.
-pub async fn see(lab: &Lab, behaviour: &Behaviour) -> Result<()> {
+pub async fn see(lab: &Lab, behaviour: &Behaviour, protocol: Protocol) -> Result<()> {
     let mut bench = match lab.idle_bench() {
         Some(bench) => bench,
         None => Bench::open(lab).await?,
@@ -78,7 +86,7 @@ pub async fn see(lab: &Lab, behaviour: &Behaviour) -> Result<()> {
     for group in &behaviour.groups {
         bench.take(lab, &group.configuration).await?;
         for case in &group.cases {
-            let seen = exchange(lab, &bench, case).await;
+            let seen = exchange(lab, &bench, case, protocol).await;
             let seen = seen.with_context(|| case.request.to_string())?;
             case.judge(&group.configuration, &seen);
         }
@@ -108,18 +116,18 @@ fn routes() -> Vec<Value> {
     absent.chain([named]).collect()
 }
 
-async fn exchange(lab: &Lab, bench: &Bench, case: &Case) -> Result<Seen> {
+async fn exchange(lab: &Lab, bench: &Bench, case: &Case, protocol: Protocol) -> Result<Seen> {
     let id = CASES.fetch_add(1, Ordering::Relaxed).to_string();
-    let reaches_nobody = !matches!(case.upstream, Upstream::Answers { .. });
+    let is_envoys_failure = !matches!(case.upstream, Upstream::Answers { .. });
     let before = counts(lab, bench, case).await?;
-    let answer = send(bench, case, &id).await?;
+    let answer = send(bench, case, &id, protocol).await?;
     let counted = Seen::risen(&before, &counts(lab, bench, case).await?);
-    let details = if reaches_nobody || case.expected.gives_reasons() {
+    let details = if is_envoys_failure || case.expected.gives_reasons() {
         details(bench, &id).await?
     } else {
         String::new()
     };
-    let received = if reaches_nobody {
+    let received = if is_envoys_failure {
         let is_own = details.starts_with("skew_guard_");
         (!is_own).then(Lines::new)
     } else {
@@ -144,7 +152,7 @@ async fn counts(lab: &Lab, bench: &Bench, case: &Case) -> Result<Counts> {
     }
 }
 
-async fn send(bench: &Bench, case: &Case, id: &str) -> Result<RawAnswer> {
+async fn send(bench: &Bench, case: &Case, id: &str, protocol: Protocol) -> Result<RawAnswer> {
     let told;
     let meets = match &case.upstream {
         Upstream::Answers {
@@ -173,7 +181,10 @@ async fn send(bench: &Bench, case: &Case, id: &str) -> Result<RawAnswer> {
         .chain([(CASE, id.as_bytes())])
         .collect();
     let (method, path) = (case.request.value(":method"), case.request.value(":path"));
-    http::request(bench.address, &method, &path, &lines).await
+    match protocol {
+        Protocol::Http1 => http::request(bench.address, &method, &path, &lines).await,
+        Protocol::Http2 => http_2::request(bench.address, &method, &path, &lines).await,
+    }
 }
 
 /// Why the answer was given, as the access log says.

@@ -24,11 +24,11 @@ use crate::lab::Lab;
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     websockets_event_streams_and_grpc_calls_are_counted_while_they_are_open,
     a_websocket_over_http2_is_counted_too,
-    plain_requests_are_not,
-    a_release_that_nobody_asks_for_shows_that_it_is_idle,
+    plain_requests_are_not_counted_as_streams,
+    a_release_without_requests_is_shown_as_idle,
     a_stream_that_stays_open_through_a_change_is_counted_down,
     a_stream_that_stays_open_through_a_change_to_a_new_vm_is_counted_down,
-    a_vm_that_is_lost_leaves_its_streams_and_never_fewer_than_none,
+    a_lost_vm_leaves_its_streams_counted_and_the_gauge_never_below_zero,
 ];
 
 /// Streams of 1.4.2 that the filter says are open at a gateway.
@@ -142,7 +142,7 @@ async fn a_websocket_over_http2_is_counted_too(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-async fn plain_requests_are_not(lab: &Lab) -> Result<()> {
+async fn plain_requests_are_not_counted_as_streams(lab: &Lab) -> Result<()> {
     let name = "streams-plain";
     let application = Spec::of(lab, name)?
         .one_route_to("application")
@@ -154,7 +154,7 @@ async fn plain_requests_are_not(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-async fn a_release_that_nobody_asks_for_shows_that_it_is_idle(lab: &Lab) -> Result<()> {
+async fn a_release_without_requests_is_shown_as_idle(lab: &Lab) -> Result<()> {
     let name = "streams-idle";
     let _gateway = Spec::of(lab, name)?
         .configured(&shop(json!({ "releases": [
@@ -242,7 +242,9 @@ fn that_traps(module: &Path) -> Result<NamedTempFile> {
 }
 
 /// With one worker, so that the VM that is lost is the one that counted.
-async fn a_vm_that_is_lost_leaves_its_streams_and_never_fewer_than_none(lab: &Lab) -> Result<()> {
+async fn a_lost_vm_leaves_its_streams_counted_and_the_gauge_never_below_zero(
+    lab: &Lab,
+) -> Result<()> {
     let lab = lab.another(1, &[]).await?;
     let module = that_traps(lab.module())?;
     let name = "streams-lost";

@@ -14,11 +14,10 @@ use crate::gateway::{Gateway, Spec, shop};
 use crate::lab::Lab;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    ten_thousand_visitors_divide_by_the_weights,
-    a_visitor_stays_as_long_as_the_weights_do,
+    ten_thousand_visitors_are_divided_by_the_weights,
+    a_visitor_stays_while_the_weights_stay,
     raising_a_weight_moves_visitors_only_towards_that_release,
     lowering_a_weight_moves_visitors_only_away_from_that_release,
-    nobody_moves_but_at_a_navigation,
 ];
 
 /// How many visitors come at the same time, each on its own kept connection.
@@ -117,7 +116,7 @@ async fn strangers(gateway: &Gateway<'_>, count: usize) -> Result<Vec<Visitor>> 
     all_load_page(gateway, vec![Visitor::stranger(); count]).await
 }
 
-async fn ten_thousand_visitors_divide_by_the_weights(lab: &Lab) -> Result<()> {
+async fn ten_thousand_visitors_are_divided_by_the_weights(lab: &Lab) -> Result<()> {
     const VISITORS: usize = 10_000;
     let weights = [("2.1.0", 7), ("2.0.0", 70), ("1.4.2", 23)];
     let gateway = gateway_of(lab, "shares", weights).await?;
@@ -136,7 +135,7 @@ async fn ten_thousand_visitors_divide_by_the_weights(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-async fn a_visitor_stays_as_long_as_the_weights_do(lab: &Lab) -> Result<()> {
+async fn a_visitor_stays_while_the_weights_stay(lab: &Lab) -> Result<()> {
     let weights = [("2.1.0", 1), ("2.0.0", 1), ("1.4.2", 1)];
     let gateway = gateway_of(lab, "staying-visitors", weights).await?;
     let visitors = strangers(&gateway, 300).await?;
@@ -196,24 +195,5 @@ async fn lowering_a_weight_moves_visitors_only_away_from_that_release(lab: &Lab)
     assert!(moved.clone().count() > 0, "nobody moved: {moves:?}");
     assert!(moved.all(|((from, _), _)| from == "2.0.0"), "{moves:?}");
     assert!(moves.keys().all(|(_, to)| to != "2.0.0"), "{moves:?}");
-    Ok(())
-}
-
-async fn nobody_moves_but_at_a_navigation(lab: &Lab) -> Result<()> {
-    let before = [("2.1.0", 0), ("2.0.0", 100), ("1.4.2", 0)];
-    let mut gateway = gateway_of(lab, "moving", before).await?;
-    let visitors = strangers(&gateway, 1).await?;
-    let cookie = visitors[0].cookie.as_deref().context("a cookie")?;
-    let after = [("2.1.0", 100), ("2.0.0", 0), ("1.4.2", 0)];
-    gateway.configure(&weighted(after)).await?;
-    let pinned = |load| [chrome(load).as_slice(), &[("cookie", cookie)]].concat();
-    for load in [Load::Fetch, Load::Script, Load::Frame, Load::FormPost] {
-        let received = gateway
-            .received_as(load.method(), "/api/request", &pinned(load))
-            .await?;
-        assert_eq!(received.release(), "2.0.0", "{load:?}");
-    }
-    let page = gateway.received(&pinned(Load::Reload)).await?;
-    assert_eq!(page.release(), "2.1.0");
     Ok(())
 }

@@ -16,7 +16,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     listeners_can_be_changed_and_added_afterwards,
     listeners_can_be_changed_and_added_afterwards_with_a_new_vm,
     a_start_with_a_wrong_one_passes_requests_through_without_a_forged_route,
-    a_start_with_one_whose_scope_cannot_be_read_touches_nothing,
+    a_start_with_an_unreadable_scope_touches_nothing,
     after_a_start_with_a_wrong_one_the_next_good_one_is_taken,
     all_problems_are_logged_at_once,
 ];
@@ -166,9 +166,15 @@ async fn a_start_with_a_wrong_one_passes_requests_through_without_a_forged_route
     let gateway = spec.opened(&lab).await?;
     let forged = [("X-Shop-Release", "v1-4-2"), ("x-shop-release", "v2-0-0")];
     for _ in 0..CONNECTIONS {
-        let ours = [("host", "shop.example.com:8080"), forged[0], forged[1]];
+        let ours = [
+            ("host", "shop.example.com:8080"),
+            forged[0],
+            forged[1],
+            ("x-release", "theirs"),
+        ];
         let received = gateway.received(&ours).await?;
         assert_eq!(received.lines("x-shop-release"), [""; 0]);
+        assert_eq!(received.lines("x-release"), ["theirs"]);
     }
     let elsewhere = [("host", "wiki.example.com"), forged[0], forged[1]];
     let received = gateway.received(&elsewhere).await?;
@@ -176,7 +182,11 @@ async fn a_start_with_a_wrong_one_passes_requests_through_without_a_forged_route
 
     let metrics = lab.metrics().await?;
     let requests = "skew_guard_requests_total";
-    let unconfigured = [("outcome", "unconfigured"), ("release", "none")];
+    let unconfigured = [
+        ("outcome", "unconfigured"),
+        ("release", "none"),
+        ("class", "other"),
+    ];
     assert_eq!(metrics.sum(requests, &unconfigured), CONNECTIONS as u64);
     assert_eq!(metrics.sum(requests, &[]), CONNECTIONS as u64);
     assert_eq!(
@@ -189,12 +199,16 @@ async fn a_start_with_a_wrong_one_passes_requests_through_without_a_forged_route
     Ok(())
 }
 
-async fn a_start_with_one_whose_scope_cannot_be_read_touches_nothing(lab: &Lab) -> Result<()> {
+async fn a_start_with_an_unreadable_scope_touches_nothing(lab: &Lab) -> Result<()> {
     for (number, wrong) in [
         "not JSON".to_owned(),
+        String::new(),
+        "[]".to_owned(),
         shop(json!({ "hosts": "shop.example.com" })).to_string(),
+        shop(json!({ "hosts": [1] })).to_string(),
         shop(json!({ "paths": ["api"] })).to_string(),
         shop(json!({ "routeHeader": "x release" })).to_string(),
+        shop(json!({ "routeHeader": "host" })).to_string(),
     ]
     .into_iter()
     .enumerate()

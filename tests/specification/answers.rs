@@ -9,6 +9,8 @@ use skew_guard::reply::local::Reply;
 use skew_guard_behaviour::{call, policy};
 use skew_guard_invariants::host::FakeHost;
 
+use crate::fake_host::answer;
+
 fn shop(keys: &str) -> String {
     format!(
         r#"{{"releases":[{{"version":"2.0.0"}},{{"version":"1.4.2","state":"draining"}},
@@ -18,7 +20,7 @@ fn shop(keys: &str) -> String {
 
 /// The original text of the configuration, which parsing and writing the JSON would lose.
 #[test]
-fn the_body_of_the_reload_answer_is_that_of_the_configuration_to_the_letter() {
+fn the_body_of_the_reload_answer_is_exactly_that_of_the_configuration() {
     let policy = policy(&shop(
         r#""reload":{"status":410,"body":{"code":"OLD", "n":1.10}}"#,
     ));
@@ -33,7 +35,7 @@ fn the_body_of_the_reload_answer_is_that_of_the_configuration_to_the_letter() {
 
 /// As Envoy's own CORS filter leaves it, if there is one.
 #[test]
-fn cors_headers_are_never_doubled() {
+fn cors_headers_are_never_duplicated() {
     const APP: &str = "https://app.example.com";
     let host = FakeHost::default();
     let cors = shop(&format!(r#""cors":{{"allowOrigins":["{APP}"]}}"#));
@@ -44,13 +46,11 @@ fn cors_headers_are_never_doubled() {
     let mut exchange = Exchange::new(host.clone(), installation);
     exchange.on_request_headers();
     let by_envoy = [
-        (":status", &b"503"[..]),
-        ("access-control-allow-origin", APP.as_bytes()),
-        ("vary", b"Origin"),
+        (":status", "503"),
+        ("access-control-allow-origin", APP),
+        ("vary", "Origin"),
     ];
-    host.respond(&by_envoy, b"no healthy upstream");
-    exchange.on_response_headers(true);
-    exchange.on_response_body("no healthy upstream".len());
+    answer(&host, &mut exchange, &by_envoy, "no healthy upstream");
     assert_eq!(host.response_lines(":status"), ["409"]);
     assert_eq!(host.response_lines("access-control-allow-origin"), [APP]);
     assert_eq!(host.response_lines("vary"), ["Origin"]);

@@ -35,7 +35,7 @@ fn gone(decision: &Decision) -> Option<GoneReason> {
 
 /// Envoy removes a `Referer` with a fragment before any filter sees it.
 #[test]
-fn a_server_action_is_led_to_its_page_without_the_fragment() {
+fn a_server_action_is_redirected_to_its_page_without_the_fragment() {
     let action = call("1.3.0")
         .method("POST")
         .with("next-action", "7f")
@@ -56,14 +56,14 @@ fn a_server_action_is_led_to_its_page_without_the_fragment() {
 
 /// Envoy refuses such a request itself.
 #[test]
-fn a_request_without_a_host_is_no_hosts() {
+fn a_request_without_a_host_is_outside_every_scope_with_hosts() {
     let policy = policy_of(json!({ "hosts": ["shop.example.com", "*.shops.example.com"] }));
     assert!(plain("/").host("").decided_by(&policy).is_none());
 }
 
 /// Envoy refuses such a request itself.
 #[test]
-fn a_fragment_is_no_part_of_the_query() {
+fn a_fragment_is_not_part_of_the_query() {
     let policy = policy_of(json!({}));
     for (target, route) in [
         ("/api?dpl=1.4.2#dpl=2.0.0", "v1-4-2"),
@@ -87,14 +87,14 @@ fn a_draining_release_is_retired_at_its_time_to_the_second() {
 }
 
 #[test]
-fn a_denied_version_is_refused_by_the_rule_of_its_own() {
+fn a_denied_version_is_refused_by_its_own_rule() {
     let policy = policy_of(json!({ "denied": ["1.4.2"] }));
     assert_eq!(decide(&policy, &call("1.4.2")).rule, Rule::Refused);
 }
 
 /// No proxy lets a header of that length through.
 #[test]
-fn a_key_of_a_megabyte_is_not_even_hashed() {
+fn a_preview_key_of_a_megabyte_is_not_even_hashed() {
     let sha256 = "1ff2e6fd7a187a0e5338106edcfda2a1133860b1a6273fc30b89cc6e8fdb5193";
     let policy = policy_of(json!({ "preview": { "sha256": sha256 } }));
     let request = call("2.1.0").with("x-preview-key", "k".repeat(1 << 20));
@@ -102,7 +102,7 @@ fn a_key_of_a_megabyte_is_not_even_hashed() {
 }
 
 #[test]
-fn a_form_that_is_answered_by_a_page_has_a_visitor_and_draws_no_bucket() {
+fn a_form_post_pins_its_visitor_and_draws_no_bucket() {
     let policy = policy_of(json!({ "pinCookie": { "name": "pin" } }));
     let form = skew_guard_behaviour::form("/order");
     let visitor = forwarded(&policy, &form).visitor.expect("a visitor");

@@ -77,13 +77,9 @@ fn forwarded(host: &FakeHost, exchange: &mut Exchange<FakeHost>, case: &Case) ->
     let (headers, body) = come(host, &case.upstream, &case.request);
     let headers: Vec<_> = headers
         .iter()
-        .map(|(name, value)| (*name, value.as_bytes()))
+        .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    host.respond(&headers, body.as_bytes());
-    exchange.on_response_headers(!body.is_empty());
-    if !body.is_empty() {
-        exchange.on_response_body(body.len());
-    }
+    answer(host, exchange, &headers, body);
     let status = host.response_lines(":status").concat();
     Seen {
         received: Some(received),
@@ -92,6 +88,24 @@ fn forwarded(host: &FakeHost, exchange: &mut Exchange<FakeHost>, case: &Case) ->
         body: host.body_bytes(),
         details: String::new(),
         counted: Vec::new(),
+    }
+}
+
+/// Passes an answer through the filter, its body in one part.
+pub fn answer(
+    host: &FakeHost,
+    exchange: &mut Exchange<FakeHost>,
+    headers: &[(&str, &str)],
+    body: &str,
+) {
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_bytes()))
+        .collect();
+    host.respond(&headers, body.as_bytes());
+    exchange.on_response_headers(!body.is_empty());
+    if !body.is_empty() {
+        exchange.on_response_body(body.len());
     }
 }
 

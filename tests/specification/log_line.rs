@@ -52,7 +52,7 @@ fn it_says_what_was_asked_what_was_decided_and_by_which_rule() {
 }
 
 #[test]
-fn it_says_where_a_decision_was_not_carried_out_and_where_the_mesh_chooses() {
+fn it_says_where_a_decision_was_only_observed_and_where_the_mesh_chooses() {
     let observed = policy(r#"{"releases":[{"version":"2.0.0"}],"enforce":false}"#);
     let said = log_line(&observed, &fetch("/api/cart"));
     let end = ": uncovered, left to the mesh; rule 6: a navigation, or a request without a usable version, goes to current; observed only";

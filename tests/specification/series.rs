@@ -147,7 +147,7 @@ fn values<'n>(names: &'n [String], tag: &str) -> BTreeSet<&'n str> {
 }
 
 #[test]
-fn a_release_makes_as_many_as_are_stated_and_a_client_none() {
+fn a_release_adds_as_many_as_documented_and_a_client_none() {
     let names = &*COUNTED;
     assert_eq!(values(names, "plugin"), BTreeSet::from([""]));
     let releases: BTreeSet<_> = ROUTES.into_iter().chain(["none"]).collect();
@@ -170,7 +170,7 @@ fn a_release_makes_as_many_as_are_stated_and_a_client_none() {
 }
 
 #[test]
-fn a_release_in_current_is_near_to_the_most_that_it_may_make() {
+fn a_release_in_current_comes_close_to_the_documented_limit() {
     let names = &*COUNTED;
     let of_current = names.iter().filter(|name| name.contains("release=.=v2;.;"));
     let series = of_current.count();

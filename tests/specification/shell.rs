@@ -1,5 +1,5 @@
-//! The shell around the decision: what it asks the host, and what it does when the configuration is
-//! wrong. `tests/envoy` proves the same in real Envoy.
+//! The shell around the decision: what it asks the host, what it counts, and which configuration it keeps.
+//! `tests/envoy/wrong_configuration.rs` shows what a wrong configuration does to traffic.
 
 use std::rc::Rc;
 
@@ -7,6 +7,8 @@ use skew_guard::filter::{Exchange, Flow, Installation};
 use skew_guard::host::Host;
 use skew_guard_behaviour::{Request, call, navigation, plain, script};
 use skew_guard_invariants::host::FakeHost;
+
+use crate::fake_host::answer;
 
 const SHOP: &str = r#"{"releases":[{"version":"2.0.0","route":"v2"},{"version":"1.4.2","route":"v1","state":"draining"}],"current":"2.0.0","revision":7}"#;
 const WRONG: &str =
@@ -36,23 +38,6 @@ fn request(
     (exchange, flow)
 }
 
-fn answer(
-    host: &FakeHost,
-    exchange: &mut Exchange<FakeHost>,
-    headers: &[(&str, &str)],
-    body: &str,
-) {
-    let headers: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| (*name, value.as_bytes()))
-        .collect();
-    host.respond(&headers, body.as_bytes());
-    exchange.on_response_headers(!body.is_empty());
-    if !body.is_empty() {
-        exchange.on_response_body(body.len());
-    }
-}
-
 /// The script of an old page.
 fn old_script() -> Request {
     script("/main.js?dpl=1.4.2")
@@ -72,6 +57,13 @@ const JSON: &[(&str, &str)] = &[
 /// Adding a host call is a deliberate decision, and these tests record it.
 mod cost {
     use super::*;
+
+    const FORWARDED: &[&str] = &["read the request", "count", "set x-release"];
+
+    /// [`SHOP`] with these keys instead of its revision.
+    fn shop(keys: &str) -> String {
+        SHOP.replace(r#""revision":7"#, keys)
+    }
 
     #[track_caller]
     fn assert_calls(
@@ -94,7 +86,7 @@ mod cost {
         assert_calls(
             SHOP,
             &current_call(),
-            &["read the request", "count", "set x-release"],
+            FORWARDED,
             JSON,
             &["read the answer", "add vary"],
         );
@@ -102,37 +94,24 @@ mod cost {
 
     #[test]
     fn without_vary_the_answer_to_a_current_client_costs_nothing() {
-        let quiet = SHOP.replace(r#""revision":7"#, r#""vary":false"#);
-        assert_calls(
-            &quiet,
-            &current_call(),
-            &["read the request", "count", "set x-release"],
-            JSON,
-            &[],
-        );
+        let quiet = shop(r#""vary":false"#);
+        assert_calls(&quiet, &current_call(), FORWARDED, JSON, &[]);
     }
 
     #[test]
     fn hosts_and_paths_cost_no_call() {
-        let hosts = SHOP.replace(
-            r#""revision":7"#,
+        let hosts = shop(
             r#""hosts":["shop.example.com"],"paths":["/api"],"unpinnedPaths":["/v"],"vary":false"#,
         );
-        assert_calls(
-            &hosts,
-            &current_call(),
-            &["read the request", "count", "set x-release"],
-            JSON,
-            &[],
-        );
+        assert_calls(&hosts, &current_call(), FORWARDED, JSON, &[]);
     }
 
     #[test]
-    fn a_fetch_of_an_old_client_is_prepared_for_a_release_that_is_gone() {
+    fn the_answer_to_a_stale_client_costs_two_hints_more() {
         assert_calls(
             SHOP,
             &call("1.4.2"),
-            &["read the request", "count", "set x-release"],
+            FORWARDED,
             JSON,
             &[
                 "read the answer",
@@ -144,11 +123,11 @@ mod cost {
     }
 
     #[test]
-    fn a_script_is_known_by_its_destination_and_its_url() {
+    fn a_script_costs_no_vary() {
         assert_calls(
             SHOP,
             &old_script(),
-            &["read the request", "count", "set x-release"],
+            FORWARDED,
             &[
                 (":status", "200"),
                 ("content-type", "text/javascript"),
@@ -159,19 +138,19 @@ mod cost {
     }
 
     #[test]
-    fn a_navigation_costs_the_same_and_its_answer_is_left_alone() {
+    fn a_navigation_costs_as_much_as_a_fetch_and_its_answer_nothing() {
         assert_calls(
             SHOP,
             &navigation("/"),
-            &["read the request", "count", "set x-release"],
+            FORWARDED,
             &[(":status", "200"), ("content-type", "text/html")],
             &[],
         );
     }
 
     #[test]
-    fn the_outcome_is_noted_for_access_logs_where_it_is_asked_for() {
-        let noted = SHOP.replace(r#""revision":7"#, r#""logOutcome":true,"vary":false"#);
+    fn log_outcome_costs_one_attribute() {
+        let noted = shop(r#""logOutcome":true,"vary":false"#);
         assert_calls(
             &noted,
             &current_call(),
@@ -188,7 +167,7 @@ mod cost {
 
     #[test]
     fn a_request_outside_the_scope_costs_one_read() {
-        let other = SHOP.replace(r#""revision":7"#, r#""hosts":["other.example.com"]"#);
+        let other = shop(r#""hosts":["other.example.com"]"#);
         assert_calls(&other, &current_call(), &["read the request"], JSON, &[]);
     }
 }
@@ -236,7 +215,7 @@ mod streams {
     }
 
     #[test]
-    fn other_requests_are_not_and_cost_no_call_at_their_end() {
+    fn other_requests_are_not_counted_and_cost_no_call_at_their_end() {
         for other in [
             ("accept", "text/html, */*"),
             ("accept", "text/event-streams"),
@@ -256,7 +235,7 @@ mod streams {
     }
 
     #[test]
-    fn one_that_the_filter_answers_itself_was_never_open() {
+    fn a_stream_that_the_filter_refuses_was_never_open() {
         let host = gateway("shop");
         let installation = configured(&host, SHOP);
         let gone = plain("/api/events")
@@ -268,26 +247,7 @@ mod streams {
     }
 
     #[test]
-    fn one_that_stays_open_while_configurations_change_is_counted_down_all_the_same() {
-        let host = gateway("shop");
-        let old = configured(&host, SHOP);
-        let (exchange, _) = request(
-            &host,
-            &old,
-            &of_the_old_release(("accept", "text/event-stream")),
-        );
-        drop(old);
-        configured(
-            &host,
-            r#"{"releases":[{"version":"2.0.0","route":"v2"}],"current":"2.0.0"}"#,
-        );
-        assert_eq!(host.metric(OPEN), 1);
-        drop(exchange);
-        assert_eq!(host.metric(OPEN), 0);
-    }
-
-    #[test]
-    fn where_the_mesh_chooses_it_is_of_no_release() {
+    fn without_current_a_stream_belongs_to_no_release() {
         let host = gateway("shop");
         let installation = configured(&host, &SHOP.replace(r#","current":"2.0.0""#, ""));
         let events = plain("/api/events").with("accept", "text/event-stream");
@@ -320,7 +280,7 @@ mod series {
     }
 
     #[test]
-    fn four_of_each_release_are_there_before_anyone_asked_for_it() {
+    fn every_release_has_four_series_before_its_first_request() {
         let host = gateway("shop");
         configured(&host, STATES);
         for route in ["v3", "v2", "v19", "v1"] {
@@ -357,7 +317,7 @@ mod series {
     }
 
     #[test]
-    fn a_release_that_is_retired_or_taken_off_the_list_is_over() {
+    fn a_release_that_is_retired_or_removed_has_state_zero() {
         let host = gateway("shop");
         configured(&host, STATES);
         let next = STATES
@@ -372,7 +332,7 @@ mod series {
     }
 
     #[test]
-    fn a_release_stays_what_it_is_when_another_application_of_the_plugins_name_comes() {
+    fn another_application_under_the_same_name_does_not_change_a_releases_state() {
         let host = gateway("shop");
         configured(&host, STATES);
         let other = r#"{"hosts":["other.example.com"],"releases":[{"version":"7.0.0"}]}"#;
@@ -381,7 +341,7 @@ mod series {
     }
 
     #[test]
-    fn two_applications_whose_releases_have_one_route_are_counted_apart() {
+    fn two_applications_with_the_same_route_are_counted_separately() {
         let host = gateway("shop.skew-guard~istio-translated-wasmplugin");
         let shop = configured(&host, SHOP);
         host.attribute_is("plugin_name", b"blog.skew-guard");
@@ -404,14 +364,6 @@ mod wrong_configurations {
     /// [`SHOP`] with a mistake.
     const TYPO: &str = r#"{"releases":[{"version":"2.0.0","route":"v2"}],"curent":"2.0.0"}"#;
 
-    fn revision(host: &FakeHost) -> u64 {
-        host.metric("plugin=.=shop;.;skew_guard_config_revision")
-    }
-
-    fn refused(host: &FakeHost) -> u64 {
-        host.metric("plugin=.=shop;.;skew_guard_config_refused")
-    }
-
     fn route_of_a_call(host: &FakeHost, installation: &Rc<Installation>) -> Vec<String> {
         request(
             host,
@@ -422,81 +374,7 @@ mod wrong_configurations {
     }
 
     #[test]
-    fn the_last_good_one_stays_in_force_and_the_gauges_tell() {
-        let host = gateway("shop");
-        configured(&host, SHOP);
-        assert_eq!((revision(&host), refused(&host)), (7, 0));
-        let installation = configured(&host, TYPO);
-        assert_eq!((revision(&host), refused(&host)), (7, 1));
-        assert_eq!(
-            host.metric("plugin=.=shop;.;skew_guard_config_refusals_total"),
-            1
-        );
-        assert_eq!(route_of_a_call(&host, &installation), ["v2"]);
-    }
-
-    #[test]
-    fn the_next_good_one_is_taken() {
-        let host = gateway("shop");
-        configured(&host, SHOP);
-        configured(&host, TYPO);
-        let installation = configured(
-            &host,
-            &SHOP.replace("\"v2\"", "\"v2-next\"").replace('7', "8"),
-        );
-        assert_eq!((revision(&host), refused(&host)), (8, 0));
-        assert_eq!(route_of_a_call(&host, &installation), ["v2-next"]);
-    }
-
-    #[test]
-    fn without_a_last_good_one_requests_pass_without_a_forged_header_and_are_counted() {
-        let host = gateway("shop");
-        let installation = configured(&host, WRONG);
-        assert_eq!((revision(&host), refused(&host)), (0, 1));
-        let forged = plain("/api/cart")
-            .version("2.0.0")
-            .with_all(&[("x-shop-release", "v1"), ("x-release", "theirs")]);
-        let (_, flow) = request(&host, &installation, &forged);
-        assert_eq!(flow, Flow::Continue);
-        assert!(host.request_lines("x-shop-release").is_empty());
-        assert_eq!(host.request_lines("x-release"), ["theirs"]);
-        let count = "plugin=.=shop;.;release=.=none;.;outcome=.=unconfigured;.;class=.=other;.;skew_guard_requests_total";
-        assert_eq!(host.metric(count), 1);
-    }
-
-    #[test]
-    fn outside_a_scope_that_could_be_read_nothing_is_touched() {
-        let host = gateway("shop");
-        let installation = configured(&host, WRONG);
-        let elsewhere = plain("/").host("other.example.com");
-        request(
-            &host,
-            &installation,
-            &elsewhere.with("x-shop-release", "theirs"),
-        );
-        assert_eq!(host.request_lines("x-shop-release"), ["theirs"]);
-    }
-
-    #[test]
-    fn where_scope_or_header_cannot_be_read_nothing_is_touched() {
-        for wrong in [
-            "not JSON",
-            "",
-            "[]",
-            r#"{"hosts":"shop.example.com"}"#,
-            r#"{"hosts":[1]}"#,
-            r#"{"paths":["api"]}"#,
-            r#"{"routeHeader":"host"}"#,
-        ] {
-            let host = gateway("shop");
-            let installation = configured(&host, wrong);
-            assert_eq!(route_of_a_call(&host, &installation), ["forged"], "{wrong}");
-            assert_eq!(refused(&host), 1);
-        }
-    }
-
-    #[test]
-    fn a_kept_configuration_is_the_plugins_own_whatever_istio_notes_behind_its_name() {
+    fn a_kept_configuration_is_found_whatever_istio_appends_to_the_plugins_name() {
         let host = gateway("default.shop~istio-translated-wasmplugin");
         configured(&host, SHOP);
         host.attribute_is("plugin_name", b"default.other");
@@ -508,7 +386,7 @@ mod wrong_configurations {
     }
 
     #[test]
-    fn an_old_installation_does_not_bring_back_what_was_replaced() {
+    fn an_old_installation_does_not_restore_a_replaced_configuration() {
         let host = gateway("shop");
         let old = configured(&host, SHOP);
         configured(&host, &SHOP.replace("\"v2\"", "\"v2-next\""));
@@ -560,7 +438,7 @@ mod replies {
     }
 
     #[test]
-    fn a_page_in_the_place_of_a_script_loses_every_part_of_its_body() {
+    fn a_page_in_place_of_a_script_loses_its_body_in_every_chunk() {
         let host = gateway("shop");
         let installation = configured(&host, SHOP);
         let (mut exchange, _) = request(&host, &installation, &old_script());

@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_the_list_moves_nobody(weights in weights(), bucket in any::<u32>()) {
+    fn the_order_of_the_list_moves_no_visitor(weights in weights(), bucket in any::<u32>()) {
         let reversed: Vec<_> = weights.iter().rev().copied().collect();
         prop_assert_eq!(release_of(bucket, &weights), release_of(bucket, &reversed));
     }

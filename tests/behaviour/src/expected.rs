@@ -36,6 +36,8 @@ enum Part {
     Outcome,
     /// The counted class of the request.
     Class,
+    /// All tags that were counted for the request.
+    Tags,
     /// What was counted for the answer.
     CountedAnswers,
 }
@@ -184,6 +186,12 @@ impl Expected {
         self.and(Part::Class, lines(&[class.name()]))
     }
 
+    /// The release, outcome and class that are counted.
+    #[must_use]
+    pub fn counted_as(self, tags: &str) -> Self {
+        self.and(Part::Tags, lines(&[tags]))
+    }
+
     /// What is counted for the answer, and for which release.
     #[must_use]
     pub fn counted_answer(self, route: &str, kind: AnswerKind) -> Self {
@@ -206,9 +214,13 @@ impl Expected {
     /// Whether counters have to be read.
     #[must_use]
     pub fn counts(&self) -> bool {
-        let is_count =
-            |check: &Check| matches!(check.at, Part::Outcome | Part::Class | Part::CountedAnswers);
-        self.0.iter().any(is_count)
+        let mut parts = self.0.iter().map(|check| &check.at);
+        parts.any(|at| {
+            matches!(
+                at,
+                Part::Outcome | Part::Class | Part::Tags | Part::CountedAnswers
+            )
+        })
     }
 
     /// Whether the details have to be read.
@@ -241,12 +253,10 @@ impl Part {
             }
             Self::Body => vec![String::from_utf8_lossy(&seen.body).into_owned()],
             Self::Details => vec![seen.details.clone()],
-            Self::Outcome => tags(seen, 3, 1),
-            Self::Class => tags(seen, 3, 2),
-            Self::CountedAnswers => {
-                let of_answers = |tags: &&String| tags.split(' ').count() == 2;
-                seen.counted.iter().filter(of_answers).cloned().collect()
-            }
+            Self::Outcome => tag(seen, 1),
+            Self::Class => tag(seen, 2),
+            Self::Tags => counted(seen, 3),
+            Self::CountedAnswers => counted(seen, 2),
         }
     }
 }
@@ -258,10 +268,16 @@ fn named(lines: &Lines, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The tag at this position in the counters with this many tags.
-fn tags(seen: &Seen, of: usize, place: usize) -> Vec<String> {
+/// The counters with this many tags.
+fn counted(seen: &Seen, count: usize) -> Vec<String> {
     let counters = seen.counted.iter();
-    let counters = counters.filter(|tags| tags.split(' ').count() == of);
+    let counters = counters.filter(|tags| tags.split(' ').count() == count);
+    counters.cloned().collect()
+}
+
+/// The tag at this position in the counters of requests.
+fn tag(seen: &Seen, place: usize) -> Vec<String> {
+    let counters = counted(seen, 3).into_iter();
     counters
         .filter_map(|tags| tags.split(' ').nth(place).map(str::to_owned))
         .collect()

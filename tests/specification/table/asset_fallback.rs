@@ -4,7 +4,7 @@ use serde_json::json;
 use skew_guard::telemetry::AnswerKind::Fallback;
 use skew_guard_behaviour::{
     BROWSERS, Expected, Load, Upstream, answer, behaviours, by, fetch, file, frame, html, load,
-    navigation, plain, says, script, shop, to, with,
+    mesh, navigation, plain, says, script, shop, to, with,
 };
 
 /// The application's answer for a missing file.
@@ -39,7 +39,7 @@ fn missing() -> Expected {
 }
 
 behaviours! {
-    a_page_in_the_place_of_an_asset_becomes_404_that_no_cache_keeps {
+    a_page_in_place_of_an_asset_becomes_an_uncacheable_404 {
         under(shop()) {
             for (target, route) in [
                 ("/assets/main.js", "v2-0-0"),
@@ -56,6 +56,15 @@ behaviours! {
             }
             script("/main.js").method("HEAD"), page() => missing();
         }
+        // As during a plain rolling update, in which some pods lack the file.
+        under(mesh()) {
+            let assets = Load::ASSETS;
+            for browser in BROWSERS {
+                for load in assets {
+                    by(&browser, load, "/assets/v-0.9.0/main.js"), page() => missing().has("content-length", "0");
+                }
+            }
+        }
     }
 
     a_compressed_page_is_replaced_too {
@@ -67,7 +76,7 @@ behaviours! {
         }
     }
 
-    a_part_of_a_page_and_a_prefetched_one_are_no_file_either {
+    partial_and_prefetched_pages_are_replaced_too {
         under(shop()) {
             let part = html().status(206).and("content-range", "bytes 0-4/15").body("<!doc");
             script("/main.js").with("range", "bytes=0-4"), part => answer(404).body("").lacks("content-range");
@@ -75,7 +84,7 @@ behaviours! {
         }
     }
 
-    what_is_no_page_or_no_success_or_no_asset_stays {
+    other_answers_and_other_requests_are_left_alone {
         under(shop()) {
             script("/a.js"), file() => answer(200).body("run()").no_counted_answer();
             let gone = html().and("cache-control", "max-age=9").body("<h1>Not found</h1>");
@@ -89,7 +98,7 @@ behaviours! {
         }
     }
 
-    without_fetch_metadata_a_file_is_known_by_the_version_in_its_path {
+    without_fetch_metadata_a_file_is_recognised_by_the_version_in_its_path {
         under(with(shop(), json!({ "sources": [
             { "path": "/assets/v-{version}/" },
             { "path": "/api/v-{version}/" },

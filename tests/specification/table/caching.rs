@@ -96,7 +96,7 @@ behaviours! {
         }
     }
 
-    vary_repeats_nothing_and_leaves_a_star_alone {
+    vary_repeats_no_name_and_keeps_a_star {
         under(shop()) {
             for (upstream, expected) in [
                 (&["Origin"][..], &["Origin", "x-bundle-version", "x-deployment-id"][..]),
@@ -115,7 +115,7 @@ behaviours! {
         }
     }
 
-    documents_and_assets_vary_by_nothing_of_ours {
+    documents_and_assets_get_no_vary {
         under(shop()) {
             navigation("/"), html() => answer(200).lacks("vary");
             script("/a.js"), file() => answer(200).lacks("vary");
@@ -132,7 +132,7 @@ behaviours! {
         }
     }
 
-    what_a_cookie_decided_is_for_one_visitor {
+    what_a_cookie_decides_is_private {
         under(by_cookie()) {
             for (kind, expected) in [
                 (Load::Fetch, "private, no-cache"),
@@ -150,7 +150,7 @@ behaviours! {
     }
 
     /// A robot without cookies asks first; a shared cache would then serve current's file to a visitor pinned to 1.4.2.
-    what_came_without_a_cookie_is_not_for_all_either {
+    what_a_cookie_could_decide_is_private_without_the_cookie_too {
         under(pinning()) {
             script("/main.js"), file() => to("v2-0-0").has("cache-control", "private, max-age=600");
         }
@@ -159,7 +159,7 @@ behaviours! {
         }
     }
 
-    every_page_is_for_its_visitor_alone_where_there_is_a_pin_cookie {
+    with_a_pin_cookie_every_page_is_private {
         under(pinning()) {
             for request in [navigation("/"), navigation("/").cookie("pin=2.0.0"), frame("/"), frame("/").cookie("pin=2.0.0")] {
                 request, overruled(html().and("cache-control", "public, max-age=60")) =>
@@ -168,7 +168,7 @@ behaviours! {
         }
     }
 
-    what_weights_decided_is_for_one_visitor {
+    what_weights_decide_is_private {
         under(weighted()) {
             for (kind, expected) in [
                 (Load::Navigation, "private, no-cache"),
@@ -180,7 +180,7 @@ behaviours! {
         }
     }
 
-    a_file_of_another_version_than_its_url_names_is_kept_by_nobody {
+    a_file_of_another_version_than_its_url_names_is_never_cached {
         under(with(shop(), json!({ "unknownVersion": "current" }))) {
             script("/main.js?dpl=2.2.0"), file() => to("v2-0-0").has("cache-control", "private, no-store");
             script("/main.js?dpl=2.1.0"), file() => to("v2-0-0").has("cache-control", "private, no-store");
@@ -190,14 +190,14 @@ behaviours! {
         }
     }
 
-    what_the_url_decided_is_cached_as_the_upstream_says {
+    what_the_url_decides_is_cached_as_the_upstream_says {
         under(shop()) {
             script("/main.js?dpl=1.4.2"), long() => to("v1-4-2").has("cache-control", LONG);
             navigation("/"), long() => to("v2-0-0").has("cache-control", LONG);
         }
     }
 
-    a_document_from_another_site_is_not_kept_under_a_url_that_names_another_version {
+    a_document_opened_from_another_site_is_not_cached_under_a_url_that_names_another_version {
         under(shop()) {
             for request in [navigation("/"), frame("/")] {
                 request.clone().but(":path", "/?dpl=1.4.2").site("cross-site"), long() =>
@@ -208,7 +208,7 @@ behaviours! {
         }
     }
 
-    where_the_mesh_chooses_only_the_pods_word_lets_a_versioned_url_be_kept {
+    without_current_a_versioned_url_is_cached_only_if_the_pod_states_that_version {
         under(by_pods()) {
             script("/main.js?dpl=2.1.0"), long().of("2.1.0") => to("").has("cache-control", LONG);
             script("/main.js?dpl=2.1.0"), long().of("2.0.0") => to("").has("cache-control", "private, no-store");
@@ -217,7 +217,7 @@ behaviours! {
     }
 
     /// A cache that ignores `Vary` would give it to pages of 2.0.0.
-    what_a_header_chose_is_not_kept_under_a_url_that_names_another_version {
+    what_a_header_decides_is_not_cached_under_a_url_that_names_another_version {
         under(with(shop(), json!({ "sources": [
             { "header": "x-bundle-version" },
             { "path": "/assets/v-{version}/" },
@@ -240,7 +240,7 @@ behaviours! {
         }
     }
 
-    headers_that_overrule_cache_control_go_with_it {
+    vendor_headers_that_override_cache_control_are_removed_with_it {
         under(by_cookie()) {
             fetch("/").cookie("pin=1.4.2"), overruled(json()) => to("v1-4-2").lacks_all(&VENDORS);
         }
@@ -280,7 +280,7 @@ behaviours! {
         }
     }
 
-    hints_are_exposed_to_other_origins_beside_what_is_exposed_already {
+    hints_are_exposed_to_other_origins_in_addition_to_what_is_exposed {
         under(three()) {
             elsewhere() => answer(200).has("x-client-update", "available").has("x-client-current", "2.0.0")
                 .lists(EXPOSED, &["x-client-update", "x-client-current"]);
@@ -291,7 +291,7 @@ behaviours! {
         }
     }
 
-    nothing_is_exposed_where_the_browser_names_no_origin {
+    without_an_origin_nothing_is_exposed {
         under(three()) {
             call("1.4.2"), json().and(EXPOSED, "x-request-id") =>
                 answer(200).has("x-client-update", "available").has(EXPOSED, "x-request-id");

@@ -76,7 +76,7 @@ behaviours! {
         }
     }
 
-    without_fetch_metadata_only_a_page_is_told_from_the_rest {
+    without_fetch_metadata_only_pages_are_recognised {
         under(everywhere()) {
             let loads = Load::ALL;
             for browser in BROWSERS {
@@ -101,20 +101,20 @@ behaviours! {
         }
     }
 
-    a_service_worker_that_passes_a_navigation_on_makes_it_empty {
+    a_navigation_passed_on_by_a_service_worker_stays_a_navigation {
         under(shop()) {
             fetching("navigate", "empty") => answer(200).class(Navigation);
         }
     }
 
-    a_service_worker_that_rebuilt_a_navigation_still_asks_for_html {
+    a_navigation_rebuilt_by_a_service_worker_is_recognised_by_accept {
         under(shop()) {
             fetching("same-origin", "empty").with("accept", "text/html, */*;q=0.1") => answer(200).class(Navigation);
             fetching("same-origin", "empty").with("accept", "application/json") => answer(200).class(Api);
         }
     }
 
-    a_framed_document_is_no_navigation {
+    a_framed_document_is_not_a_navigation {
         under(shop()) {
             for destination in ["iframe", "frame", "embed", "object"] {
                 fetching("navigate", destination) => answer(200).class(Framed);
@@ -122,7 +122,7 @@ behaviours! {
         }
     }
 
-    what_a_page_includes_is_an_asset {
+    whatever_a_page_includes_is_an_asset {
         under(shop()) {
             for destination in [
                 "script", "style", "image", "font", "worker", "sharedworker", "serviceworker", "manifest", "video",
@@ -133,7 +133,7 @@ behaviours! {
         }
     }
 
-    a_prefetch_that_wants_no_page_is_an_asset {
+    a_prefetch_that_does_not_accept_html_is_an_asset {
         under(shop()) {
             let prefetch = fetching("no-cors", "empty").with("sec-purpose", "prefetch");
             prefetch.with("accept", "*/*") => answer(200).class(Asset);
@@ -202,13 +202,13 @@ behaviours! {
         }
     }
 
-    without_current_the_mesh_chooses_the_page {
+    without_current_the_mesh_chooses_the_pod_of_a_page {
         under(mesh()) {
             navigation("/") => to("").counted(Unversioned);
         }
     }
 
-    a_pinned_navigation_stays_on_its_version_by_whole_segments {
+    pinned_navigation_matches_whole_path_segments {
         under(everywhere_and(json!({ "pinnedNavigation": ["/checkout", "/exa"] }))) {
             navigation("/checkout/pay?dpl=1.4.2") => to("v1-4-2").counted(Pinned);
             navigation("/checkout").cookie("pin=1.4.2") => to("v1-4-2").counted(Pinned);
@@ -262,7 +262,7 @@ behaviours! {
         }
     }
 
-    what_is_below_an_unpinned_path_goes_to_current {
+    requests_below_an_unpinned_path_go_to_current {
         under(everywhere_and(json!({ "unpinnedPaths": ["/version.json", "/api"] }))) {
             for load in [Load::Fetch, Load::ServiceWorker, Load::Script, Load::Frame] {
                 let carrying = carrying(&skew_guard_behaviour::load(load, "/api"));
@@ -281,7 +281,11 @@ behaviours! {
         under(with(shop(), json!({ "unpinnedPaths": ["/sw.js"], "pinCookie": { "name": "pin" } }))) {
             let pinned = fetch("/assets/main.js").cookie("pin=1.4.2");
             let by_worker = pinned.clone().with("referer", "https://shop.example.com/sw.js");
-            pinned => to("v1-4-2").counted(Pinned);
+            pinned.clone() => to("v1-4-2").counted(Pinned);
+            pinned.clone().with("referer", "https://shop.example.com/sw.js?v=3") => to("v2-0-0").counted(Uncovered);
+            for page in ["https://shop.example.com/", "https://shop.example.com/sw.json", "https://shop.example.com", "sw.js"] {
+                pinned.clone().with("referer", page) => to("v1-4-2").counted(Pinned);
+            }
             by_worker.clone() => to("v2-0-0").counted(Uncovered);
             by_worker.version("1.4.2") => to("v1-4-2").counted(Pinned);
             load(Load::ServiceWorker, "/worker.js").cookie("pin=1.4.2") => to("v2-0-0").counted(Uncovered);
@@ -289,7 +293,7 @@ behaviours! {
     }
 
     /// README, rule 2: "a request with a version header is neither a preflight nor a navigation".
-    a_version_header_is_no_navigation_wherever_its_source_stands {
+    a_request_with_a_version_header_is_not_a_navigation {
         under(with(shop(), json!({ "sources": [{ "query": "dpl" }, { "header": "x-bundle-version" }] }))) {
             // A fragment of a page, fetched on plain http.
             plain("/").version("1.4.2").with("accept", "text/html") => to("v1-4-2");
@@ -297,7 +301,7 @@ behaviours! {
     }
 
     /// `<a href="/assets/v-1.4.2/manual.pdf" target=_blank>` on a page of 1.4.2, as Vite and webpack write it.
-    a_versioned_file_opened_in_a_tab_is_of_its_version {
+    a_versioned_file_opened_in_a_tab_comes_from_its_version {
         under(with(shop(), json!({ "sources": [
             { "header": "x-bundle-version" },
             { "path": "/assets/v-{version}/" },

@@ -32,7 +32,7 @@ fn pinning() -> Value {
 }
 
 behaviours! {
-    they_go_where_a_header_chose_the_release_whatever_the_outcome {
+    they_are_removed_where_a_header_chose_the_release_whatever_the_outcome {
         under(with(shop(), json!({ "unknownVersion": "current" }))) {
             for version in ["2.0.0", "1.4.2", "1.9.1", "9.9.9"] {
                 conditional(call(version)) => removed();
@@ -40,7 +40,7 @@ behaviours! {
         }
     }
 
-    they_go_where_a_cookie_chose_the_release {
+    they_are_removed_where_a_cookie_chose_the_release {
         under(pinning()) {
             for request in [fetch("/api"), script("/a.js"), navigation("/"), frame("/")] {
                 conditional(request).cookie("pin=1.4.2") => removed();
@@ -48,7 +48,7 @@ behaviours! {
         }
     }
 
-    they_go_from_every_page_a_pinned_one_and_one_in_a_frame_too {
+    they_are_removed_from_every_navigation_and_framed_document {
         under(with(shop(), json!({ "pinnedNavigation": ["/"] }))) {
             for request in [navigation("/"), navigation("/?dpl=1.4.2"), frame("/?dpl=1.4.2"), frame("/")] {
                 conditional(request) => removed();
@@ -56,7 +56,7 @@ behaviours! {
         }
     }
 
-    they_go_from_an_asset_whose_url_names_no_served_version {
+    they_are_removed_from_an_asset_whose_url_names_no_served_version {
         under(with(shop(), json!({ "unknownVersion": "current" }))) {
             conditional(script("/logo.svg")) => removed();
             conditional(script("/a.js?dpl=9.9.9")) => removed();
@@ -64,20 +64,20 @@ behaviours! {
         }
     }
 
-    they_go_from_an_update_probe {
+    they_are_removed_from_an_update_probe {
         under(with(shop(), json!({ "unpinnedPaths": ["/version.json"] }))) {
             conditional(fetch("/version.json")) => removed();
         }
     }
 
     /// The page of 2.0.0 revalidates what it has from when 1.4.2 was current, and both share the ETag.
-    they_go_from_what_a_page_asks_without_its_version {
+    they_are_removed_from_a_same_origin_call_without_a_version {
         under(shop()) {
             conditional(fetch("/api")) => removed();
         }
     }
 
-    they_stay_where_the_url_chose_the_release {
+    they_are_kept_where_the_url_chose_the_release {
         under(shop()) {
             conditional(script("/a.js?dpl=1.4.2")) => kept();
             conditional(fetch("/api?dpl=1.4.2")) => kept();
@@ -86,7 +86,7 @@ behaviours! {
         }
     }
 
-    they_stay_on_other_methods_where_they_guard_a_write {
+    they_are_kept_on_writes {
         under(shop()) {
             for method in ["PUT", "POST", "DELETE", "PATCH"] {
                 conditional(call("1.4.2").method(method)).with("if-match", "\"2\"") =>
@@ -97,7 +97,7 @@ behaviours! {
         }
     }
 
-    a_range_goes_with_its_condition_and_stays_without {
+    a_range_is_removed_with_if_range_and_kept_without_it {
         under(shop()) {
             call("1.4.2").with("range", "bytes=0-9") => answer(200).received("range", &["bytes=0-9"]);
             call("1.4.2").with("range", "bytes=0-9").with("if-range", "\"1\"") =>
@@ -105,7 +105,7 @@ behaviours! {
         }
     }
 
-    an_application_whose_etags_are_hashes_keeps_all {
+    they_are_all_kept_where_the_configuration_says_so {
         under(with(shop(), json!({ "conditional": "keep" }))) {
             for request in [navigation("/"), call("1.4.2"), script("/a.js"), fetch("/api")] {
                 conditional(request) => kept();

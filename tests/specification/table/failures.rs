@@ -105,7 +105,7 @@ behaviours! {
         }
     }
 
-    a_page_that_its_url_pins_is_led_to_the_url_without_the_version {
+    a_page_pinned_by_its_url_is_redirected_to_the_url_without_the_version {
         under(pinning()) {
             let led = answer(303).has("location", "/cart?a=1&b=2").has("cache-control", "no-store")
                 .has("content-length", "0").body("");
@@ -117,7 +117,7 @@ behaviours! {
         }
     }
 
-    a_page_that_is_pinned_by_its_path_stays_there {
+    a_page_pinned_by_its_path_is_not_redirected {
         under(with(shop(), json!({ "pinnedNavigation": ["/"], "sources": [{ "path": "/v-{version}/" }] }))) {
             navigation("/v-1.4.2/cart"), no_pods(CLUSTER) => passed_on().lacks("location");
         }
@@ -134,7 +134,7 @@ behaviours! {
         }
     }
 
-    an_outage_of_current_stays_one {
+    an_outage_of_current_is_not_turned_into_a_reload {
         under(shop()) {
             for request in [call("2.0.0"), fetch("/api")] {
                 request, no_pods("outbound|8080|v2-0-0|api") => envoys_own();
@@ -149,7 +149,7 @@ behaviours! {
         }
     }
 
-    a_cluster_holds_its_release_as_a_whole_word {
+    a_cluster_name_contains_the_route_as_a_whole_word {
         under(quiet()) {
             for cluster in ["v1-4-2", "web-v1-4-2", "api_v1-4-2", "v1-4-2|api"] {
                 call("1.4.2"), no_pods(cluster) => reload();
@@ -169,7 +169,7 @@ behaviours! {
         }
     }
 
-    a_connect_failure_stays_what_it_is {
+    a_connection_failure_is_passed_on {
         under(with(quiet(), json!({ "releases": [
             { "version": "2.0.0" },
             { "version": "1.2.0", "route": "v1-2-0", "state": "draining" },
@@ -185,7 +185,7 @@ behaviours! {
     }
 
     /// A build number may look like the port of another service's cluster.
-    a_version_that_looks_like_a_port_is_no_part_of_anothers_cluster {
+    a_version_that_looks_like_a_port_does_not_match_another_services_cluster {
         under(json!({
             "releases": [{ "version": "8081" }, { "version": "8080", "state": "draining" }],
             "current": "8081",
@@ -200,7 +200,7 @@ behaviours! {
         }
     }
 
-    a_cluster_of_several_releases_counts_where_it_is_named {
+    a_cluster_shared_by_releases_counts_where_the_configuration_names_it {
         under(with(quiet(), json!({ "reload": { "clusters": ["catalog"] } }))) {
             call("1.4.2"), no_pods("catalog") => reload();
         }
@@ -209,7 +209,7 @@ behaviours! {
         }
     }
 
-    a_reload_is_only_promised_where_it_helps {
+    a_reload_is_only_asked_for_where_it_helps {
         under(shop()) {
             fetch("/api?dpl=1.4.2").method("OPTIONS").with("access-control-request-method", "GET"), no_pods(CLUSTER) =>
                 passed_on();
@@ -235,7 +235,7 @@ behaviours! {
     }
 
     /// The second gateway finds no pod and makes the reload answer; the first sees only an upstream's answer.
-    of_two_gateways_in_a_row_the_first_does_not_soften_what_the_second_says {
+    the_first_of_two_gateways_passes_on_the_reload_answer_of_the_second {
         under(shop()) {
             let second = says(409).and("content-type", "application/json").and("x-client-update", "required");
             call("1.4.2"), second.and("x-client-current", "2.0.0") => answer(409).has("x-client-update", "required");

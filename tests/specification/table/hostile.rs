@@ -1,7 +1,7 @@
 //! What no well-meaning client sends.
 
 use serde_json::{Value, json};
-use skew_guard_behaviour::{Request, behaviours, plain, shop, to, with};
+use skew_guard_behaviour::{Request, behaviours, plain, refused, shop, to, with};
 
 /// The shop, whose clients may state their version in every possible place.
 fn everywhere() -> Value {
@@ -18,7 +18,7 @@ fn everywhere() -> Value {
 }
 
 /// Values that are not versions.
-pub const VALUES: [&[u8]; 16] = [
+const VALUES: [&[u8]; 16] = [
     b"",
     b" ",
     "é".as_bytes(),
@@ -44,7 +44,7 @@ fn forged(request: Request) -> Request {
 }
 
 behaviours! {
-    a_header_that_holds_no_version_is_as_none {
+    a_header_without_a_valid_version_is_ignored {
         under(everywhere()) {
             for value in VALUES {
                 for header in ["x-bundle-version", "cookie", "baggage"] {
@@ -54,7 +54,7 @@ behaviours! {
         }
     }
 
-    a_cookie_or_query_that_holds_no_version_is_as_none {
+    a_cookie_or_query_without_a_valid_version_is_ignored {
         under(everywhere()) {
             for target in [
                 "/api?dpl=",
@@ -85,9 +85,27 @@ behaviours! {
         }
     }
 
+    cookies_may_come_in_several_lines_of_any_bytes {
+        under(everywhere()) {
+            let any = plain("/api").with("cookie", b"a=\xff\xfe; b").cookie("nothing");
+            any.cookie("c=d; pin=1.4.2").cookie("pin=2.0.0") => to("v1-4-2");
+        }
+    }
+
     the_first_of_several_copies_of_a_header_counts {
         under(shop()) {
             plain("/api").with("X-Bundle-Version", "1.4.2").version("2.0.0") => to("v1-4-2");
+        }
+    }
+
+    a_client_cannot_add_time_series {
+        under(shop()) {
+            for version in ["6.6.6", "v2-0-0"] {
+                plain("/api").version(version) => refused(409).counted_as("none gone api");
+            }
+            for version in ["release=.=x;.;", "%00", "1.4.2\",x=\""] {
+                plain("/api").version(version) => to("v2-0-0").counted_as("v2-0-0 invalid other");
+            }
         }
     }
 
@@ -110,14 +128,14 @@ behaviours! {
         }
     }
 
-    a_forged_header_of_another_name_is_removed_where_that_is_the_route_header {
+    a_forged_header_is_removed_under_the_configured_name {
         under(with(shop(), json!({ "routeHeader": "X-Shop-Release" }))) {
             plain("/api").with("x-shop-release", "v1-4-2").with("x-release", "mine") =>
                 to("mine").received("x-shop-release", &["v2-0-0"]);
         }
     }
 
-    a_route_header_outside_the_scope_is_somebody_elses {
+    a_route_header_outside_the_scope_is_left_alone {
         under(with(shop(), json!({ "hosts": ["shop.example.com"] }))) {
             forged(plain("/api").host("wiki.example.com")) =>
                 skew_guard_behaviour::untouched().received("x-release", &["v1-4-2", "v2-1-0", ""]);

@@ -5,10 +5,11 @@ mod caching;
 mod classes;
 mod conditions;
 mod failures;
-pub mod hostile;
+mod hostile;
 mod observing;
 mod own_answers;
 mod pin_cookie;
+mod pitfalls;
 mod preview;
 mod scope;
 mod skew;
@@ -18,12 +19,23 @@ mod weights;
 
 use skew_guard_behaviour::Behaviour;
 
-/// What depends on the proxy too: tried in every version of Envoy.
-pub fn of_the_proxy() -> Vec<Behaviour> {
+/// What depends on the protocol: tried over HTTP/2 as well, in every version of Envoy.
+pub fn of_the_protocol() -> Vec<Behaviour> {
     let tables = [
+        versions::behaviours(),
         hostile::behaviours(),
         own_answers::behaviours(),
         failures::behaviours(),
+    ];
+    tables.into_iter().flatten().collect()
+}
+
+/// What depends on the proxy too: tried in every version of Envoy.
+pub fn of_the_proxy() -> Vec<Behaviour> {
+    let tables = [
+        of_the_protocol(),
+        conditions::behaviours(),
+        asset_fallback::behaviours(),
     ];
     tables.into_iter().flatten().collect()
 }
@@ -34,15 +46,13 @@ pub fn of_the_filter() -> Vec<Behaviour> {
         scope::behaviours(),
         classes::behaviours(),
         sources::behaviours(),
-        versions::behaviours(),
         weights::behaviours(),
         preview::behaviours(),
         pin_cookie::behaviours(),
-        conditions::behaviours(),
         caching::behaviours(),
-        asset_fallback::behaviours(),
         skew::behaviours(),
         observing::behaviours(),
+        pitfalls::behaviours(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -20,7 +20,7 @@ fn busy() -> Value {
 }
 
 behaviours! {
-    a_request_is_only_rid_of_a_forged_route {
+    only_a_forged_route_header_is_removed_from_a_request {
         under(busy()) {
             let reload = load(Load::Reload, "/").version("1.4.2").with("if-modified-since", "yesterday");
             reload.with("x-release", "v1").with("x-release", "v2") => to("").status(200)
@@ -46,7 +46,7 @@ behaviours! {
         }
     }
 
-    an_outdated_client_is_counted_and_not_told {
+    an_outdated_client_is_counted_but_not_told {
         under(busy()) {
             call("1.3.0") => to("").status(200).lacks("x-client-update").counted(Gone).class(Api);
         }
@@ -58,7 +58,7 @@ behaviours! {
         }
     }
 
-    every_decision_is_counted_and_browsers_are_told_from_others {
+    every_decision_is_counted_with_browsers_distinguished_from_other_clients {
         under(busy()) {
             call("1.4.2") => to("").counted(Pinned).class(Api);
             plain("/api?dpl=1.4.2") => to("").counted(Pinned).class(Other);

@@ -51,7 +51,7 @@ behaviours! {
         }
     }
 
-    an_asset_of_a_retired_version_gets_404_that_no_cache_keeps {
+    an_asset_of_a_retired_version_gets_an_uncacheable_404 {
         under(shop()) {
             script("/main.js?dpl=1.3.0") =>
                 refused(404).has("cache-control", "no-store").has("x-client-update", "required").body("").class(Asset);
@@ -71,7 +71,7 @@ behaviours! {
         }
     }
 
-    grpc_web_gets_it_in_the_headers_and_as_a_frame_of_trailers {
+    grpc_web_gets_its_status_in_the_headers_and_in_a_trailers_frame {
         under(shop()) {
             let grpc_web = call("1.3.0").method("POST").with("content-type", "application/grpc-web");
             grpc_web => refused(200).has("content-type", "application/grpc-web+proto").has("grpc-status", "9")
@@ -93,7 +93,7 @@ behaviours! {
         }
     }
 
-    a_page_of_a_retired_version_becomes_a_current_one {
+    a_navigation_with_a_retired_version_gets_the_current_page {
         under(shop()) {
             navigation("/?dpl=1.3.0") => to("v2-0-0").status(200);
             frame("/?dpl=1.3.0") => to("v2-0-0").counted(Gone);
@@ -110,7 +110,7 @@ behaviours! {
         }
     }
 
-    a_denied_version_and_one_below_the_minimum_are_gone_whatever_else_is_said {
+    a_denied_version_and_one_below_the_minimum_are_gone_whatever_else_applies {
         under(with(shop(), json!({ "denied": ["1.4.2"], "minVersion": "1.9.5" }))) {
             call("1.4.2") => reload("1.4.2").because("denied");
             call("1.9.4") => reload("1.9.4").because("below_minimum");
@@ -146,19 +146,19 @@ behaviours! {
         }
     }
 
-    status_and_body_can_be_chosen {
+    the_status_and_body_of_the_reload_answer_are_configurable {
         under(with(shop(), json!({ "reload": { "status": 426, "body": { "code": "RELOAD", "since": 1.10 } } }))) {
             call("1.3.0") => refused(426).body(r#"{"code":"RELOAD","since":1.1}"#);
         }
     }
 
-    options_alone_is_no_preflight {
+    options_alone_is_not_a_preflight {
         under(shop()) {
             fetch("/api?dpl=1.3.0").method("OPTIONS") => reload("1.3.0").because("retired");
         }
     }
 
-    a_server_action_of_next_is_led_to_its_page_and_never_elsewhere {
+    a_next_server_action_is_redirected_to_its_own_page_and_nowhere_else {
         under(shop()) {
             action("https://shop.example.com/cart?step=2") =>
                 refused(409).has("x-action-redirect", "https://shop.example.com/cart?step=2;replace");
@@ -189,7 +189,7 @@ behaviours! {
         }
     }
 
-    an_origin_is_meant_as_browsers_send_it {
+    origins_are_compared_as_browsers_send_them {
         under(allowing("https://APP.example:443")) {
             call("1.3.0").origin("https://app.example") =>
                 refused(409).has("access-control-allow-origin", "https://app.example");

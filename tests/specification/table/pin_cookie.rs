@@ -73,7 +73,7 @@ behaviours! {
         }
     }
 
-    it_is_not_written_beside_that_of_a_gateway_behind {
+    it_is_not_written_if_a_gateway_behind_wrote_its_own {
         under(pinning(json!({}))) {
             let theirs = ["pin=1.4.2; Path=/", "a=b"];
             navigation("/"), html().and_all(&theirs.map(|cookie| ("set-cookie", cookie))) =>
@@ -105,7 +105,7 @@ behaviours! {
         }
     }
 
-    a_page_that_is_not_found_one_not_modified_and_one_that_answers_a_form_pin_too {
+    a_404_a_304_and_the_answer_to_a_form_pin_too {
         under(pinning(json!({}))) {
             navigation("/"), html_of_status(404).body("no such page") => answer(404).has("set-cookie", PIN);
             load(Load::Reload, "/"), says(304).and("etag", "\"page\"") => answer(304).has("set-cookie", PIN);
@@ -113,7 +113,7 @@ behaviours! {
         }
     }
 
-    a_form_that_is_answered_by_a_page_draws_no_bucket {
+    a_form_post_answered_by_a_page_draws_no_bucket {
         under(pinning(json!({ "releases": mesh()["releases"], "current": [
             { "version": "2.0.0", "weight": 90 },
             { "version": "1.4.2", "weight": 10 },
@@ -123,14 +123,14 @@ behaviours! {
         }
     }
 
-    a_frame_that_comes_without_it_gets_it_where_it_may_be_sent_there {
+    a_frame_on_another_site_gets_the_cookie_where_same_site_allows_it {
         under(embedded()) {
             frame("/"), html() => answer(200).has("set-cookie", "pin=2.0.0; Path=/; SameSite=None; Secure; HttpOnly");
             frame("/").cookie("pin=1.4.2"), html() => answer(200).lacks("set-cookie");
         }
     }
 
-    its_age_begins_again_with_each_page_but_on_a_draining_release {
+    its_age_is_renewed_by_each_page_except_on_a_draining_release {
         under(pinning(json!({
             "pinCookie": { "name": "pin", "maxAgeSeconds": 60 },
             "pinnedNavigation": ["/exam"],
@@ -142,7 +142,7 @@ behaviours! {
         }
     }
 
-    a_bucket_stays_in_front_of_the_version {
+    the_bucket_is_kept_in_front_of_the_version {
         under(pinning(json!({}))) {
             navigation("/").cookie("pin=00ff00ff~1.4.2"), html() => answer(200).starts("set-cookie", "pin=00ff00ff~2.0.0;");
             fetch("/api").cookie("pin=00ff00ff~1.4.2") => to("v1-4-2").counted(Pinned);
@@ -150,7 +150,7 @@ behaviours! {
         }
     }
 
-    of_several_that_a_browser_has_the_one_of_a_served_release_counts {
+    of_several_pin_cookies_the_one_of_a_served_release_counts {
         under(pinning(json!({}))) {
             for cookies in ["pin=1.3.0; pin=1.4.2", "pin=%%; pin=1.4.2", "pin=%; pin=1.4.2", "pin=1.4.2; pin=2.0.0"] {
                 fetch("/api").cookie(cookies) => to("v1-4-2").counted(Pinned);
@@ -160,7 +160,7 @@ behaviours! {
         }
     }
 
-    what_the_page_loads_stays_with_the_pages_version {
+    everything_a_page_loads_keeps_the_pages_version {
         under(pinning(json!({}))) {
             for browser in BROWSERS {
                 for kind in [Load::Script, Load::Image, Load::Fetch, Load::Frame] {
@@ -186,7 +186,7 @@ behaviours! {
     }
 
     /// Only an answer of 200 to 299 is kept for the click: <https://github.com/WICG/nav-speculation/pull/144>.
-    a_page_loaded_ahead_of_the_click_is_declined_where_it_would_move_the_visitor {
+    a_speculative_page_load_that_would_move_the_visitor_is_declined {
         under(pinning(json!({}))) {
             for kind in [Load::Prefetch, Load::Prerender] {
                 for cookie in ["pin=1.4.2", "session=1"] {
@@ -203,7 +203,7 @@ behaviours! {
         }
     }
 
-    where_the_mesh_chooses_the_pod_says_the_version {
+    without_current_the_pod_states_the_version_to_pin {
         under(by_pods()) {
             navigation("/"), html().of("1.4.2") => to("").starts("set-cookie", "pin=1.4.2; Path=/; SameSite=Lax; Secure; HttpOnly");
             navigation("/").cookie("pin=1.4.2"), html().of("1.4.2") => to("").lacks("set-cookie");
@@ -212,7 +212,7 @@ behaviours! {
         }
     }
 
-    a_page_from_no_known_pod_pins_nobody {
+    a_page_of_an_unknown_version_sets_no_pin {
         under(by_pods()) {
             for answered in [html(), html().of("not a version"), html().of("")] {
                 navigation("/"), answered => to("").status(200).lacks("set-cookie");
@@ -221,7 +221,7 @@ behaviours! {
     }
 
     /// The gateway behind this one still has the neighbouring configuration, in which 1.4.2 is current.
-    a_page_that_its_pod_says_is_of_another_release_is_not_pinned_to_the_one_asked {
+    a_page_from_another_release_than_the_one_asked_for_is_not_pinned_to_it {
         under(pinning(json!({ "upstreamVersion": { "responseHeader": "x-app-version" } }))) {
             navigation("/").cookie("pin=1.4.2"), html().of("1.4.2") => to("v2-0-0").never("set-cookie", "2.0.0");
         }

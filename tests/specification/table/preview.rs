@@ -22,7 +22,7 @@ fn previewing(keys: Value) -> Value {
 }
 
 behaviours! {
-    without_the_key_nobody_reaches_a_staged_release_by_its_name {
+    without_the_key_a_staged_release_is_not_reached_by_its_version {
         under(previewing(json!({}))) {
             call("2.1.0") => refused(409).because("unknown");
             call("2.1.0").with("x-preview-key", "open barley") => refused(409).because("unknown");
@@ -35,7 +35,7 @@ behaviours! {
         }
     }
 
-    the_key_opens_a_staged_release_for_what_names_it {
+    the_key_opens_a_staged_release_to_requests_that_name_it {
         under(previewing(json!({}))) {
             call("2.1.0").with("x-preview-key", KEY) => to("v2-1-0").counted(Preview);
             call("2.1.0").cookie(COOKIE) => to("v2-1-0").counted(Preview);
@@ -44,7 +44,7 @@ behaviours! {
         }
     }
 
-    the_cookie_opens_its_release_for_navigations_and_for_what_names_no_version {
+    the_cookie_opens_its_release_to_navigations_and_to_requests_without_a_version {
         under(previewing(json!({}))) {
             navigation("/?dpl=1.4.2").cookie(COOKIE) => to("v2-1-0").counted(Preview);
             script("/a.js").cookie(COOKIE) => to("v2-1-0").counted(Preview);
@@ -56,7 +56,7 @@ behaviours! {
         }
     }
 
-    a_page_of_another_version_keeps_it_beside_the_cookie {
+    a_page_of_another_version_keeps_its_version_despite_the_cookie {
         under(previewing(json!({}))) {
             for (version, route) in [("2.0.0", "v2-0-0"), ("1.4.2", "v1-4-2")] {
                 call(version).cookie(COOKIE) => to(route).counted(Pinned);
@@ -65,7 +65,7 @@ behaviours! {
         }
     }
 
-    its_cookie_wins_over_the_pins {
+    the_preview_cookie_wins_over_the_pin_cookie {
         under(previewing(json!({ "pinCookie": { "name": "pin" } }))) {
             for request in [navigation("/"), script("/a.js"), fetch("/api")] {
                 request.cookie(&format!("pin=2.0.0; {COOKIE}")) => to("v2-1-0").counted(Preview);
@@ -73,7 +73,7 @@ behaviours! {
         }
     }
 
-    what_a_key_decided_is_kept_by_no_cache {
+    what_a_preview_key_decides_is_never_cached {
         under(previewing(json!({}))) {
             for request in [navigation("/"), fetch("/api"), script("/assets/v-2.1.0/main.js")] {
                 request.cookie(COOKIE), skew_guard_behaviour::file().of("2.1.0") =>
@@ -82,7 +82,7 @@ behaviours! {
         }
     }
 
-    the_link_sets_the_cookie_and_leads_to_the_url_without_the_key {
+    the_link_sets_the_cookie_and_redirects_to_the_url_without_the_key {
         under(previewing(json!({}))) {
             for link in [
                 "/cart?a=1&preview=open%20sesame:1:2.1.0&b=2",
@@ -95,7 +95,7 @@ behaviours! {
         }
     }
 
-    its_cookie_can_be_for_an_api_on_another_host_too {
+    the_preview_cookie_can_cover_an_api_on_another_host {
         under(previewing(json!({ "preview": { "sha256": SHA256, "domain": "example.com" } }))) {
             navigation("/?preview=open%20sesame%3A1:2.1.0") => refused(303)
                 .has("set-cookie", &format!("__preview=open%20sesame%3A1:2.1.0; Domain=example.com{ATTRIBUTES}"));
@@ -111,7 +111,7 @@ behaviours! {
         }
     }
 
-    a_link_leads_to_no_other_host {
+    a_link_never_redirects_to_another_host {
         under(previewing(json!({}))) {
             for (path, location) in [
                 ("//evil.com/", "/evil.com/"),
@@ -134,14 +134,14 @@ behaviours! {
         }
     }
 
-    a_link_to_a_release_that_is_not_there_says_which_are {
+    a_link_to_an_unknown_release_lists_the_known_ones {
         under(previewing(json!({}))) {
             navigation("/?preview=open%20sesame:1:7.0.0") => refused(404).lacks("set-cookie")
                 .body("No release 7.0.0 can be previewed. There are: 2.1.0, 2.0.0, 1.4.2\n");
         }
     }
 
-    a_key_opens_nothing_that_is_denied {
+    the_key_does_not_open_a_denied_version {
         under(previewing(json!({ "denied": ["2.1.0"] }))) {
             call("2.1.0").cookie(COOKIE) => refused(409).because("denied");
             call("2.1.0").with("x-preview-key", KEY) => refused(409).because("denied");

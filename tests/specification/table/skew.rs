@@ -41,14 +41,14 @@ behaviours! {
         }
     }
 
-    a_page_from_another_release_than_current_is_a_wrong_label {
+    a_page_from_another_release_than_current_is_counted_as_skewed {
         under(named(json!({}))) {
             navigation("/"), json().of("1.4.2") => answer(200).counted_answer("v2-0-0", Skewed);
             navigation("/?dpl=1.4.2"), json().of("2.0.0") => answer(200).no_counted_answer();
         }
     }
 
-    an_observer_counts_what_clients_would_have_been_spared {
+    an_observer_counts_the_skew_that_enforcing_prevents {
         under(named(json!({ "enforce": false }))) {
             call("1.4.2"), json().of("2.0.0") => answer(200).counted_answer("v1-4-2", Skewed);
             call("1.3.0"), json().of("2.0.0") => answer(200).counted_answer("none", Skewed);

@@ -45,13 +45,13 @@ behaviours! {
         }
     }
 
-    a_source_that_holds_no_version_yields_to_the_next {
+    a_source_without_a_valid_version_yields_to_the_next {
         under(at(json!([{ "header": "x-v" }, { "query": "dpl" }, { "cookie": "pin" }]))) {
             plain("/api?dpl=%20").with("x-v", "undefined; null").cookie("pin=1.4.2") => to("v1-4-2");
         }
     }
 
-    what_is_no_version_is_invalid_and_never_an_error {
+    a_malformed_version_is_invalid_and_never_an_error {
         under(at(json!([{ "header": "x-v" }]))) {
             for value in [&b"caf\xc3\xa9"[..], b"\xff\xfe", b"1.4.2 ; drop", &[b'a'; 65], b"-1"] {
                 fetch("/api").with("x-v", value) => to("v2-0-0").counted(Invalid);
@@ -60,7 +60,7 @@ behaviours! {
         }
     }
 
-    what_a_build_writes_that_forgot_its_version_is_invalid {
+    placeholders_of_a_build_without_a_version_are_invalid {
         under(at(json!([{ "header": "x-v" }]))) {
             for value in ["undefined", "null", "NaN", "None", "unknown", "TRUE", "false"] {
                 header(value) => to("v2-0-0").counted(Invalid);
@@ -68,7 +68,7 @@ behaviours! {
         }
     }
 
-    a_header_that_two_have_added_counts_where_both_say_the_same {
+    a_repeated_value_in_one_header_counts_once {
         under(at(json!([{ "header": "x-v" }]))) {
             for value in ["1.4.2, 1.4.2", "1.4.2,1.4.2 ,1.4.2"] {
                 header(value) => to("v1-4-2").counted(Pinned);
@@ -79,7 +79,7 @@ behaviours! {
         }
     }
 
-    an_asset_follows_its_path_whatever_else_it_says {
+    an_asset_follows_its_path_whatever_other_sources_say {
         under(at(json!([{ "header": "x-v" }, { "query": "v" }, { "path": "/assets/v-{version}/" }]))) {
             script("/assets/v-1.4.2/main.js?v=2.0.0").with("x-v", "2.0.0") => to("v1-4-2").counted(Pinned);
             script("/assets/main.js").with("x-v", "1.4.2") => to("v1-4-2").counted(Pinned);
@@ -87,7 +87,7 @@ behaviours! {
         }
     }
 
-    a_query_survives_duplicates_encoding_and_emptiness {
+    a_query_may_have_duplicates_encoding_and_empty_values {
         under(at(json!([{ "query": "dpl" }]))) {
             for (query, route, outcome) in [
                 ("?dpl=1.4.2", "v1-4-2", Pinned),
@@ -114,7 +114,7 @@ behaviours! {
         }
     }
 
-    a_path_holds_the_version_in_its_segment_only {
+    a_path_source_matches_one_whole_segment {
         under(at(json!([{ "path": "/assets/v-{version}/" }]))) {
             for (target, route, outcome) in [
                 ("/assets/v-1.4.2/main.js", "v1-4-2", Pinned),
@@ -135,7 +135,7 @@ behaviours! {
         }
     }
 
-    a_cookie_has_its_exact_name_and_the_first_equals_sign_splits {
+    a_cookie_is_matched_by_its_exact_name_up_to_the_first_equals_sign {
         under(at(json!([{ "cookie": "x-pin" }]))) {
             for (cookie, route, outcome) in [
                 ("x-pin=1.4.2", "v1-4-2", Pinned),
@@ -162,14 +162,7 @@ behaviours! {
         }
     }
 
-    cookies_may_come_in_several_lines_of_any_bytes {
-        under(at(json!([{ "cookie": "x-pin" }]))) {
-            let any = fetch("/api").with("cookie", b"a=\xff\xfe; b").cookie("nothing");
-            any.cookie("c=d; x-pin=1.4.2").cookie("x-pin=2.0.0") => to("v1-4-2").counted(Pinned);
-        }
-    }
-
-    baggage_has_members_with_properties_in_several_lines {
+    baggage_may_have_properties_and_several_lines {
         under(at(json!([{ "baggage": "client-version" }]))) {
             for (baggage, route) in [
                 ("client-version=1.4.2", "v1-4-2"),

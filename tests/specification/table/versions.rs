@@ -27,6 +27,26 @@ behaviours! {
         }
     }
 
+    a_version_in_the_query_routes_as_one_in_the_header_does {
+        under(shop()) {
+            for (target, route) in [
+                ("/api?dpl=1.4.2", "v1-4-2"),
+                ("/api?page=3&dpl=1.4.2&sort=up", "v1-4-2"),
+                ("/api?dpl=2.0.0", "v2-0-0"),
+            ] {
+                plain(target) => to(route).received(":path", &[target]);
+            }
+        }
+    }
+
+    without_a_version_current_answers {
+        under(with(mesh(), json!({ "current": "1.4.2" }))) {
+            for request in [plain("/api"), fetch("/api"), navigation("/")] {
+                request => to("v1-4-2").status(200);
+            }
+        }
+    }
+
     an_accepted_version_is_compatible_for_api_calls_and_never_for_assets {
         under(shop()) {
             call("1.9.7") => to("v2-0-0").counted(Compatible);
@@ -45,7 +65,7 @@ behaviours! {
         }
     }
 
-    of_those_that_accept_a_version_current_serves_it {
+    of_several_releases_that_accept_a_version_current_serves_it {
         under(with(accepting(), json!({ "current": "2.10.0" }))) {
             call("1.0.0") => to("2.10.0").counted(Compatible);
         }
@@ -63,7 +83,7 @@ behaviours! {
         }
     }
 
-    where_current_does_not_accept_it_the_first_of_the_list_does {
+    where_current_does_not_accept_a_version_the_first_release_that_does_serves_it {
         under(with(accepting(), json!({ "releases": [
             { "version": "3.0.0", "accepts": ["1.*"] },
             { "version": "2.0.0", "accepts": ["1.*"] },
@@ -90,7 +110,7 @@ behaviours! {
         }
     }
 
-    nobody_reaches_a_staged_release_by_its_name {
+    a_staged_release_is_not_reached_by_its_version {
         under(shop()) {
             call("2.1.0") => refused(409).because("unknown");
             script("/a.js?dpl=2.1.0") => refused(404).because("unknown");
@@ -106,7 +126,7 @@ behaviours! {
         }
     }
 
-    what_a_page_of_this_origin_sends_without_a_version_is_uncovered {
+    a_same_origin_request_without_a_version_is_uncovered {
         under(shop()) {
             for request in [fetch("/api"), script("/logo.svg"), frame("/frame"), skew_guard_behaviour::form("/order")] {
                 request => to("v2-0-0").counted(Uncovered);
@@ -114,7 +134,7 @@ behaviours! {
         }
     }
 
-    what_comes_from_elsewhere_or_is_a_navigation_is_not {
+    a_request_from_another_site_or_a_navigation_is_unversioned {
         under(shop()) {
             navigation("/").site("same-origin") => to("v2-0-0").counted(Unversioned);
             for site in ["cross-site", "same-site", "none"] {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use skew_guard::decision::Outcome::{Pinned, Uncovered};
-use skew_guard_behaviour::{Load, behaviours, fetch, load, navigation, script, to};
+use skew_guard_behaviour::{Load, behaviours, fetch, load, script, to};
 
 fn weighted(old: u64, new: u64) -> Value {
     json!({
@@ -13,7 +13,7 @@ fn weighted(old: u64, new: u64) -> Value {
 }
 
 behaviours! {
-    nobody_moves_but_at_a_navigation {
+    only_a_navigation_moves_a_visitor {
         under(weighted(100, 0)) {
             for kind in [Load::Fetch, Load::Script, Load::Frame, Load::FormPost] {
                 load(kind, "/api").cookie("pin=00000007~1.4.2") => to("old").counted(Pinned);
@@ -23,11 +23,13 @@ behaviours! {
             for kind in [Load::Fetch, Load::Script, Load::Frame, Load::FormPost] {
                 load(kind, "/api").cookie("pin=00000007~1.4.2") => to("old").counted(Pinned);
             }
-            navigation("/").cookie("pin=00000007~1.4.2") => to("new");
+            for kind in [Load::Navigation, Load::Reload] {
+                load(kind, "/").cookie("pin=00000007~1.4.2") => to("new");
+            }
         }
     }
 
-    what_has_neither_version_nor_bucket_takes_the_heaviest_the_first_on_a_tie {
+    a_request_with_neither_version_nor_bucket_goes_to_the_heaviest_release_or_the_first_of_equals {
         under(weighted(50, 50)) {
             for kind in [Load::Fetch, Load::Script, Load::Frame] {
                 load(kind, "/api") => to("old").counted(Uncovered);

@@ -9,23 +9,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// No answer on one machine takes longer.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An HTTP/1.1 client that follows no redirect and uses no proxy. Each has its own connections.
 pub fn client() -> Result<reqwest::Client> {
-    Ok(plain().http1_only().build()?)
-}
-
-/// The same for HTTP/2 without TLS.
-pub fn client_http2() -> Result<reqwest::Client> {
-    Ok(plain().http2_prior_knowledge().build()?)
-}
-
-fn plain() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+    let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(PATIENCE)
+        .timeout(PATIENCE);
+    Ok(client.http1_only().build()?)
 }
 
 /// The answer to a raw exchange.
