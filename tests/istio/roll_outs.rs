@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use skew_guard_lab::cargo;
 use skew_guard_lab::cluster::{Cluster, Gateway};
+use skew_guard_lab::endurance::{size, table};
 use skew_guard_lab::load::{Load, Tally};
 
 use crate::failures::one_pod;
@@ -86,7 +87,7 @@ pub async fn in_random_order(cluster: &Cluster) -> Result<()> {
         }
         run.testbed.tear_down().await?;
     }
-    eprintln!("{}", table(&outcomes));
+    eprintln!("{}", story(&outcomes));
     for outcome in &outcomes {
         ensure!(outcome.skewed == 0, "skewed answers: {outcome:?}");
         let was_killed = outcome.trials.contains(&Trial::OldPodKilled)
@@ -97,15 +98,6 @@ pub async fn in_random_order(cluster: &Cluster) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn size(variable: &str, usual: u64) -> Result<u64> {
-    match std::env::var(variable) {
-        Ok(text) if !text.is_empty() => text
-            .parse()
-            .with_context(|| format!("{variable} is a number, not {text:?}")),
-        _ => Ok(usual),
-    }
 }
 
 /// Whether a number of roll-outs was asked for; otherwise one is made, as in every test run, and nothing is kept.
@@ -288,10 +280,13 @@ fn outcome(number: u64, line: &str, trials: Vec<Trial>, tally: Tally) -> Outcome
     }
 }
 
-fn table(outcomes: &[Outcome]) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-    table.set_header([
+fn story(outcomes: &[Outcome]) -> Table {
+    let of_trial = Trial::ALL.map(|trial| {
+        let of_kind = outcomes.iter().filter(|one| one.trials.contains(&trial));
+        row(format!("{trial:?}"), &of_kind.collect::<Vec<_>>())
+    });
+    let all = row("all".to_owned(), &outcomes.iter().collect::<Vec<_>>());
+    let heading = [
         "roll-outs with",
         "of them",
         "requests",
@@ -299,37 +294,30 @@ fn table(outcomes: &[Outcome]) -> Table {
         "told to reload",
         "failed",
         "by cause",
-    ]);
-    let mut row = |name: String, of_kind: Vec<&Outcome>| {
-        let sum = |value: fn(&Outcome) -> u64| {
-            of_kind
-                .iter()
-                .map(|one| value(one))
-                .sum::<u64>()
-                .to_string()
-        };
-        let mut causes = BTreeMap::<&str, u64>::new();
-        for (cause, count) in of_kind.iter().flat_map(|one| &one.causes) {
-            *causes.entry(cause).or_default() += count;
-        }
-        let causes: Vec<_> = causes
-            .iter()
-            .map(|(cause, count)| format!("{count} × {cause}"))
-            .collect();
-        table.add_row([
-            name,
-            of_kind.len().to_string(),
-            sum(|one| one.requests),
-            sum(|one| one.skewed),
-            sum(|one| one.told_to_reload),
-            sum(|one| one.failed),
-            causes.join("; "),
-        ]);
+    ];
+    table(&heading, of_trial.into_iter().chain([all]))
+}
+
+fn row(name: String, of_kind: &[&Outcome]) -> Vec<String> {
+    let sum = |value: fn(&Outcome) -> u64| {
+        let values = of_kind.iter().map(|one| value(one));
+        values.sum::<u64>().to_string()
     };
-    for trial in Trial::ALL {
-        let of_kind = outcomes.iter().filter(|one| one.trials.contains(&trial));
-        row(format!("{trial:?}"), of_kind.collect());
+    let mut causes = BTreeMap::<&str, u64>::new();
+    for (cause, count) in of_kind.iter().flat_map(|one| &one.causes) {
+        *causes.entry(cause).or_default() += count;
     }
-    row("all".to_owned(), outcomes.iter().collect());
-    table
+    let causes: Vec<_> = causes
+        .iter()
+        .map(|(cause, count)| format!("{count} × {cause}"))
+        .collect();
+    vec![
+        name,
+        of_kind.len().to_string(),
+        sum(|one| one.requests),
+        sum(|one| one.skewed),
+        sum(|one| one.told_to_reload),
+        sum(|one| one.failed),
+        causes.join("; "),
+    ]
 }

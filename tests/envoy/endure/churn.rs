@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
+use skew_guard_lab::endurance::{publish, size, table};
 use skew_guard_lab::load::{Load, LoadGenerator, Tally};
 
 use super::memory::{Memory, grew_little};
-use super::report::{publish, size, table};
 use crate::behaviour::{Behaviour, behaviours};
 use crate::fail_strategies::traps;
 use crate::gateway::{Gateway, Spec};

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use skew_guard_lab::endurance::{publish, size, table};
 use skew_guard_lab::load::{LoadGenerator, Tally};
 use skew_guard_lab::wait;
 use tokio::task::JoinSet;
 
 use super::attack::{Attack, End};
-use super::report::{publish, size, table};
 use crate::behaviour::{Behaviour, behaviours};
 use crate::fail_strategies::traps;
 use crate::gateway::{Spec, shop};

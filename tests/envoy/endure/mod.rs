@@ -5,5 +5,4 @@ mod attack;
 pub mod churn;
 pub mod hostile;
 mod memory;
-mod report;
 pub mod soak;

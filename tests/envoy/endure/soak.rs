@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use serde_json::json;
+use skew_guard_lab::endurance::{keep, publish, size, table};
 use skew_guard_lab::picture::{self, Body, Panel, Place, Plot, Series, Shape, colour};
 use skew_guard_traffic::class::{ALL, Answer, Class};
 use skew_guard_traffic::client::Client;
@@ -15,7 +16,6 @@ use skew_guard_traffic::upstream::Upstream;
 use tokio::task::JoinSet;
 
 use super::memory::{Memory, grew_little};
-use super::report::{keep, publish, size, table};
 use crate::behaviour::{Behaviour, behaviours};
 use crate::fail_strategies::traps;
 use crate::gateway::{Gateway, Spec};

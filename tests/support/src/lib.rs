@@ -11,6 +11,7 @@ pub mod bootstrap;
 pub mod browser;
 pub mod cargo;
 pub mod cluster;
+pub mod endurance;
 pub mod envoy;
 pub mod harness;
 pub mod http;

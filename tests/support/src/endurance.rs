@@ -1,11 +1,12 @@
-//! What an endurance run reports: on the terminal, and in files below `target/endure`.
+//! Endurance runs: how large they are, and what they report, on the terminal and in files below `target/endure`.
 
 use std::fmt::Display;
 use std::fs;
 
 use anyhow::{Context, Result};
 use comfy_table::Table;
-use skew_guard_lab::cargo;
+
+use crate::cargo;
 
 /// The size of a run, from an environment variable.
 pub fn size(variable: &str, usual: u64) -> Result<u64> {
